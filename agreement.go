@@ -1,0 +1,151 @@
+package noroshi
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// Agreement is what two nodes signed: who, which classes of things under which
+// clause, how fast, over what. Its file is TOML; its hash is the SHA-256 of
+// the file's exact bytes. In force means both nodes signed that hash.
+type Agreement struct {
+	Version      int       `toml:"version"` // counts up; a higher version in force supersedes
+	TitleEN      string    `toml:"title_en"`
+	TitleJA      string    `toml:"title_ja"`
+	Realm        Realm     `toml:"realm"`
+	From         time.Time `toml:"from"`                 // in force not before
+	Until        time.Time `toml:"until"`                // nor after; past it everything is denied
+	SightingMark string    `toml:"sighting_mark"`        // joined with the indicator's label to mark sightings; default tlp:amber
+	Suites       []string  `toml:"suites"`               // of docs/wire.md; now only "S1"
+	Channels     []string  `toml:"channels"`             // now only "https"
+	Statements   []string  `toml:"statements,omitempty"` // statement markings of exactly this text have no effect
+	Clocks       []Clock   `toml:"clock"`
+	Parties      []Party   `toml:"party"`
+	Clauses      []Clause  `toml:"clause"`
+
+	Hash Hash   `toml:"-"`
+	File []byte `toml:"-"` // the exact file
+}
+
+// Party is one side of an agreement.
+type Party struct {
+	CallSign CallSign `toml:"call_sign"`
+	Node     NodeID   `toml:"node"`
+	Identity stix.ID  `toml:"identity"`
+	Tokens   []string `toml:"tokens,omitempty"`
+}
+
+// Clause is one release rule: a Cedar policy with its article and its text.
+// No clause lifts what a marking holds or denies.
+type Clause struct {
+	ID      string `toml:"id"` // such as "1"; cited by every release it allowed
+	Article string `toml:"article"`
+	EN      string `toml:"en"`
+	JA      string `toml:"ja"`
+	Cedar   string `toml:"cedar"`
+}
+
+// Clock says how fast a precedence is to be received and acknowledged.
+type Clock struct {
+	Precedence Precedence    `toml:"precedence"`
+	Receipt    time.Duration `toml:"receipt"`               // a receipt later than this is late
+	Ack        time.Duration `toml:"acknowledge,omitempty"` // a person's; 0 = none asked
+}
+
+// ParseAgreement reads an agreement file and checks its form: two parties,
+// every clause with id, article, both texts and a policy, known suites and
+// channels. Unknown keys are errors. The Cedar text is checked in release.
+func ParseAgreement(file []byte) (*Agreement, error) {
+	if len(file) > 256<<10 {
+		return nil, Errorf(Invalid, "agreement.too-large", "agreement is %d bytes, at most 262144 are read", len(file))
+	}
+	var a Agreement
+	md, err := toml.NewDecoder(bytes.NewReader(file)).Decode(&a)
+	if err != nil {
+		return nil, Errorf(Invalid, "agreement.syntax", "read agreement: %w", err)
+	}
+	if u := md.Undecoded(); len(u) > 0 {
+		return nil, Errorf(Invalid, "agreement.unknown-key", "agreement has unknown key %q", u[0].String())
+	}
+	if a.SightingMark == "" {
+		a.SightingMark = "tlp:amber"
+	}
+	a.Hash, a.File = Sum(file), bytes.Clone(file)
+	return &a, a.check()
+}
+
+func (a *Agreement) check() error {
+	bad := func(field, want string) error {
+		return Errorf(Invalid, "agreement.field", "agreement: %s: %s", field, want)
+	}
+	if a.Realm.IsZero() {
+		return bad("realm", "must be real or exercise:ID")
+	}
+	if a.Version < 1 {
+		return bad("version", "must be 1 or more")
+	}
+	if len(a.Parties) != 2 || a.Parties[0].Node == a.Parties[1].Node {
+		return bad("party", "must name two different nodes")
+	}
+	for _, p := range a.Parties {
+		if _, err := ParseCallSign(string(p.CallSign)); err != nil || p.Identity.Type() != "identity" {
+			return bad("party", "each needs call_sign, node and identity")
+		}
+	}
+	if !a.Until.After(a.From) {
+		return bad("until", "must be later than from")
+	}
+	if _, err := ParseTLP(a.SightingMark); err != nil {
+		return bad("sighting_mark", err.Error())
+	}
+	seen := map[string]bool{}
+	for _, c := range a.Clauses {
+		if c.ID == "" || c.Article == "" || c.EN == "" || c.JA == "" || c.Cedar == "" || seen[c.ID] {
+			return bad("clause "+c.ID, "needs an id of its own, article, en, ja and cedar")
+		}
+		seen[c.ID] = true
+	}
+	for _, s := range a.Suites {
+		if s != "S1" {
+			return bad("suites", "only S1 is known")
+		}
+	}
+	for _, s := range a.Channels {
+		if s != "https" {
+			return bad("channels", "only https is known")
+		}
+	}
+	if len(a.Suites) == 0 || len(a.Channels) == 0 {
+		return bad("suites, channels", "must not be empty")
+	}
+	return nil
+}
+
+// Other returns the party that is not self, and whether self is a party.
+func (a *Agreement) Other(self NodeID) (Party, bool) {
+	switch self {
+	case a.Parties[0].Node:
+		return a.Parties[1], true
+	case a.Parties[1].Node:
+		return a.Parties[0], true
+	}
+	return Party{}, false
+}
+
+// InForce reports whether now lies in the agreement's time.
+func (a *Agreement) InForce(now time.Time) bool {
+	return !now.Before(a.From) && now.Before(a.Until)
+}
+
+// ClockFor returns the clock of a precedence, or the zero Clock.
+func (a *Agreement) ClockFor(p Precedence) Clock {
+	for _, c := range a.Clocks {
+		if c.Precedence == p {
+			return c
+		}
+	}
+	return Clock{}
+}

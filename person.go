@@ -1,0 +1,68 @@
+package noroshi
+
+// Role is what a person is here for.
+type Role string
+
+// The roles (日本語 in locale).
+const (
+	Viewer        Role = "viewer"
+	Analyst       Role = "analyst"
+	Duty          Role = "duty"
+	ReleaseOffice Role = "release"
+	Liaison       Role = "liaison"
+	Controller    Role = "controller"
+	Auditor       Role = "auditor"
+	Administrator Role = "administrator"
+)
+
+// Roles lists every role in the order screens show them.
+var Roles = []Role{Viewer, Analyst, Duty, ReleaseOffice, Liaison, Controller, Auditor, Administrator}
+
+// Person is an operator of this node. Names never leave the node; outside, an
+// act is signed by organisation and role.
+type Person struct {
+	ID      string `json:"id"` // short name used with --as: lower-case letters, digits, hyphen
+	Name    string `json:"name"`
+	Roles   []Role `json:"roles"`
+	Key     []byte `json:"key"`    // Ed25519 public key
+	Sealed  []byte `json:"sealed"` // private key sealed by the person's passphrase
+	Removed bool   `json:"removed,omitempty"`
+}
+
+// May reports whether one of the person's roles may do the action.
+func (p Person) May(a Action) bool {
+	for _, r := range p.Roles {
+		if May(r, a) {
+			return !p.Removed
+		}
+	}
+	return false
+}
+
+// May is the one table of what a role may do. A role or action that is not in
+// it may nothing.
+func May(r Role, a Action) bool {
+	for _, allowed := range may[a] {
+		if r == allowed {
+			return true
+		}
+	}
+	return false
+}
+
+var may = map[Action][]Role{
+	ActImport:           {Analyst, Duty},
+	ActAssignMarking:    {Analyst, ReleaseOffice},
+	ActWithdraw:         {Analyst, Duty},
+	ActWarn:             {Analyst, Duty},
+	ActAck:              {Duty},
+	ActApprove:          {ReleaseOffice},
+	ActReturn:           {ReleaseOffice},
+	ActIntroduce:        {Administrator, Liaison},
+	ActProposeAgreement: {Liaison, ReleaseOffice},
+	ActSignAgreement:    {ReleaseOffice},
+	ActAddPerson:        {Administrator},
+	ActConfigure:        {Administrator},
+	ActReadAudit:        {Auditor, Administrator},
+	ActRead:             {Viewer, Analyst, Duty, ReleaseOffice, Liaison, Controller, Auditor, Administrator},
+}

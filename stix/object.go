@@ -1,0 +1,58 @@
+// Package stix reads, keeps, checks and cuts STIX 2.1 objects.
+//
+// An Object keeps the exact bytes it was read from: unknown types, properties
+// and extensions, the spelling of numbers and times, and the order of members
+// all survive. The reader is strict (duplicate or case-clashing member names,
+// bad UTF-8, trailing bytes, nesting deeper than MaxDepth and objects larger
+// than MaxObjectBytes are refused with their position).
+//
+// The package depends on nothing else of noroshi and can be used alone.
+package stix
+
+import "crypto/sha256"
+
+// Limits of the reader (noroshi's own; STIX 2.1 sets none).
+const (
+	MaxObjectBytes = 8 << 20 // bytes of one object
+	MaxDepth       = 64      // nested arrays and objects
+)
+
+// ID is a STIX identifier, "type--uuid" (STIX 2.1 §2.9).
+type ID string
+
+// Object is one STIX object: its bytes and the header decoded from them.
+// An Object is immutable; the slices it hands out must not be changed.
+type Object struct {
+	Type        string
+	ID          ID
+	SpecVersion string // "2.1"; empty on SCOs that leave it out
+	Created     Time   // zero where the type has none
+	Modified    Time   // zero where the type has none (SCO, marking-definition)
+	CreatedBy   ID     // created_by_ref
+	Revoked     bool
+	Markings    []ID // object_marking_refs, in order
+	Granular    bool // has granular_markings
+	Lang        string
+
+	raw  []byte
+	refs []Ref
+}
+
+// Ref is one reference out of an object: a property whose name ends in _ref or
+// _refs at any depth, object_marking_refs and marking_ref excepted.
+type Ref struct {
+	Path     string // selector of the place, such as "object_refs.[3]"
+	Target   ID
+	Required bool // the object may not exist without it (STIX 2.1: relationship ends, sighting_of_ref, object_ref, object_refs)
+	Custom   bool // the property is not one the specification defines for this type
+}
+
+// Bytes returns the exact bytes the object was read from.
+func (o *Object) Bytes() []byte { return o.raw }
+
+// Hash returns the SHA-256 of Bytes.
+func (o *Object) Hash() [32]byte { return sha256.Sum256(o.raw) }
+
+// Refs returns every reference out of the object in document order,
+// created_by_ref included.
+func (o *Object) Refs() []Ref { return o.refs }
