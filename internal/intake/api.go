@@ -110,9 +110,3 @@ type Placed struct {
 func (g *Gate) Import(ctx context.Context, r io.Reader, o ImportOptions) (Report, error) {
 	panic("stub")
 }
-
-// WarningLists are MISP warning-lists: known-good values.
-type WarningLists struct{}
-
-// Check returns the names of lists that have the value.
-func (w *WarningLists) Check(v noroshi.Value) []string { panic("stub") }
