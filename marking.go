@@ -87,14 +87,19 @@ type Label struct {
 // idempotent, monotone.
 func (l Label) Join(m Label) Label {
 	l.TLP = max(l.TLP, m.TLP)
+	var two []string
 	switch {
 	case l.Exercise == "":
 		l.Exercise = m.Exercise
 	case m.Exercise != "" && m.Exercise != l.Exercise:
-		l.Unknown = append(slices.Clone(l.Unknown), "two-exercises "+min(l.Exercise, m.Exercise)+" "+max(l.Exercise, m.Exercise))
+		// Each of them is named, so that three join alike in any order.
+		two = []string{UnknownTwoExercise + " " + l.Exercise, UnknownTwoExercise + " " + m.Exercise}
 		l.Exercise = max(l.Exercise, m.Exercise)
 	}
-	u := append(slices.Clone(l.Unknown), m.Unknown...)
+	if len(m.Unknown) == 0 && two == nil {
+		return l
+	}
+	u := append(append(slices.Clone(l.Unknown), m.Unknown...), two...)
 	slices.Sort(u)
 	l.Unknown = slices.Compact(u)
 	return l
@@ -133,7 +138,7 @@ func ParseLabel(s string) (Label, error) {
 			continue
 		}
 		t, err := ParseTLP(p)
-		if err != nil {
+		if err != nil || l.TLP != NoTLP {
 			return Label{}, Errorf(Invalid, "label.form", "label %q is not a normal form", s)
 		}
 		l.TLP = t

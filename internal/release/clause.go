@@ -1,0 +1,210 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cedar-policy/cedar-go"
+	xast "github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/schema"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// Schema is the Cedar schema clauses are written against. The principal is the
+// partner; level is 1 CLEAR, 2 GREEN, 3 AMBER, 4 AMBER+STRICT, 5 RED, 0 none;
+// precedence is 1 routine to 4 flash; source is self, partner or other; now is
+// in milliseconds since 1970 UTC.
+const Schema = `entity Node { call_sign: String, country: String };
+entity Object {
+  type: String,
+  level: Long,
+  tlp: String,
+  audience: String,
+  source: String,
+  origin: String,
+  precedence: Long,
+  warning: Bool,
+  known_good: Bool,
+  revoked: Bool,
+};
+action release, releaseWithTwoPersons appliesTo {
+  principal: [Node],
+  resource: [Object],
+  context: { now: Long, emergency: Bool },
+};
+`
+
+// Clauses are an agreement's clauses, checked and ready to be asked. They are
+// safe for concurrent use and remember the answer for each class of objects.
+type Clauses struct {
+	agreement *noroshi.Agreement
+	policies  *cedar.PolicySet
+	clause    map[cedar.PolicyID]string
+	timed     bool // a clause reads the context: answers hold for one moment only
+
+	mu    sync.Mutex
+	known map[class]answer // guarded by mu; at most maxClasses
+	at    time.Time        // moment of the answers, when timed
+}
+
+// maxClasses bounds the remembered answers; classes are few, hostile input may
+// try to make many.
+const maxClasses = 10_000
+
+// class is what a clause can see of an object.
+type class struct {
+	partner    noroshi.NodeID
+	typ        string
+	level      noroshi.TLP
+	source     Origin
+	origin     string
+	precedence noroshi.Precedence
+	warning    bool
+	knownGood  bool
+	revoked    bool
+}
+
+type answer struct{ alone, two []string } // clause ids that permit; sorted
+
+// Compile checks and reads an agreement's clauses.
+func Compile(a *noroshi.Agreement) (*Clauses, error) {
+	c := &Clauses{agreement: a, policies: cedar.NewPolicySet(), clause: map[cedar.PolicyID]string{}, known: map[class]answer{}}
+	v, err := validator()
+	if err != nil {
+		return nil, err
+	}
+	for _, cl := range a.Clauses {
+		list, err := cedar.NewPolicyListFromBytes("clause "+cl.ID, []byte(cl.Cedar))
+		if err != nil {
+			return nil, noroshi.Errorf(noroshi.Invalid, "agreement.clause", "clause %s: %w", cl.ID, err)
+		}
+		if len(list) == 0 {
+			return nil, noroshi.Errorf(noroshi.Invalid, "agreement.clause", "clause %s: %w", cl.ID, fmt.Errorf("has no policy"))
+		}
+		for i, p := range list {
+			id := fmt.Sprintf("%s policy %d", cl.ID, i+1)
+			if err := v.Policy(id, (*xast.Policy)(p.AST())); err != nil {
+				return nil, noroshi.Errorf(noroshi.Invalid, "agreement.clause", "clause %s: %w", cl.ID, err)
+			}
+			c.policies.Add(cedar.PolicyID(id), p)
+			c.clause[cedar.PolicyID(id)] = cl.ID
+		}
+		c.timed = c.timed || strings.Contains(cl.Cedar, "context")
+	}
+	return c, nil
+}
+
+// CheckClauses reports whether every clause of an agreement is a Cedar policy
+// that fits Schema: an unknown attribute, action or type is an error here, not
+// a clause that silently never applies.
+func CheckClauses(a *noroshi.Agreement) error {
+	_, err := Compile(a)
+	return err
+}
+
+func validator() (*validate.Validator, error) {
+	var s schema.Schema
+	if err := s.UnmarshalCedar([]byte(Schema)); err != nil {
+		return nil, fmt.Errorf("read clause schema: %w", err)
+	}
+	r, err := s.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("resolve clause schema: %w", err)
+	}
+	return validate.New(r), nil
+}
+
+// Agreement returns the agreement.
+func (c *Clauses) Agreement() *noroshi.Agreement { return c.agreement }
+
+// clause asks the agreement: released alone, with two persons, or not at all.
+// A FLASH always needs two persons, whatever clause permits it.
+func (c *Case) clause(it *Item, d *Decision) {
+	if c.Clauses == nil {
+		return
+	}
+	a := c.Clauses.ask(c.Partner, c.Now, classOf(c.Partner, it))
+	switch flash := it.Precedence >= noroshi.Flash; {
+	case len(a.alone) > 0 && !flash:
+		d.Clause = a.alone[0]
+		d.release(noroshi.Reason{Code: "clause.permit", Clause: d.Clause, Args: []string{d.Clause}})
+	case len(a.two)+len(a.alone) > 0:
+		d.Clause = append(slices.Clone(a.two), a.alone...)[0]
+		code := "clause.two-persons"
+		if flash {
+			code = "precedence.flash"
+		}
+		d.hold(noroshi.TwoPersons, noroshi.Reason{Code: code, Clause: d.Clause, Args: []string{d.Clause}})
+	default:
+		d.deny(noroshi.Reason{Code: "clause.none"})
+	}
+}
+
+func classOf(p noroshi.Party, it *Item) class {
+	return class{p.Node, it.Type, it.Label.TLP, it.Origin, string(it.Maker), it.Precedence, it.Warning, it.KnownGood, it.Revoked}
+}
+
+// ask returns the clauses that permit a class, evaluating each class once.
+func (c *Clauses) ask(p noroshi.Party, now time.Time, k class) answer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if (c.timed && !c.at.Equal(now)) || len(c.known) >= maxClasses {
+		clear(c.known)
+		c.at = now
+	}
+	a, ok := c.known[k]
+	if !ok {
+		a = answer{c.permits("release", p, now, k), c.permits("releaseWithTwoPersons", p, now, k)}
+		c.known[k] = a
+	}
+	return a
+}
+
+// permits asks Cedar; a policy that cannot be evaluated permits nothing, even
+// if another would.
+func (c *Clauses) permits(action string, p noroshi.Party, now time.Time, k class) []string {
+	who := cedar.NewEntityUID("Node", cedar.String(p.Node.String()))
+	what := cedar.NewEntityUID("Object", "object")
+	entities := cedar.EntityMap{
+		who: {UID: who, Attributes: cedar.NewRecord(cedar.RecordMap{
+			"call_sign": cedar.String(p.CallSign), "country": cedar.String(p.CallSign.Country()),
+		})},
+		what: {UID: what, Attributes: cedar.NewRecord(cedar.RecordMap{
+			"type": cedar.String(k.typ), "level": cedar.Long(k.level), "tlp": cedar.String(k.level.String()),
+			"audience": cedar.String(audience(k.level)), "source": cedar.String(k.source.String()), "origin": cedar.String(k.origin),
+			"precedence": cedar.Long(k.precedence), "warning": cedar.Boolean(k.warning),
+			"known_good": cedar.Boolean(k.knownGood), "revoked": cedar.Boolean(k.revoked),
+		})},
+	}
+	ok, why := cedar.Authorize(c.policies, entities, cedar.Request{
+		Principal: who, Action: cedar.NewEntityUID("Action", cedar.String(action)), Resource: what,
+		Context: cedar.NewRecord(cedar.RecordMap{"now": cedar.Long(now.UnixMilli()), "emergency": cedar.False}),
+	})
+	if ok != cedar.Allow || len(why.Errors) > 0 {
+		return nil
+	}
+	var ids []string
+	for _, r := range why.Reasons {
+		ids = append(ids, c.clause[r.PolicyID])
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// audience is whom a level may reach at all.
+func audience(t noroshi.TLP) string {
+	switch t {
+	case noroshi.Clear:
+		return "public"
+	case noroshi.Green:
+		return "partners"
+	case noroshi.Amber, noroshi.AmberStrict:
+		return "partner"
+	}
+	return "nobody"
+}

@@ -1,0 +1,181 @@
+package release
+
+import (
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// Origin says who made an object, as far as provenance bears it out, seen from
+// a decision about one partner.
+type Origin uint8
+
+// The origins. Unknown and third parties are Other: neither holder nor partner.
+const (
+	Other Origin = iota
+	Self
+	Partner
+)
+
+var origins = []string{"other", "self", "partner"}
+
+// String returns the word clauses use: other, self or partner.
+func (o Origin) String() string { return origins[min(int(o), len(origins)-1)] }
+
+// Item is one object as a decision sees it.
+type Item struct {
+	ID         stix.ID
+	Type       string
+	Label      noroshi.Label
+	Origin     Origin
+	Maker      stix.ID // identity the origin is, "" when unknown
+	Precedence noroshi.Precedence
+	Refs       []stix.Ref
+	Markings   []stix.ID // markings whose definitions must travel with it
+	Warning    bool      // a report with the warning extension, or its translation
+	KnownGood  bool      // named by a warning-list
+	Revoked    bool      // a revoked version: goes like any other
+	Mark       string    // portion mark found in its text
+	Withdrawn  bool
+	Conflict   bool   // another body under the same id and modified
+	Theirs     bool   // the partner brought it: never sent back
+	Done       bool   // this version went to the partner, or is decided to
+	Group      string // what it is held together with: its import or feed run
+}
+
+// Standing says how an object that is referred to, but not itself decided now,
+// stands with the partner.
+type Standing uint8
+
+// The standings.
+const (
+	Absent   Standing = iota // this node holds no such object
+	Withheld                 // held here, and the partner does not have it
+	Had                      // the partner has it: it was sent, or is the partner's own
+)
+
+// Case is everything a decision depends on: a small graph of objects, one
+// partner, one agreement, one realm, one moment. Deciding is pure: same case,
+// same answer, whatever the order of the items.
+type Case struct {
+	Realm   noroshi.Realm
+	Now     time.Time
+	Self    stix.ID              // identity of this node
+	Partner noroshi.Party        // to whom
+	Clauses *Clauses             // of the agreement in force; nil = none, which denies
+	Items   []Item               // to be decided; ids are unique
+	Around  map[stix.ID]Standing // what else they refer to; not named = Absent
+}
+
+// Decision is the answer for one item.
+type Decision struct {
+	Outcome noroshi.Outcome
+	Key     noroshi.HoldKey // of a Hold
+	Clause  string          // that permits it, alone or with two persons
+	Reasons []noroshi.Reason
+}
+
+// Decide answers for every item of a case, in their order: the worst of what
+// the markings mean, what a clause permits, what the text says and what the
+// graph allows, with every rule that spoke.
+func Decide(c Case) []Decision {
+	out := make([]Decision, len(c.Items))
+	for i := range c.Items {
+		out[i] = c.alone(&c.Items[i])
+	}
+	c.closure(out)
+	return out
+}
+
+// alone decides an item without its neighbours.
+func (c *Case) alone(it *Item) Decision {
+	var d Decision
+	c.standing(it, &d)
+	if it.Type == "marking-definition" {
+		// It leaves only with an object it marks, and needs no label of its own.
+		d.release(noroshi.Reason{Code: "marking.travels"})
+	} else {
+		c.marking(it, &d)
+		c.clause(it, &d)
+	}
+	if it.Mark != "" {
+		d.hold(noroshi.Review, noroshi.Reason{Code: "text.portion-mark", Args: []string{it.Mark}})
+	}
+	return d
+}
+
+// standing says what the object's own state forbids.
+func (c *Case) standing(it *Item, d *Decision) {
+	if c.Clauses == nil {
+		d.deny(noroshi.Reason{Code: "agreement.none"})
+	} else if !c.Clauses.Agreement().InForce(c.Now) || c.Clauses.Agreement().Realm != c.Realm || c.Realm.IsZero() {
+		d.deny(noroshi.Reason{Code: "agreement.not-in-force"})
+	}
+	if it.Withdrawn {
+		d.deny(noroshi.Reason{Code: "object.withdrawn"})
+	}
+	if it.Theirs {
+		d.deny(noroshi.Reason{Code: "object.theirs"})
+	}
+	if it.Conflict {
+		d.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "object.conflict"})
+	}
+}
+
+// add takes a reason in; the later outcome and the stricter key count.
+func (d *Decision) add(r noroshi.Reason) {
+	d.Reasons = append(d.Reasons, r)
+	if r.Outcome == noroshi.Hold && d.Outcome <= noroshi.Hold && strictness(r.Key) > strictness(d.Key) {
+		d.Key = r.Key
+	}
+	d.Outcome = max(d.Outcome, r.Outcome)
+	if d.Outcome == noroshi.Deny {
+		d.Key = ""
+	}
+}
+
+func (d *Decision) deny(r noroshi.Reason) {
+	r.Outcome = noroshi.Deny
+	d.add(r)
+}
+
+func (d *Decision) hold(k noroshi.HoldKey, r noroshi.Reason) {
+	r.Outcome, r.Key = noroshi.Hold, k
+	d.add(r)
+}
+
+func (d *Decision) release(r noroshi.Reason) {
+	r.Outcome = noroshi.Release
+	d.add(r)
+}
+
+// strictness orders the keys of holds: what cannot be approved as it is comes
+// before what two persons or one may approve.
+func strictness(k noroshi.HoldKey) int {
+	switch k {
+	case noroshi.NotUnderstood:
+		return 5
+	case noroshi.Unmarked:
+		return 4
+	case noroshi.NoClause:
+		return 3
+	case noroshi.TwoPersons:
+		return 2
+	case noroshi.Review:
+		return 1
+	}
+	return 0
+}
+
+// Approvals returns how many persons' approvals lift a hold with this key, and
+// false when none can.
+func Approvals(k noroshi.HoldKey) (int, bool) {
+	switch k {
+	case noroshi.TwoPersons:
+		return 2, true
+	case noroshi.Review:
+		return 1, true
+	}
+	return 0, false
+}

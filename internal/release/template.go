@@ -1,0 +1,128 @@
+package release
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// Draft says what an agreement drawn up by Template is about.
+type Draft struct {
+	Realm      noroshi.Realm
+	Self       noroshi.Party
+	Partner    noroshi.Party
+	From       time.Time
+	Until      time.Time
+	Statements []string // statement markings with no effect, exact text
+}
+
+// Template writes an agreement for two nodes to read, change and sign: clause
+// 1 releases what is CLEAR or GREEN, and our own sightings and warnings up to
+// AMBER, by itself; clause 2 releases other AMBER things of our own with two
+// persons; clause 3 lets a FLASH go with two persons. ParseAgreement reads it
+// and CheckClauses passes it.
+func Template(d Draft) []byte {
+	var b bytes.Buffer
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	q := strconv.Quote
+	p("# noroshi agreement. Both nodes sign the SHA-256 of exactly these bytes.\n")
+	p("# 双方のノードは、このファイルの内容そのものの SHA-256 に署名します。\n")
+	p("version = 1\n")
+	p("title_en = %s\n", q(fmt.Sprintf("Agreement on sharing cyber warnings between %s and %s", d.Self.CallSign, d.Partner.CallSign)))
+	p("title_ja = \"%s と %s の間のサイバー警報の共有に関する取決め\"\n", d.Self.CallSign, d.Partner.CallSign)
+	p("realm = %s\n", q(d.Realm.String()))
+	p("from = %s\n", d.From.UTC().Format(time.RFC3339))
+	p("until = %s\n", d.Until.UTC().Format(time.RFC3339))
+	p("sighting_mark = \"tlp:amber\"\n")
+	p("suites = [\"S1\"]\n")
+	p("channels = [\"https\"]\n")
+	p("# Statement markings of exactly this text (copyright and the like) have no effect on release.\n")
+	p("# ここに挙げた文言と完全に一致する statement マーキングは、提供の判断に影響しません。\n")
+	p("statements = [")
+	for i, s := range d.Statements {
+		if i > 0 {
+			p(", ")
+		}
+		p("%s", tomlString(s))
+	}
+	p("]\n")
+	for _, x := range []noroshi.Party{d.Self, d.Partner} {
+		p("\n[[party]]\ncall_sign = %s\nnode = %s\nidentity = %s\n", q(string(x.CallSign)), q(x.Node.String()), q(string(x.Identity)))
+		if len(x.Tokens) > 0 {
+			p("tokens = [")
+			for i, t := range x.Tokens {
+				if i > 0 {
+					p(", ")
+				}
+				p("%s", tomlString(t))
+			}
+			p("]\n")
+		}
+	}
+	for _, c := range []struct{ prec, receipt, ack string }{
+		{"flash", "10m", "10m"}, {"immediate", "1h", "1h"}, {"priority", "3h", ""}, {"routine", "6h", ""},
+	} {
+		p("\n[[clock]]\nprecedence = %s\nreceipt = %s\n", q(c.prec), q(c.receipt))
+		if c.ack != "" {
+			p("acknowledge = %s\n", q(c.ack))
+		}
+	}
+	for _, c := range templateClauses {
+		p("\n[[clause]]\nid = %s\narticle = %s\nen = %s\nja = \"%s\"\ncedar = '''\n%s'''\n", q(c.ID), q(c.Article), q(c.EN), c.JA, c.Cedar)
+	}
+	return b.Bytes()
+}
+
+// tomlString writes a TOML basic string; JSON's escapes are TOML's.
+func tomlString(s string) string {
+	var b bytes.Buffer
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < 0x20 || r == 0x7f:
+			fmt.Fprintf(&b, "\\u%04X", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+var templateClauses = []noroshi.Clause{
+	{
+		ID: "1", Article: "Article 1",
+		EN: "Objects marked TLP:CLEAR or TLP:GREEN, and sightings and warnings a party made itself marked up to TLP:AMBER, are released without a further act.",
+		JA: "TLP:CLEAR 又は TLP:GREEN のオブジェクト、並びに当事者が自ら作成した TLP:AMBER 以下の観測及び警報は、個別の承認なしに提供する。",
+		Cedar: `permit (principal, action == Action::"release", resource)
+when { resource.level >= 1 && resource.level <= 2 && resource.precedence < 4 };
+permit (principal, action == Action::"release", resource)
+when {
+  resource.level == 3 && resource.precedence < 4 && resource.source == "self" &&
+  (resource.type == "sighting" || resource.warning)
+};
+`,
+	},
+	{
+		ID: "2", Article: "Article 2",
+		EN: "Other objects a party made itself marked TLP:AMBER or TLP:AMBER+STRICT, such as indicators and what describes them, are released when two release officers have signed.",
+		JA: "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト(脅威指標及びこれを説明するもの等)は、提供担当者2名が署名した場合に提供する。",
+		Cedar: `permit (principal, action == Action::"releaseWithTwoPersons", resource)
+when { resource.level >= 3 && resource.level <= 4 && resource.source == "self" && resource.precedence < 4 };
+`,
+	},
+	{
+		ID: "3", Article: "Article 3",
+		EN: "What is sent at FLASH precedence is released when two release officers have signed.",
+		JA: "優先度 FLASH で送るものは、提供担当者2名が署名した場合に提供する。",
+		Cedar: `permit (principal, action == Action::"releaseWithTwoPersons", resource)
+when { resource.level >= 1 && resource.level <= 4 && resource.precedence == 4 };
+`,
+	},
+}
