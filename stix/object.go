@@ -17,9 +17,6 @@ const (
 	MaxDepth       = 64      // nested arrays and objects
 )
 
-// ID is a STIX identifier, "type--uuid" (STIX 2.1 §2.9).
-type ID string
-
 // Object is one STIX object: its bytes and the header decoded from them.
 // An Object is immutable; the slices it hands out must not be changed.
 type Object struct {
@@ -38,21 +35,8 @@ type Object struct {
 	refs []Ref
 }
 
-// Ref is one reference out of an object: a property whose name ends in _ref or
-// _refs at any depth, object_marking_refs and marking_ref excepted.
-type Ref struct {
-	Path     string // selector of the place, such as "object_refs.[3]"
-	Target   ID
-	Required bool // the object may not exist without it (STIX 2.1: relationship ends, sighting_of_ref, object_ref, object_refs)
-	Custom   bool // the property is not one the specification defines for this type
-}
-
 // Bytes returns the exact bytes the object was read from.
 func (o *Object) Bytes() []byte { return o.raw }
 
 // Hash returns the SHA-256 of Bytes.
 func (o *Object) Hash() [32]byte { return sha256.Sum256(o.raw) }
-
-// Refs returns every reference out of the object in document order,
-// created_by_ref included.
-func (o *Object) Refs() []Ref { return o.refs }

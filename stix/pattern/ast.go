@@ -138,6 +138,9 @@ type Constant struct {
 	Text string
 }
 
+// binding orders the operators by how tightly they bind.
+var binding = map[Operator]int{FollowedBy: 1, Or: 2, And: 3}
+
 func (*Observation) expr() {}
 func (*Combination) expr() {}
 func (*Qualified) expr()   {}
@@ -150,7 +153,7 @@ func (c *Combination) String() string {
 	parts := make([]string, len(c.Terms))
 	for i, t := range c.Terms {
 		parts[i] = t.String()
-		if _, nested := t.(*Combination); nested {
+		if n, nested := t.(*Combination); nested && binding[n.Op] <= binding[c.Op] {
 			parts[i] = "(" + parts[i] + ")"
 		}
 	}
@@ -184,7 +187,7 @@ func (j *Junction) String() string {
 	parts := make([]string, len(j.Terms))
 	for i, t := range j.Terms {
 		parts[i] = t.String()
-		if _, nested := t.(*Junction); nested {
+		if n, nested := t.(*Junction); nested && binding[n.Op] <= binding[j.Op] {
 			parts[i] = "(" + parts[i] + ")"
 		}
 	}

@@ -71,6 +71,10 @@ func roundTrip(t testing.TB, p *pattern.Pattern) {
 		return // quoting may lengthen a pattern past the limit
 	}
 	q, err := pattern.Parse(s, pattern.Options{})
+	var e *pattern.Error
+	if errors.As(err, &e) && e.Code == "depth" {
+		return // qualifiers without parentheses are written with them
+	}
 	if err != nil {
 		t.Fatalf("%q, written as %q: %v", p, s, err)
 	}

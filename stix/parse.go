@@ -1,0 +1,228 @@
+package stix
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Parse reads one object strictly; the object keeps raw, which the caller must
+// not change afterwards.
+//
+// It refuses text that is not JSON (RFC 8259), bytes behind the object, a
+// member name that occurs twice in one object at any depth or differs from
+// another only in case, bad UTF-8 and lone surrogates, nesting beyond MaxDepth
+// and more than MaxObjectBytes. Of STIX it asks only what the header needs: a
+// type, an id of that type, and a good form of the header's properties where
+// they stand. Types, properties and extensions that it does not know are kept.
+// Validate asks for the rest.
+//
+// Errors are *SyntaxError.
+func Parse(raw []byte) (*Object, error) {
+	if len(raw) > MaxObjectBytes {
+		return nil, &SyntaxError{Code: "size", Offset: MaxObjectBytes, Msg: "the object is larger than 8 MiB"}
+	}
+	h := header{o: &Object{raw: raw}}
+	s := scanner{b: raw, obj: &h}
+	s.space()
+	if s.i < len(raw) && raw[s.i] != '{' {
+		if bytes.HasPrefix(raw, bom) {
+			return nil, s.fail("bom", "a byte order mark stands before the object")
+		}
+		return nil, s.fail("type", "a STIX object is a JSON object")
+	}
+	if err := s.document(); err != nil {
+		return nil, err
+	}
+	if err := h.finish(&s); err != nil {
+		return nil, err
+	}
+	return h.o, nil
+}
+
+// bom is the byte order mark of UTF-8.
+var bom = []byte("\xef\xbb\xbf")
+
+// SyntaxError says where and why input was refused. It never quotes a value of
+// the input.
+type SyntaxError struct {
+	Code   string // stable: "syntax", "trailing", "duplicate-key", "case-key", "depth", "size", "utf8", "escape", "control", "bom", "type", "name", "missing", "id", "time"
+	Path   string // JSON pointer (RFC 6901) of the place, as far as known
+	Offset int64  // bytes from the start of the input
+	Line   int    // from 1; 0 when not known
+	Msg    string
+}
+
+// Error says what is wrong and where.
+func (e *SyntaxError) Error() string {
+	place := fmt.Sprintf("offset %d", e.Offset)
+	if e.Line > 0 {
+		place = fmt.Sprintf("line %d, %s", e.Line, place)
+	}
+	if e.Path != "" {
+		place += ", at " + e.Path
+	}
+	return e.Msg + " (" + place + ")"
+}
+
+// fail makes an error at the place of the scanner.
+func (s *scanner) fail(code, msg string) *SyntaxError {
+	var path strings.Builder
+	for _, p := range s.path {
+		switch {
+		case p.name != nil:
+			path.WriteString("/" + pointerEscaper.Replace(string(p.name)))
+		case p.index != noElement:
+			path.WriteString("/" + strconv.Itoa(p.index))
+		}
+	}
+	at := min(s.i, len(s.b))
+	return &SyntaxError{
+		Code: code, Path: path.String(), Msg: msg,
+		Offset: int64(at), Line: 1 + bytes.Count(s.b[:at], []byte("\n")),
+	}
+}
+
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
+
+// header collects what an Object shows beside its bytes.
+type header struct {
+	o              *Object
+	hasType, hasID bool
+	idAt           int
+}
+
+// property takes a top-level member; at is where its value starts.
+func (h *header) property(s *scanner, name []byte, v RawValue, at int) *SyntaxError {
+	o := h.o
+	var code string
+	switch string(name) {
+	case "type":
+		h.hasType = true
+		o.Type, code = headerType(v)
+	case "id":
+		h.hasID, h.idAt = true, at
+		o.ID, code = headerID(v)
+	case "spec_version":
+		o.SpecVersion, code = headerText(v)
+	case "created":
+		o.Created, code = headerTime(v)
+	case "modified":
+		o.Modified, code = headerTime(v)
+	case "created_by_ref":
+		o.CreatedBy, code = headerID(v)
+	case "revoked":
+		o.Revoked = v.kind() == 't'
+		if !o.Revoked && v.kind() != 'f' {
+			code = "type"
+		}
+	case "lang":
+		o.Lang, code = headerText(v)
+	case "object_marking_refs":
+		o.Markings, code = headerIDs(v)
+	case "granular_markings":
+		o.Granular = true
+	}
+	if code == "" {
+		return nil
+	}
+	s.i = at
+	return s.fail(code, headerMessages[code])
+}
+
+var headerMessages = map[string]string{
+	"type": "the property has a value of the wrong type",
+	"id":   "this is no STIX identifier, type--UUID",
+	"time": "this is no timestamp of the form 2006-01-02T15:04:05.000Z",
+	"name": "this is no name of a STIX type",
+}
+
+func headerText(v RawValue) (string, string) {
+	s, ok := v.text()
+	if !ok {
+		return "", "type"
+	}
+	return s, ""
+}
+
+func headerType(v RawValue) (string, string) {
+	if v.kind() != '"' {
+		return "", "type"
+	}
+	if known, ok := typeNames[string(v[1:len(v)-1])]; ok {
+		return known, ""
+	}
+	s, _ := v.text()
+	if !isTypeName(s) {
+		return "", "name"
+	}
+	return s, ""
+}
+
+func headerID(v RawValue) (ID, string) {
+	s, ok := v.text()
+	if !ok {
+		return "", "type"
+	}
+	id, err := ParseID(s)
+	if err != nil {
+		return "", "id"
+	}
+	return id, ""
+}
+
+func headerTime(v RawValue) (Time, string) {
+	s, ok := v.text()
+	if !ok {
+		return Time{}, "type"
+	}
+	t, err := ParseTime(s)
+	if err != nil {
+		return Time{}, "time"
+	}
+	return t, ""
+}
+
+func headerIDs(v RawValue) ([]ID, string) {
+	if v.kind() != '[' {
+		return nil, "type"
+	}
+	var ids []ID
+	for _, e := range v.Elements() {
+		id, code := headerID(e)
+		if code != "" {
+			return nil, code
+		}
+		ids = append(ids, id)
+	}
+	return ids, ""
+}
+
+// finish checks what can be told only after the last member.
+func (h *header) finish(s *scanner) *SyntaxError {
+	s.path = nil
+	switch o := h.o; {
+	case !h.hasType:
+		return s.fail("missing", "the object has no type")
+	case !h.hasID:
+		return s.fail("missing", "the object has no id")
+	case !strings.HasPrefix(string(o.ID), o.Type) || len(o.ID) != len(o.Type)+idTail:
+		s.i, s.path = h.idAt, []step{{name: []byte("id")}}
+		return s.fail("id", "the id is of another type than the object")
+	}
+	h.describeRefs()
+	return nil
+}
+
+// Property returns the value at a top-level property, nil when absent.
+func (o *Object) Property(name string) RawValue { return RawValue(o.raw).trim().member(name) }
+
+// Text returns the string at a top-level property with its escapes decoded,
+// "" when absent or no string.
+func (o *Object) Text(name string) string { return o.Property(name).Text() }
+
+// Root returns the whole object as a value, without the white space around it.
+func (o *Object) Root() RawValue { return RawValue(o.raw).trim() }
+
+func (v RawValue) trim() RawValue { return RawValue(bytes.Trim(v, " \n\r\t")) }
