@@ -8,23 +8,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/stix"
-	"github.com/noroshi-cti/noroshi/stix/pattern"
 )
-
-// Values returns the values an atomic pattern names; armed is false when the
-// pattern is not of a form that is armed now (it is kept and counted).
-func Values(p *pattern.Pattern) (v []noroshi.Value, armed bool) { panic("stub") }
-
-// PatternOf returns the STIX pattern for a value; Values reads it back.
-func PatternOf(v noroshi.Value) string { panic("stub") }
-
-// ParseValue reads one list entry: domain, address, address:port, CIDR, URL,
-// URL part (host/path), hash or e-mail address, defanged forms included
-// (hxxp, [.]); an error says what is wrong with it.
-func ParseValue(s string) (noroshi.Value, error) { panic("stub") }
-
-// ParseKindValue reads the fields of a `kind<TAB>value` list line.
-func ParseKindValue(kind, value string) (noroshi.Value, error) { panic("stub") }
 
 // Entry is one armed indicator.
 type Entry struct {
