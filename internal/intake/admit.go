@@ -1,0 +1,131 @@
+package intake
+
+import (
+	"context"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// Fault is one element that was quarantined, or kept but held.
+type Fault struct {
+	Index int
+	Code  string // technical code, such as "malformed", "future", "too-large"
+}
+
+// Admitted counts what Admit did.
+type Admitted struct {
+	New         int `json:"new"`
+	Updated     int `json:"updated"`
+	Unchanged   int `json:"unchanged"`
+	Older       int `json:"older"`
+	Foreign     int `json:"foreign"`
+	Quarantined int `json:"quarantined"`
+	Conflicts   int `json:"conflicts"` // two bodies under one id and modified: kept, held, never armed
+	Marked      int `json:"marked"`    // what was here without a handling marking and got the import's
+
+	Faults []Fault `json:"-"`
+	Seqs   []int64 `json:"-"` // of what is new
+}
+
+// add adds the counts of b.
+func (a *Admitted) add(b Admitted) {
+	a.New += b.New
+	a.Updated += b.Updated
+	a.Unchanged += b.Unchanged
+	a.Older += b.Older
+	a.Foreign += b.Foreign
+	a.Quarantined += b.Quarantined
+	a.Conflicts += b.Conflicts
+	a.Marked += b.Marked
+	a.Faults = append(a.Faults, b.Faults...)
+	a.Seqs = append(a.Seqs, b.Seqs...)
+}
+
+// Admit puts what was prepared, inside an act. It is the only way in: a store's
+// objects are all put here. When it fails the act must fail too.
+func (g *Gate) Admit(tx *store.Tx, p *Prepared) (Admitted, error) {
+	var a Admitted
+	if p == nil || p.gate == nil {
+		return a, nil
+	}
+	if p.gate != g {
+		return a, noroshi.Errorf(noroshi.Invalid, "intake.other-gate", "what another realm's gate prepared does not enter here")
+	}
+	a, _, err := admit(tx, p.elements, nil)
+	return a, err
+}
+
+// admit puts elements in order until stop asks for an end, and returns how many.
+func admit(tx *store.Tx, elements []element, stop func() bool) (Admitted, int, error) {
+	var a Admitted
+	for i := range elements {
+		if i > 0 && stop != nil && stop() {
+			return a, i, nil
+		}
+		if err := a.put(tx, &elements[i]); err != nil {
+			return Admitted{}, 0, err
+		}
+	}
+	return a, len(elements), nil
+}
+
+// put puts one element and counts it.
+func (a *Admitted) put(tx *store.Tx, e *element) error {
+	switch {
+	case e.refused != nil:
+		return a.quarantine(tx, e)
+	case e.known != nil:
+		return a.meet(tx, e)
+	}
+	result, seq, err := tx.Put(e.version)
+	if err != nil {
+		return err
+	}
+	switch result {
+	case store.Unchanged:
+		a.Unchanged++
+		return a.mark(tx, seq, e.version)
+	case store.New, store.Edition:
+		a.New++
+	case store.Updated:
+		a.Updated++
+	case store.Older:
+		a.Older++
+	case store.Foreign:
+		a.Foreign++
+	case store.Conflict:
+		a.Conflicts++
+		a.Faults = append(a.Faults, Fault{e.index, codeConflict})
+	}
+	a.Seqs = append(a.Seqs, seq)
+	return nil
+}
+
+func (a *Admitted) quarantine(tx *store.Tx, e *element) error {
+	r := e.refused
+	a.Quarantined++
+	a.Faults = append(a.Faults, Fault{e.index, r.code})
+	return tx.Quarantine(store.Quarantined{
+		Source: r.source, Run: r.run, Code: r.code, Place: r.place, Detail: r.msg,
+		Raw: r.raw[:min(len(r.raw), maxQuarantined)], Size: r.size,
+	})
+}
+
+// maxQuarantined is how much of a refused thing is kept.
+const maxQuarantined = 64 << 10
+
+// mark gives what is here already the marking this import assigns, where it has
+// no handling marking yet: so an import that forgot --marking is mended by the
+// same import with it.
+func (a *Admitted) mark(tx *store.Tx, seq int64, v *store.Version) error {
+	if len(v.Assign) == 0 {
+		return nil
+	}
+	have, err := tx.Records(context.Background(), []int64{seq})
+	if err != nil || len(have) == 0 || handled(have[0].Assigned) {
+		return err
+	}
+	a.Marked++
+	return tx.AssignMarking(seq, v.Assign[0])
+}

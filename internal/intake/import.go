@@ -1,0 +1,296 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// Bounds of an import.
+const (
+	sliceElements = 1000 // elements of one act
+	maxFaults     = 100  // faults that a report names
+)
+
+// ImportOptions says how to read a file.
+type ImportOptions struct {
+	Name     string         // base name, shown and kept as the source's name
+	Format   string         // "", "stix", "list", "tsv": "" = told by content
+	Marking  noroshi.TLP    // assigned to what has no handling marking; NoTLP = none
+	Person   noroshi.Signed // who imports; checked by the caller
+	Strict   bool           // what stix.Validate finds fault with is quarantined
+	Size     int64          // bytes of the input if known, for progress
+	MaxBytes int64          // at most this much is read, unpacked; 0 = DefaultMaxBytes
+	Progress func(Progress) // called after each slice, from the importing goroutine
+}
+
+// Progress of an import.
+type Progress struct {
+	Bytes, Size int64 // of the input as it came, packed or not
+	Objects     int
+}
+
+// Report is the outcome of an import. What concerns warning-lists and arming
+// counts every element of the input, new or not.
+type Report struct {
+	Run         string   `json:"run"`
+	New         int      `json:"new"`
+	Updated     int      `json:"updated"`
+	Unchanged   int      `json:"unchanged"`
+	Older       int      `json:"older"`
+	Foreign     int      `json:"foreign"`
+	Conflicts   int      `json:"conflicts"`
+	Quarantined int      `json:"quarantined"`
+	Marked      int      `json:"marked"`                  // here before without a handling marking, now with the import's
+	Flagged     int      `json:"flagged"`                 // named by a warning-list
+	NotArmed    int      `json:"not_armed"`               // indicators whose pattern is not of an armed form
+	Resumed     int      `json:"resumed"`                 // elements a former, interrupted run had done
+	Faults      []Placed `json:"faults,omitempty"`        // the first 100
+	Unarmed     []Placed `json:"not_armed_for,omitempty"` // why, the first 100
+}
+
+// Placed is a quarantined element and its place.
+type Placed struct {
+	Line   int    `json:"line"`
+	Offset int64  `json:"offset"` // of its first byte, unpacked
+	Code   string `json:"code"`
+	Value  string `json:"value"` // the beginning of what was refused
+	Msg    string `json:"msg"`
+}
+
+// Import reads a whole input (plain or gz) and admits it in slices of at most
+// 1,000 elements, each one act: a slice is admitted whole or not at all. The
+// same input again adds nothing; an interrupted one goes on where it stopped
+// when r can seek, and else is read again, which adds nothing either.
+//
+// A STIX input is a bundle, an array of objects, one object or JSON lines; its
+// objects come from the file. A plain list has one entry a line, bare or as
+// kind, tab, value; its entries become indicators of this node, whose ids are
+// derived and whose times are those of the list's first import.
+//
+// When ctx ends, Import ends after the slice at hand. The report is good as far
+// as it goes, also beside an error.
+func (g *Gate) Import(ctx context.Context, r io.Reader, o ImportOptions) (Report, error) {
+	im, err := g.begin(ctx, r, o)
+	if err != nil {
+		return Report{}, err
+	}
+	if im.list != nil {
+		g.lists.Lock()
+		defer g.lists.Unlock()
+	}
+	err = im.run(ctx)
+	return im.report, err
+}
+
+// importing is one import under way.
+type importing struct {
+	gate   *Gate
+	o      ImportOptions
+	rules  rules
+	list   *list // nil for STIX
+	in     *input
+	doc    Run
+	print  string
+	from   int64 // elements before this offset were admitted by a former run
+	report Report
+}
+
+func (g *Gate) begin(ctx context.Context, r io.Reader, o ImportOptions) (*importing, error) {
+	in, err := openInput(r, o.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	format, err := in.format(o.Format)
+	if err != nil {
+		return nil, err
+	}
+	im := &importing{gate: g, o: o}
+	if im.doc, im.print, err = g.openRun(ctx, in, o, format); err != nil {
+		return nil, err
+	}
+	if im.in, err = im.doc.resume(r, in, o.MaxBytes); err != nil {
+		return nil, err
+	}
+	im.from = im.doc.Offset
+	src := noroshi.Source{Kind: noroshi.FromFile, Name: o.Name, Person: o.Person.Person}
+	if im.rules, err = g.rulesFor(src, im.doc.ID); err != nil {
+		return nil, err
+	}
+	im.rules.assign, im.rules.strict = o.Marking, o.Strict
+	im.report.Run = im.doc.ID
+	if format != "stix" {
+		im.list, err = g.listOf(im)
+	}
+	return im, err
+}
+
+// listOf says what indicators a list's entries become.
+func (g *Gate) listOf(im *importing) (*list, error) {
+	space, err := namespace(g.o.Self.Identity)
+	if err != nil {
+		return nil, err
+	}
+	first, err := stix.ParseTime(im.doc.Started)
+	if err != nil {
+		return nil, err
+	}
+	l := &list{rules: im.rules, name: listName(im.o.Name), self: g.o.Self.Identity, space: space, first: first}
+	l.source = noroshi.Source{Kind: noroshi.FromSelf, Name: l.name, Person: im.o.Person.Person}
+	return l, nil
+}
+
+// run admits everything and says how it ended.
+func (im *importing) run(ctx context.Context) error {
+	pipe := im.startPipe(ctx)
+	defer pipe.stop()
+	var pending []element
+	var at reached
+	for {
+		elements, reach, more := pipe.next()
+		pending = append(pending, elements...)
+		if more {
+			at = reach
+		}
+		for len(pending) >= sliceElements || (!more && len(pending) > 0) {
+			n, err := im.slice(ctx, pending[:min(len(pending), sliceElements)], at)
+			if err != nil {
+				return err
+			}
+			pending = append(pending[:0:0], pending[n:]...)
+		}
+		if !more {
+			return im.finish(ctx, pipe.err())
+		}
+	}
+}
+
+// slice admits as many of the elements as the write lane allows in one act.
+func (im *importing) slice(ctx context.Context, elements []element, at reached) (int, error) {
+	if ctx.Err() != nil {
+		return 0, interrupted(ctx.Err())
+	}
+	var a Admitted
+	var n int
+	var doc Run
+	_, err := im.gate.store.Do(ctx, im.act(), func(tx *store.Tx) (err error) {
+		if a, n, err = admit(tx, elements, tx.Yield); err != nil {
+			return err
+		}
+		doc = im.doc
+		doc.Elements += n
+		doc.Offset, doc.Hashed, doc.Sum = elements[n-1].place.end, at.read, at.sum
+		doc.Counts.add(Admitted{New: a.New, Updated: a.Updated, Unchanged: a.Unchanged, Older: a.Older, Foreign: a.Foreign, Quarantined: a.Quarantined, Conflicts: a.Conflicts, Marked: a.Marked})
+		return im.keep(tx, doc)
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			err = interrupted(err)
+		}
+		return 0, err
+	}
+	im.doc = doc
+	im.count(elements[:n], a)
+	if im.o.Progress != nil {
+		im.o.Progress(Progress{Bytes: im.in.raw.n.Load(), Size: im.o.Size, Objects: im.doc.Elements})
+	}
+	return n, nil
+}
+
+func (im *importing) act() noroshi.Act {
+	act := noroshi.Act{Action: noroshi.ActImport, Subject: im.doc.ID, Precedence: noroshi.Routine}
+	if im.o.Person.Person != "" {
+		act.Persons = []noroshi.Signed{im.o.Person}
+	}
+	return act
+}
+
+// keep writes the run's document; the first time also how to find it again.
+func (im *importing) keep(tx *store.Tx, doc Run) error {
+	if im.doc.Elements == 0 {
+		if err := tx.PutDoc(inputOf, im.print, []byte(doc.ID)); err != nil {
+			return err
+		}
+	}
+	body, err := encodeRun(doc)
+	if err != nil {
+		return err
+	}
+	return tx.PutDoc(RunDoc, doc.ID, body)
+}
+
+// finish closes the run, unless the input broke off.
+func (im *importing) finish(ctx context.Context, broken error) error {
+	if broken != nil && !errors.Is(broken, io.EOF) {
+		return im.breakOff(ctx, broken)
+	}
+	doc := im.doc
+	doc.Done, doc.Offset, doc.Hashed, doc.Sum = true, im.in.read, im.in.read, noroshi.Hash(im.in.sum.Sum(nil))
+	_, err := im.gate.store.Do(ctx, im.act(), func(tx *store.Tx) error { return im.keep(tx, doc) })
+	if err != nil && ctx.Err() != nil {
+		err = interrupted(err)
+	}
+	return err
+}
+
+// breakOff keeps the place where the input could not be read on.
+func (im *importing) breakOff(ctx context.Context, broken error) error {
+	var s *stix.SyntaxError
+	if ctx.Err() != nil || !errors.As(broken, &s) {
+		return broken
+	}
+	e := element{refused: refuseSyntax(s), place: place{line: s.Line, offset: s.Offset, end: im.doc.Offset}}
+	im.complete(&e, nil)
+	if _, err := im.slice(ctx, []element{e}, reached{read: im.doc.Hashed, sum: im.doc.Sum}); err != nil {
+		return err
+	}
+	return noroshi.Errorf(noroshi.Invalid, "import.broken", "the input breaks off at line %d, byte %d: %w", s.Line, s.Offset, broken)
+}
+
+func interrupted(cause error) error {
+	return noroshi.Errorf(noroshi.Busy, "import.interrupted", "the import was interrupted; the same import goes on where it stopped: %w", cause)
+}
+
+// count adds an admitted slice to the report.
+func (im *importing) count(elements []element, a Admitted) {
+	r := &im.report
+	r.New += a.New
+	r.Updated += a.Updated
+	r.Unchanged += a.Unchanged
+	r.Older += a.Older
+	r.Foreign += a.Foreign
+	r.Conflicts += a.Conflicts
+	r.Quarantined += a.Quarantined
+	r.Marked += a.Marked
+	for _, f := range a.Faults {
+		if f.Code == codeConflict && len(r.Faults) < maxFaults {
+			e := elements[f.Index]
+			r.Faults = append(r.Faults, e.placed(codeConflict, string(e.version.Object.ID), "another body under this id and modified is here: both are kept and held"))
+		}
+	}
+	for i := range elements {
+		e := &elements[i]
+		switch {
+		case e.refused != nil:
+			if len(r.Faults) < maxFaults {
+				r.Faults = append(r.Faults, e.placed(e.refused.code, Beginning(e.refused.raw), e.refused.msg))
+			}
+		case e.note != "":
+			r.NotArmed++
+			if len(r.Unarmed) < maxFaults {
+				r.Unarmed = append(r.Unarmed, e.placed("not-armed", string(e.version.Object.ID), e.note))
+			}
+		}
+		if e.version != nil && len(e.version.Flags) > 0 {
+			r.Flagged++
+		}
+	}
+}
+
+func (e *element) placed(code, value, msg string) Placed {
+	return Placed{Line: e.place.line, Offset: e.place.offset, Code: code, Value: value, Msg: msg}
+}

@@ -1,0 +1,126 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// Bounds of an input.
+const (
+	// DefaultMaxBytes is how much an import reads, counted after gunzip, where
+	// ImportOptions does not say.
+	DefaultMaxBytes = 4 << 30
+	headBytes       = 64 << 10 // the beginning by which an input is known again and its format told
+)
+
+// input is what an import reads: gunzipped where it was gz, counted before and
+// after, hashed as it is read, and ended with an error at a limit.
+type input struct {
+	raw   countReader
+	r     *bufio.Reader // after gunzip
+	limit int64
+	read  int64 // after gunzip
+	sum   hash.Hash
+	head  []byte
+}
+
+type countReader struct {
+	r io.Reader
+	n atomic.Int64 // read by the progress, written by the reading goroutine
+}
+
+func (c *countReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// openInput looks at the beginning of an input. It holds at most two buffers.
+func openInput(r io.Reader, limit int64) (*input, error) {
+	if limit <= 0 {
+		limit = DefaultMaxBytes
+	}
+	in := &input{limit: limit, sum: sha256.New()}
+	in.raw.r = r
+	in.r = bufio.NewReaderSize(&in.raw, headBytes)
+	if magic, _ := in.r.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(in.r)
+		if err != nil {
+			return nil, badGzip(err)
+		}
+		in.r = bufio.NewReaderSize(z, headBytes)
+	}
+	head, err := in.r.Peek(headBytes)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, badGzip(err)
+	}
+	in.head = bytes.Clone(head)
+	return in, nil
+}
+
+func badGzip(err error) error {
+	return noroshi.Errorf(noroshi.Invalid, "import.read", "the input cannot be read: %w", err)
+}
+
+// Read hands out the input and counts and hashes what it hands out.
+func (in *input) Read(p []byte) (int, error) {
+	if in.read >= in.limit {
+		if _, err := in.r.Peek(1); errors.Is(err, io.EOF) {
+			return 0, io.EOF
+		}
+		return 0, noroshi.Errorf(noroshi.Invalid, "import.too-large", "the input is larger than %d bytes (unpacked): nothing beyond is read", in.limit)
+	}
+	n, err := in.r.Read(p[:min(int64(len(p)), in.limit-in.read)])
+	in.read += int64(n)
+	in.sum.Write(p[:n])
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = badGzip(err)
+	}
+	return n, err
+}
+
+// format tells a STIX input from a list by its beginning, or says why it is
+// neither.
+func (in *input) format(asked string) (string, error) {
+	switch asked {
+	case "stix", "list", "tsv":
+		return asked, nil
+	case "":
+	default:
+		return "", noroshi.Errorf(noroshi.Invalid, "import.format-unknown", "format %q must be stix, list or tsv", asked)
+	}
+	head := bytes.TrimPrefix(in.head, []byte("\ufeff"))
+	if len(in.head) == headBytes { // the last character may be cut
+		for n := 0; n < utf8.UTFMax && len(head) > 0 && !utf8.Valid(head); n++ {
+			head = head[:len(head)-1]
+		}
+	}
+	text := bytes.TrimLeft(head, " \t\r\n")
+	switch {
+	case bytes.IndexByte(head, 0) >= 0, !utf8.Valid(head):
+		return "", noroshi.Errorf(noroshi.Invalid, "import.format", "the input is neither STIX nor a list: it is no UTF-8 text; name its format if it is one")
+	case len(text) > 0 && text[0] == '{', isJSONArray(text):
+		return "stix", nil
+	}
+	return "list", nil
+}
+
+// isJSONArray tells an array of objects from a list that begins with an
+// address in brackets.
+func isJSONArray(text []byte) bool {
+	rest, ok := bytes.CutPrefix(text, []byte("["))
+	if !ok {
+		return false
+	}
+	rest = bytes.TrimLeft(rest, " \t\r\n")
+	return len(rest) == 0 || rest[0] == '{' || rest[0] == ']'
+}

@@ -1,0 +1,121 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/detect"
+)
+
+// maxLine is the longest line of a list that is read; a longer one is
+// quarantined, its beginning kept, and the next line goes on.
+const maxLine = 1 << 20
+
+// listLine is one line of a list that says something: not empty, no comment.
+type listLine struct {
+	line   int   // from 1
+	offset int64 // of its first byte in the unpacked input
+	end    int64 // of the first byte after it
+	raw    []byte
+	size   int64 // of the whole line; larger than len(raw) when it was cut
+}
+
+// lineReader reads the lines of a plain list: one entry a line, empty lines and
+// lines that begin with '#' are comments, and so is what follows " #" on a line.
+type lineReader struct {
+	r      *bufio.Reader
+	line   int
+	offset int64
+}
+
+func newLineReader(r io.Reader) *lineReader {
+	return &lineReader{r: bufio.NewReaderSize(r, 64<<10)}
+}
+
+// next returns the next line that says something, io.EOF at the end.
+func (l *lineReader) next() (listLine, error) {
+	for {
+		e, err := l.readLine()
+		if err != nil {
+			return listLine{}, err
+		}
+		if l.line == 1 {
+			e.raw = bytes.TrimPrefix(e.raw, []byte("\ufeff"))
+		}
+		if e.size <= maxLine {
+			e.raw = entryText(e.raw)
+		}
+		if len(e.raw) > 0 {
+			return e, nil
+		}
+	}
+}
+
+// readLine returns the next line without its end; of a line above maxLine only
+// that much is kept.
+func (l *lineReader) readLine() (listLine, error) {
+	e := listLine{line: l.line + 1, offset: l.offset}
+	for {
+		part, err := l.r.ReadSlice('\n')
+		e.size += int64(len(part))
+		e.raw = append(e.raw, part[:min(len(part), maxLine+1-len(e.raw))]...)
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case errors.Is(err, io.EOF) && e.size == 0:
+			return listLine{}, io.EOF
+		case err != nil && !errors.Is(err, io.EOF):
+			return listLine{}, err
+		}
+		l.line++
+		l.offset += e.size
+		e.end = l.offset
+		return e, nil
+	}
+}
+
+// entryText cuts comments and space off a line.
+func entryText(raw []byte) []byte {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) > 0 && raw[0] == '#' {
+		return nil
+	}
+	mark := []byte("\t#")
+	if !bytes.Contains(raw, []byte("\t")) {
+		mark = []byte(" #") // behind a tab, what looks like a comment may be the value's
+	}
+	if i := bytes.Index(raw, mark); i >= 0 {
+		raw = raw[:i]
+	}
+	return bytes.TrimSpace(raw)
+}
+
+// value reads a line's entry: `kind<TAB>value`, or a bare value.
+func (e listLine) value(format string) (noroshi.Value, *refusal) {
+	if e.size > maxLine {
+		return noroshi.Value{}, refuse(codeTooLarge, "line of %d bytes, at most %d are read", e.size, maxLine)
+	}
+	if !utf8.Valid(e.raw) {
+		return noroshi.Value{}, refuse(codeMalformed, "the line is not UTF-8")
+	}
+	kind, text, tabbed := bytes.Cut(e.raw, []byte("\t"))
+	var v noroshi.Value
+	var err error
+	switch {
+	case tabbed:
+		v, err = detect.ParseKindValue(string(kind), string(bytes.TrimSpace(text)))
+	case format == "tsv":
+		err = fmt.Errorf("no tab: the line must be kind, tab, value")
+	default:
+		v, err = detect.ParseValue(string(e.raw))
+	}
+	if err != nil {
+		return noroshi.Value{}, refuse(codeMalformed, "%s", err.Error())
+	}
+	return v, nil
+}

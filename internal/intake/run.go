@@ -1,0 +1,109 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// Kinds of the documents an import keeps.
+const (
+	RunDoc  = "run"    // key = run id, body = Run
+	inputOf = "run-of" // key = what is known of an input beforehand, body = run id
+)
+
+// Run is what the store keeps of an import, written with every slice: holds are
+// grouped by it, and an interrupted import goes on from it.
+type Run struct {
+	ID       string       `json:"id"`
+	Name     string       `json:"name"` // of the file or list
+	Format   string       `json:"format"`
+	Marking  string       `json:"marking,omitempty"`
+	Person   string       `json:"person,omitempty"`
+	Started  string       `json:"started"` // also created, modified and valid_from of a list's indicators
+	Done     bool         `json:"done"`
+	Elements int          `json:"elements"` // admitted or quarantined so far
+	Offset   int64        `json:"offset"`   // of the first byte not yet admitted, unpacked
+	Hashed   int64        `json:"hashed"`   // bytes that were read when the slice was made
+	Sum      noroshi.Hash `json:"sum"`      // SHA-256 of them
+	Counts   Admitted     `json:"counts"`   // of the whole run, without the lists
+}
+
+// ReadRun decodes a run document.
+func ReadRun(body []byte) (Run, error) {
+	var r Run
+	if err := json.Unmarshal(body, &r); err != nil {
+		return Run{}, fmt.Errorf("read run document: %w", err)
+	}
+	return r, nil
+}
+
+// fingerprint is what is known of an input before it is read: the same input
+// under the same options has the same one.
+func fingerprint(in *input, o ImportOptions, format string) string {
+	h := sha256.New()
+	head := sha256.Sum256(in.head)
+	fmt.Fprintf(h, "%q %d %x %s %s %v", o.Name, o.Size, head, format, o.Marking, o.Strict)
+	return fmt.Sprintf("%x", h.Sum(nil)[:8])
+}
+
+// openRun finds the interrupted run of this input, or begins one.
+func (g *Gate) openRun(ctx context.Context, in *input, o ImportOptions, format string) (run Run, print string, err error) {
+	print = fingerprint(in, o, format)
+	id, err := g.store.Doc(ctx, inputOf, print)
+	if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
+		return Run{}, "", err
+	}
+	if err == nil {
+		body, err := g.store.Doc(ctx, RunDoc, string(id))
+		if err != nil {
+			return Run{}, "", err
+		}
+		if run, err = ReadRun(body); err != nil {
+			return Run{}, "", err
+		}
+		if !run.Done {
+			return run, print, nil
+		}
+	}
+	started := stix.TimeOf(g.o.Now())
+	return Run{
+		ID: fmt.Sprintf("import-%s-%d", print, started.Micros()/1000), Name: o.Name, Format: format,
+		Marking: o.Marking.String(), Person: o.Person.Person, Started: started.String(),
+	}, print, nil
+}
+
+// resume checks that the input still begins with what a former run had read,
+// and returns a fresh input. Where that cannot be checked, or it does not, the
+// whole input is taken again: what is here already adds nothing.
+func (run *Run) resume(r io.Reader, in *input, limit int64) (*input, error) {
+	if run.Offset == 0 {
+		return in, nil
+	}
+	again := func() { run.Elements, run.Offset, run.Counts = 0, 0, Admitted{} }
+	s, ok := r.(io.Seeker)
+	if ok {
+		_, err := s.Seek(0, io.SeekCurrent) // a pipe cannot
+		ok = err == nil
+	}
+	if !ok {
+		again()
+		return in, nil
+	}
+	n, err := io.CopyN(io.Discard, in, run.Hashed)
+	if err != nil || n != run.Hashed || noroshi.Hash(in.sum.Sum(nil)) != run.Sum {
+		again()
+	}
+	if _, err := s.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("read the input again: %w", err)
+	}
+	return openInput(r, limit)
+}
+
+func encodeRun(r Run) ([]byte, error) { return json.Marshal(r) }
