@@ -66,9 +66,12 @@ type Header struct {
 	Created time.Time // whole seconds UTC
 	TTL     uint32    // seconds, 0 = none
 	Label   string    // normal form; "" on control messages
-	Deps    []uint64  // at most 16 lower sequences of the same epoch
-	Form    uint8
-	Len     uint32 // bytes of content
+	// LabelRef is 1 + the index into the agreement's label table when the label
+	// is not written out. No agreement has such a table yet: hold the message.
+	LabelRef uint64
+	Deps     []uint64 // at most 16 lower sequences of the same epoch
+	Form     uint8
+	Len      uint32 // bytes of content
 }
 
 // Message is one signed entry of a stream.

@@ -1,0 +1,111 @@
+package message
+
+import (
+	"bytes"
+	"crypto/ed25519"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+const (
+	maxDocument   = 512 << 10 // bytes of a document
+	maxSignatures = 8
+	// documentElements is the number of elements of a KEYSET and of a CARD.
+	documentElements = 11
+)
+
+// DocumentKind says what a document is.
+type DocumentKind string
+
+// The kinds of documents.
+const (
+	KeysetDocument    DocumentKind = "KEYSET"
+	CardDocument      DocumentKind = "CARD"
+	AgreementDocument DocumentKind = "AGREEMENT"
+)
+
+type wireDocument struct {
+	_          struct{} `cbor:",toarray"`
+	Body       []byte
+	Signatures []wireSignature
+}
+
+type wireSignature struct {
+	_         struct{} `cbor:",toarray"`
+	Protected []byte
+	Signature []byte
+}
+
+// docContext is the context of a document: domain, realm and the signing node;
+// the other parts are zero.
+func docContext(realm noroshi.Realm, signer noroshi.NodeID) wireContext {
+	return Context{Realm: realm, From: signer}.wire(documentDomain)
+}
+
+// signDocument signs a body with each of the keys, in order.
+func signDocument(realm noroshi.Realm, signer noroshi.NodeID, body []byte, keys ...*signingKey) []byte {
+	d := wireDocument{Body: body}
+	for _, k := range keys {
+		d.Signatures = append(d.Signatures, wireSignature{
+			Protected: encodeProtected(k.kid),
+			Signature: k.sign(signedBytes(docContext(realm, signer), k.kid, body)),
+		})
+	}
+	return encode(d)
+}
+
+func decodeDocument(doc []byte) (*wireDocument, error) {
+	if len(doc) > maxDocument {
+		return nil, noroshi.Errorf(noroshi.Invalid, "message.size", "document has %d bytes, must be %d to %d", len(doc), 1, maxDocument)
+	}
+	var d wireDocument
+	if err := decode("document", doc, &d); err != nil {
+		return nil, err
+	}
+	if err := sized("document signatures", len(d.Signatures), 1, maxSignatures); err != nil {
+		return nil, err
+	}
+	for _, s := range d.Signatures {
+		if _, err := decodeProtected(s.Protected); err != nil {
+			return nil, err
+		}
+		if len(s.Signature) != ed25519.SignatureSize {
+			return nil, malformed("document signature", "must be 64 bytes")
+		}
+	}
+	return &d, nil
+}
+
+// signedBy reports whether one of the signatures is that of the key over the
+// body, made by the signer in the realm.
+func (d *wireDocument) signedBy(realm noroshi.Realm, signer noroshi.NodeID, k publicKey) bool {
+	for _, s := range d.Signatures {
+		if kid, err := decodeProtected(s.Protected); err != nil || kid != k.kid {
+			continue
+		}
+		if k.verify(signedBytes(docContext(realm, signer), k.kid, d.Body), s.Signature) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// KindOfDocument tells what a document is by its body: KEYSET and CARD are
+// arrays that begin with their name, an agreement is text. It checks nothing
+// else.
+func KindOfDocument(doc []byte) (DocumentKind, error) {
+	d, err := decodeDocument(doc)
+	if err != nil {
+		return "", err
+	}
+	for _, kind := range []DocumentKind{KeysetDocument, CardDocument} {
+		name := append([]byte{0x80 | documentElements}, encode(string(kind))...)
+		if bytes.HasPrefix(d.Body, name) {
+			return kind, nil
+		}
+	}
+	if arity(d.Body) < 0 {
+		return AgreementDocument, nil
+	}
+	return "", malformed("document", "body is of no known kind")
+}
