@@ -1,27 +1,5 @@
 package stix
 
-import "io"
-
-// Item is one element of a stream: an object, or why it is none.
-type Item struct {
-	Object *Object
-	Raw    []byte // the element's bytes, cut at MaxObjectBytes when larger
-	Err    error  // *SyntaxError with Offset and Line in the whole input; the stream goes on
-	Offset int64
-	Line   int
-}
-
-// Reader reads a STIX bundle, an array of objects, one object, or JSON lines,
-// in memory bounded by the largest object.
-type Reader struct{ r io.Reader }
-
-// NewReader returns a Reader over r.
-func NewReader(r io.Reader) *Reader { return &Reader{r} }
-
-// Next returns the next element; io.EOF at the end; any other error ends the
-// stream (the input is broken beyond the element).
-func (r *Reader) Next() (Item, error) { panic("stub") }
-
 // Problem is one way an object departs from STIX 2.1.
 type Problem struct {
 	Code string // stable

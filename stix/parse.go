@@ -15,7 +15,7 @@ import (
 // another only in case, bad UTF-8 and lone surrogates, nesting beyond MaxDepth
 // and more than MaxObjectBytes. Of STIX it asks only what the header needs: a
 // type, an id of that type, and a good form of the header's properties where
-// they stand. Types, properties and extensions that it does not know are kept.
+// they stand. A bundle is no object. Types, properties and extensions that it does not know are kept.
 // Validate asks for the rest.
 //
 // Errors are *SyntaxError.
@@ -47,7 +47,7 @@ var bom = []byte("\xef\xbb\xbf")
 // SyntaxError says where and why input was refused. It never quotes a value of
 // the input.
 type SyntaxError struct {
-	Code   string // stable: "syntax", "trailing", "duplicate-key", "case-key", "depth", "size", "utf8", "escape", "control", "bom", "type", "name", "missing", "id", "time"
+	Code   string // stable: "syntax", "trailing", "duplicate-key", "case-key", "depth", "size", "utf8", "escape", "control", "bom", "type", "name", "missing", "id", "time", "bundle"; of a Reader also "truncated"
 	Path   string // JSON pointer (RFC 6901) of the place, as far as known
 	Offset int64  // bytes from the start of the input
 	Line   int    // from 1; 0 when not known
@@ -91,10 +91,12 @@ type header struct {
 	o              *Object
 	hasType, hasID bool
 	idAt           int
+	err            *SyntaxError
 }
 
-// property takes a top-level member; at is where its value starts.
-func (h *header) property(s *scanner, name []byte, v RawValue, at int) *SyntaxError {
+// property takes a top-level member; at is where its value starts. A value of
+// bad form is kept for finish: whether the text is JSON is settled first.
+func (h *header) property(s *scanner, name []byte, v RawValue, at int) {
 	o := h.o
 	var code string
 	switch string(name) {
@@ -124,11 +126,12 @@ func (h *header) property(s *scanner, name []byte, v RawValue, at int) *SyntaxEr
 	case "granular_markings":
 		o.Granular = true
 	}
-	if code == "" {
-		return nil
+	if code != "" && h.err == nil {
+		end := s.i
+		s.i = at
+		h.err = s.fail(code, headerMessages[code])
+		s.i = end
 	}
-	s.i = at
-	return s.fail(code, headerMessages[code])
 }
 
 var headerMessages = map[string]string{
@@ -203,6 +206,10 @@ func headerIDs(v RawValue) ([]ID, string) {
 func (h *header) finish(s *scanner) *SyntaxError {
 	s.path = nil
 	switch o := h.o; {
+	case o.Type == "bundle":
+		return s.fail("bundle", "a bundle is no object but holds some; read it with a Reader")
+	case h.err != nil:
+		return h.err
 	case !h.hasType:
 		return s.fail("missing", "the object has no type")
 	case !h.hasID:

@@ -230,7 +230,7 @@ func (s *scanner) member() *SyntaxError {
 		s.obj.reference(s, s.b[start:s.i])
 	}
 	if len(s.path) == 1 {
-		return s.obj.property(s, name, s.b[start:s.i], start)
+		s.obj.property(s, name, s.b[start:s.i], start)
 	}
 	return nil
 }
