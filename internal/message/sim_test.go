@@ -1,0 +1,397 @@
+package message_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/tier"
+)
+
+type key struct {
+	epoch message.Epoch
+	seq   uint64
+}
+
+// world is two nodes, a network that loses, doubles, delays and reorders, and
+// a checker that knows everything. One seed decides all of it.
+type world struct {
+	rng      *rand.Rand
+	flaw     flaw
+	restores bool
+	now      time.Time
+	nodes    [2]*simNode
+	net      []packet
+	old      []packet // delivered, may come again much later
+	backups  [2][]disk
+	restored int
+	epochs   []message.Epoch
+	made     uint64
+
+	deps       map[noroshi.Hash][]uint64
+	tombs      map[noroshi.Hash][]message.In
+	from       map[noroshi.Hash]int
+	volatile   [2]map[message.Epoch][]message.Out
+	binding    [2]map[key]noroshi.Hash
+	everStored [2]map[key]bool
+	lives      [2]map[message.Epoch]map[key]message.Standing // of each life of a node: the best it ever held
+	fault      string
+}
+
+type packet struct {
+	to *simNode
+	ev message.Event
+}
+
+func newWorld(seed uint64, f flaw) *world {
+	w := &world{rng: newRand(seed), flaw: f, restores: seed%3 == 0, now: time.Unix(1_800_000_000, 0),
+		deps: map[noroshi.Hash][]uint64{}, tombs: map[noroshi.Hash][]message.In{}, from: map[noroshi.Hash]int{}}
+	for i := range w.nodes {
+		n := &simNode{w: w, i: i, id: noroshi.NodeID{byte(i + 1)}}
+		n.d = disk{log: map[message.Epoch][]message.Out{}, rows: map[message.Epoch]map[uint64]message.In{}, effects: map[noroshi.Hash]int{}}
+		w.nodes[i] = n
+		w.volatile[i], w.binding[i], w.everStored[i] = map[message.Epoch][]message.Out{}, map[key]noroshi.Hash{}, map[key]bool{}
+		w.lives[i] = map[message.Epoch]map[key]message.Standing{}
+	}
+	for _, n := range w.nodes {
+		n.open(message.Open{})
+		n.rebuild()
+		w.backups[n.i] = append(w.backups[n.i], n.d.clone())
+	}
+	return w
+}
+
+func (w *world) rules(n *simNode) message.Rules { return simRules(n) }
+
+func (w *world) epoch() message.Epoch {
+	e := message.Epoch{byte(len(w.epochs) + 1)}
+	binary.BigEndian.PutUint64(e[8:], w.rng.Uint64())
+	w.epochs = append(w.epochs, e)
+	return e
+}
+
+func (w *world) post(to *simNode, e message.Event) { w.net = append(w.net, packet{to, e}) }
+
+func (w *world) failf(format string, a ...any) {
+	if w.fault == "" {
+		w.fault = fmt.Sprintf(format, a...)
+	}
+}
+
+func (w *world) release(n *simNode, o message.Out, tombs []message.In) {
+	w.from[o.ID] = n.i
+	if len(tombs) > 0 {
+		w.tombs[o.ID] = tombs
+	}
+}
+
+// lived starts the record of a new life with what it takes over.
+func (w *world) lived(n *simNode) {
+	e := n.d.mine[len(n.d.mine)-1].Epoch
+	rec := map[key]message.Standing{}
+	for ep, rows := range n.d.rows {
+		for s, m := range rows {
+			rec[key{ep, s}] = m.Standing
+		}
+	}
+	w.lives[n.i][e] = rec
+}
+
+func (w *world) bound(n *simNode, m message.In) {
+	k := key{m.Epoch, m.Seq}
+	if id, ok := w.binding[n.i][k]; ok && id != m.ID {
+		w.failf("I4: node %d binds sequence %d twice", n.i, m.Seq)
+	}
+	w.binding[n.i][k] = m.ID
+	w.everStored[n.i][k] = true
+	rec := w.lives[n.i][n.d.mine[len(n.d.mine)-1].Epoch]
+	rec[k] = max(rec[k], m.Standing)
+}
+
+// applied checks I1 and I2 at the moment of the effect, and that deps were met.
+func (w *world) applied(n *simNode, m message.In) {
+	if c := n.d.effects[m.ID]; c > 1 && w.flaw != effectApart {
+		w.failf("I1: node %d has %d effects of one message", n.i, c)
+	}
+	if from, ok := w.from[m.ID]; !ok || from == n.i {
+		w.failf("I2: node %d applied what nobody released to it", n.i)
+	}
+	for _, d := range m.Deps {
+		if s := n.d.rows[m.Epoch][d].Standing; s != message.Applied && s != message.Entombed {
+			w.failf("node %d applied %d before %d, which it needs", n.i, m.Seq, d)
+		}
+	}
+}
+
+// checkReceipt is I3: what A believes was durable in the life that said so.
+func (w *world) checkReceipt(n *simNode, r message.Receipt) {
+	if n.toldLast == nil {
+		return
+	}
+	rec := w.lives[1-n.i][n.toldLast.Epoch]
+	check := func(list []message.Range, least message.Standing) {
+		for _, x := range list {
+			for s := x.A; s <= x.B; s++ {
+				if got := rec[key{r.Epoch, s}]; got == message.Absent || got == message.Stored && least == message.Applied {
+					w.failf("I3: node %d believes %d is %d there; in that life it was %d", n.i, s, least, got)
+				}
+			}
+		}
+	}
+	check(r.Stored, message.Stored)
+	check(r.Applied, message.Applied)
+}
+
+func (w *world) alarmed(n *simNode, a message.Alarm) {
+	switch a.Code {
+	case message.AlarmSecondID, message.AlarmChain:
+		w.failf("node %d raises %s at %d", n.i, a.Code, a.Seq)
+	default:
+		if w.restored == 0 {
+			w.failf("node %d raises %s without cause", n.i, a.Code)
+		}
+	}
+}
+
+// check holds after every step.
+func (w *world) check() {
+	for _, n := range w.nodes {
+		for _, c := range n.d.effects {
+			if c > 1 {
+				w.failf("I1: node %d has %d effects of one message", n.i, c)
+			}
+		}
+	}
+}
+
+func (w *world) act() {
+	n := w.nodes[w.rng.IntN(2)]
+	switch r := w.rng.IntN(100); {
+	case r < 45:
+		n.run()
+	case r < 72:
+		w.deliver(w.rng.IntN(100) < 20, w.rng.IntN(100) < 15)
+	case r < 84:
+		w.pass(time.Duration(w.rng.IntN(900)) * time.Millisecond)
+	case r < 92:
+		w.releaseAt(n)
+	case r < 95 && len(w.old) > 0: // a copy from long ago
+		w.net = append(w.net, w.old[w.rng.IntN(len(w.old))])
+	case r < 97:
+		n.rebuild()
+	case r < 98 && w.restores:
+		w.backups[n.i] = append(w.backups[n.i], n.d.clone())
+	case r < 99 && w.restores && w.restored < 2:
+		w.restored++
+		n.d = w.backups[n.i][w.rng.IntN(len(w.backups[n.i]))].clone()
+		// With both sides back before a message nobody remembers its binding.
+		w.binding[n.i] = map[key]noroshi.Hash{}
+		for e, rows := range n.d.rows {
+			for s, m := range rows {
+				w.binding[n.i][key{e, s}] = m.ID
+			}
+		}
+		n.rebuild()
+	default:
+		n.step(message.Up{Up: w.rng.IntN(3) > 0})
+	}
+}
+
+func (w *world) releaseAt(n *simNode) {
+	if !n.side.Status().Confirmed && w.flaw != commitUnheard || n.side.Status().Opening {
+		return
+	}
+	ttl := uint32(0)
+	if w.rng.IntN(8) == 0 {
+		ttl = 2
+	}
+	n.write(noroshi.Precedence(1+w.rng.IntN(4)), ttl, nil)
+}
+
+func (n *simNode) run() {
+	if len(n.todo) > 0 {
+		f := n.todo[0]
+		n.todo = n.todo[1:]
+		f()
+	}
+}
+
+func (w *world) deliver(drop, keep bool) {
+	if len(w.net) == 0 {
+		return
+	}
+	i := w.rng.IntN(len(w.net))
+	p := w.net[i]
+	if !keep {
+		w.net = slices.Delete(w.net, i, i+1)
+	}
+	if drop {
+		return
+	}
+	if len(w.old) < 64 {
+		w.old = append(w.old, p)
+	}
+	p.to.step(w.flawed(p))
+}
+
+// flawed is the flaws of a driver that reads statements wrongly.
+func (w *world) flawed(p packet) message.Event {
+	t, ok := p.ev.(message.Told)
+	if !ok {
+		return p.ev
+	}
+	switch n := p.to; w.flaw {
+	case noEpoch:
+		if live := n.side.Status().Live; live != (message.Epoch{}) && t.Epoch != live {
+			t.Epoch, t.Counter = live, t.Counter+1000
+		}
+	case firstSeenNewest:
+		t.State.Out.Parents = nil
+		if live := n.side.Status().Live; live != (message.Epoch{}) && live != t.Epoch {
+			t.State.Out.Parents = []message.Epoch{live}
+		}
+	case blindToRollback:
+		t.State.Cited = message.Citation{}
+		heads := map[message.Epoch]uint64{}
+		for _, m := range n.d.mine {
+			heads[m.Epoch] = m.Head
+		}
+		t.State.In = slices.Clone(t.State.In)
+		for i, in := range t.State.In {
+			if h := heads[in.Epoch]; in.Cum > h {
+				t.State.In[i] = message.InSet{Epoch: in.Epoch, Cum: h}
+			}
+		}
+	}
+	return t
+}
+
+func (w *world) pass(d time.Duration) {
+	w.now = w.now.Add(d)
+	for _, n := range w.nodes {
+		n.step(message.Tick{})
+	}
+}
+
+// settle lets a fair world run until nothing is owed, or says what still is.
+func (w *world) settle() {
+	for _, n := range w.nodes {
+		n.step(message.Up{Up: true})
+	}
+	for round := 0; round < 400 && w.fault == ""; round++ {
+		for _, n := range w.nodes {
+			for len(n.todo) > 0 && w.fault == "" {
+				n.run()
+				w.check()
+			}
+		}
+		for len(w.net) > 0 && w.fault == "" {
+			w.deliver(false, false)
+		}
+		if round > 5 && w.owed() == "" {
+			w.quiet()
+			return
+		}
+		w.pass(200 * time.Millisecond)
+	}
+	if o := w.owed(); o != "" {
+		w.failf("liveness: %s", o)
+	}
+}
+
+// owed names a message of one side's log that is not applied once at the
+// other, or a chain that differs.
+func (w *world) owed() string {
+	for _, n := range w.nodes {
+		p := n.peer()
+		if st := n.side.Status(); !st.Confirmed || st.Opening {
+			return fmt.Sprintf("node %d is not confirmed", n.i)
+		}
+		for _, m := range n.d.mine {
+			for _, o := range n.d.log[m.Epoch] {
+				got := p.d.rows[m.Epoch][o.Seq].Standing
+				if got != message.Applied && !(o.Closed && got == message.Entombed) {
+					return fmt.Sprintf("node %d owes %d (closed %v), which stands at %d", n.i, o.Seq, o.Closed, got)
+				}
+				if c := p.d.effects[o.ID]; got == message.Applied && c != 1 {
+					return fmt.Sprintf("%d effects of %d of node %d", c, o.Seq, n.i)
+				}
+			}
+		}
+		if st := n.side.Status(); st.Stored != st.Head || len(st.Missing) > 0 {
+			return fmt.Sprintf("node %d sees %d of %d stored, misses %v", n.i, st.Stored, st.Head, st.Missing)
+		}
+		if st, ps := n.side.Status(), p.side.Status(); st.Head != ps.InHead || st.Live != ps.Epoch {
+			return "the sides differ about the head"
+		}
+	}
+	return ""
+}
+
+// quiet is I15: with nothing new, statements stop but for the heartbeat.
+func (w *world) quiet() {
+	before := w.nodes[0].says + w.nodes[1].says
+	for range 60 {
+		w.pass(100 * time.Millisecond)
+		for _, n := range w.nodes {
+			for len(n.todo) > 0 {
+				n.run()
+			}
+		}
+		for len(w.net) > 0 {
+			w.deliver(false, false)
+		}
+	}
+	if said := w.nodes[0].says + w.nodes[1].says - before; said > 10 {
+		w.failf("I15: %d statements in two heartbeats of silence", said)
+	}
+}
+
+func simulate(seed uint64, f flaw) string {
+	w := newWorld(seed, f)
+	steps := 150 + w.rng.IntN(250)
+	for range steps {
+		w.act()
+		w.check()
+		if w.fault != "" {
+			return w.fault
+		}
+	}
+	w.settle()
+	return w.fault
+}
+
+// TestSimulatedSchedules is exchange I1-I7 and I15 over thousands of seeded
+// schedules of loss, duplication, reordering, delay, crashes at every step and,
+// for every third seed, restores from earlier backups.
+func TestSimulatedSchedules(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(tier.N(3_000, 50_000)) {
+		if fault := simulate(seed, sound); fault != "" {
+			t.Fatalf("seed %d: %s", seed, fault)
+		}
+	}
+}
+
+// TestSimulatorFindsPlantedBugs shows that the checker sees each of these.
+func TestSimulatorFindsPlantedBugs(t *testing.T) {
+	t.Parallel()
+	for _, f := range []flaw{ackBeforeCommit, effectApart, dedupeWindow, logAfterSend, counterVolatile, noEpoch, firstSeenNewest,
+		silentEmpty, blindToRollback, commitUnheard, openAsApplied, prunesReceipted, depsIgnored, tombstoneIsFinal} {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(3_000) {
+				if fault := simulate(seed, f); fault != "" {
+					t.Logf("seed %d: %s", seed, fault)
+					return
+				}
+			}
+			t.Error("not found in 3,000 schedules")
+		})
+	}
+}

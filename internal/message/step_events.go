@@ -1,0 +1,240 @@
+package message
+
+import (
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// Standing is how far a received message has got; only upwards.
+type Standing uint8
+
+// The standings (exchange: receiver's message). The numbers are those the
+// store keeps.
+const (
+	Absent   Standing = iota // not here
+	Entombed                 // its sender closed the sequence: it need not come
+	Stored                   // durable, not applied: waits for its deps
+	Held                     // durable, waits for a person or an upgrade
+	Applied                  // its effects are durable
+)
+
+// EpochHead is one epoch of ours, or a parent of one, and where its log ends
+// as far as is known.
+type EpochHead struct {
+	Epoch Epoch
+	Head  uint64
+	Chain noroshi.Hash
+}
+
+// Out is one message of our own log as Step needs it.
+type Out struct {
+	Epoch   Epoch
+	Seq     uint64
+	ID      noroshi.Hash
+	Prec    noroshi.Precedence
+	Created time.Time
+	TTL     uint32 // seconds, 0 = never expires
+	Len     int    // bytes of content, for the share of ROUTINE
+	Chain   noroshi.Hash
+	Closed  bool // withheld or expired: a tombstone speaks for it
+}
+
+// In is one message of the partner's log as Step needs it.
+type In struct {
+	Epoch    Epoch
+	Seq      uint64
+	ID       noroshi.Hash
+	Kind     Kind
+	Prec     noroshi.Precedence
+	Deps     []uint64
+	Standing Standing
+}
+
+// Event is something that happened to one side of a link.
+type Event interface{ event() }
+
+// Committed: a message of ours is durable in our log.
+type Committed struct{ Out Out }
+
+// Arrived: a message came whose signature, context and content were verified.
+// Nothing of it is durable yet.
+type Arrived struct{ In In }
+
+// Kept: what came of a Keep or Apply, or of a tombstone: a durable fact. Again
+// says the same id was here already, Second that another id was bound to the
+// sequence (the first stands).
+type Kept struct {
+	In     In
+	Again  bool
+	Second bool
+}
+
+// Told: a verified STATE came. Sum is the hash of its signed bytes.
+type Told struct {
+	Epoch   Epoch // the partner's life that speaks
+	Counter uint64
+	Sum     noroshi.Hash
+	State   State
+}
+
+// Asked: a verified WANT came.
+type Asked struct{ Want Want }
+
+// HandedOver: a Send ended: the channel took the bytes, or did not. It is no
+// receipt.
+type HandedOver struct {
+	Epoch Epoch
+	Seq   uint64
+	OK    bool
+}
+
+// Withheld: messages of ours were closed by a tombstone (T4): they leave no
+// more. It may answer a Send whose check failed.
+type Withheld struct {
+	Epoch Epoch
+	Seqs  []uint64
+}
+
+// Loaded answers Load.
+type Loaded struct {
+	Epoch Epoch
+	Out   []Out
+}
+
+// Up says whether some channel to the partner works.
+type Up struct{ Up bool }
+
+// Opened answers Open: the new epoch with its EPOCH message is durable.
+type Opened struct {
+	Epoch   Epoch
+	Parents []Epoch
+	First   Out
+}
+
+// PutBack: an operator put this node back from a backup.
+type PutBack struct{}
+
+// Probe asks for a fresh challenge: the answer gives the round trip.
+type Probe struct{}
+
+// Tick: time has passed. Step wants one at Side.Next.
+type Tick struct{}
+
+func (Committed) event()  {}
+func (Arrived) event()    {}
+func (Kept) event()       {}
+func (Told) event()       {}
+func (Asked) event()      {}
+func (HandedOver) event() {}
+func (Withheld) event()   {}
+func (Loaded) event()     {}
+func (Up) event()         {}
+func (Opened) event()     {}
+func (PutBack) event()    {}
+func (Probe) event()      {}
+func (Tick) event()       {}
+
+// Effect is something the driver does, in the order given. What an effect
+// makes durable comes back as an event, and only then does Step count on it.
+type Effect interface{ effect() }
+
+// Keep asks for R1, and with Apply for R2 in the same transaction: keep the
+// arrived message, decide every object, effects and marker together. Answer:
+// Kept.
+type Keep struct {
+	In    In
+	Apply bool
+}
+
+// Apply asks for R2 of a message that is stored: what it waited for is there.
+// Answer: Kept.
+type Apply struct {
+	Epoch Epoch
+	Seq   uint64
+}
+
+// Send asks for T2: check again, write the attempt, commit, hand over. Answer:
+// HandedOver.
+type Send struct {
+	Epoch Epoch
+	Seq   uint64
+	Prec  noroshi.Precedence
+}
+
+// SayState asks to make Counter durable as issued, then sign and send the STATE
+// on every channel. No answer.
+type SayState struct {
+	Counter uint64
+	State   State
+}
+
+// SayWant asks to send a WANT; Counter as in SayState.
+type SayWant struct {
+	Counter uint64
+	Want    Want
+}
+
+// Receipt says what of our epoch the partner's life newly holds and has newly
+// applied. The driver keeps it as evidence.
+type Receipt struct {
+	Epoch   Epoch
+	Stored  []Range
+	Applied []Range
+}
+
+// Expire asks to close messages whose time is over (T4) by a tombstone.
+type Expire struct {
+	Epoch Epoch
+	Seqs  []uint64
+}
+
+// Load asks for the facts of messages of ours the partner lacks and memory
+// does not hold. Answer: Loaded.
+type Load struct {
+	Epoch Epoch
+	Range Range
+}
+
+// Open asks for a new epoch with these parents: random id, EPOCH message as
+// its first, durable. Nothing is sent before the answer: Opened.
+type Open struct {
+	Parents []EpochHead
+	Reason  EpochReason
+}
+
+// Lives tells which of the partner's epochs are live and which retired, to be
+// remembered. No answer.
+type Lives struct {
+	Live    Epoch
+	Retired []Epoch
+}
+
+// Alarm tells both duty officers of something that must not happen. Codes:
+// second-id, clone, receipt-shrank, chain, rolled-back.
+type Alarm struct {
+	Code  string
+	Epoch Epoch
+	Seq   uint64
+}
+
+func (Keep) effect()     {}
+func (Apply) effect()    {}
+func (Send) effect()     {}
+func (SayState) effect() {}
+func (SayWant) effect()  {}
+func (Receipt) effect()  {}
+func (Expire) effect()   {}
+func (Load) effect()     {}
+func (Open) effect()     {}
+func (Lives) effect()    {}
+func (Alarm) effect()    {}
+
+// Codes of Alarm.
+const (
+	AlarmSecondID   = "second-id"      // two messages under one sequence
+	AlarmClone      = "clone"          // two statements under one counter
+	AlarmShrank     = "receipt-shrank" // a life took a receipt back
+	AlarmChain      = "chain"          // both sides' chains differ
+	AlarmRolledBack = "rolled-back"    // this side lost what the partner holds of it
+)
