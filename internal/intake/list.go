@@ -25,8 +25,8 @@ type listLine struct {
 	size   int64 // of the whole line; larger than len(raw) when it was cut
 }
 
-// lineReader reads the lines of a plain list: one entry a line, empty lines and
-// lines that begin with '#' are comments, and so is what follows " #" on a line.
+// lineReader reads the lines of a plain list: one entry a line; empty lines and
+// comments ('#') are passed over.
 type lineReader struct {
 	r      *bufio.Reader
 	line   int
@@ -79,21 +79,19 @@ func (l *lineReader) readLine() (listLine, error) {
 	}
 }
 
-// entryText cuts comments and space off a line.
+// entryText cuts comments and space off a line. Beyond the beginning of a line
+// a '#' opens a comment only beside a space or tab: no value holds one.
 func entryText(raw []byte) []byte {
 	raw = bytes.TrimSpace(raw)
-	if len(raw) > 0 && raw[0] == '#' {
-		return nil
+	for i, c := range raw {
+		if c == '#' && (i == 0 || blank(raw[i-1]) || i+1 < len(raw) && blank(raw[i+1])) {
+			return bytes.TrimSpace(raw[:i])
+		}
 	}
-	mark := []byte("\t#")
-	if !bytes.Contains(raw, []byte("\t")) {
-		mark = []byte(" #") // behind a tab, what looks like a comment may be the value's
-	}
-	if i := bytes.Index(raw, mark); i >= 0 {
-		raw = raw[:i]
-	}
-	return bytes.TrimSpace(raw)
+	return raw
 }
+
+func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 // value reads a line's entry: `kind<TAB>value`, or a bare value.
 func (e listLine) value(format string) (noroshi.Value, *refusal) {
@@ -118,4 +116,40 @@ func (e listLine) value(format string) (noroshi.Value, *refusal) {
 		return noroshi.Value{}, refuse(codeMalformed, "%s", err.Error())
 	}
 	return v, nil
+}
+
+// ReadList hands the entries of a plain list, or of kind<TAB>value lines, plain
+// or gz, to fn without a store: for matching a file against a list. Ids are
+// derived from the list's name and the value; entries are valid always. Lines
+// that are no entries are reported together, in an error after the last entry.
+func ReadList(r io.Reader, name string, fn func(detect.Entry) error) error {
+	in, err := openInput(r, 0)
+	if err != nil {
+		return err
+	}
+	l := &list{name: listName(name)}
+	refused, first := 0, ""
+	for lines := newLineReader(in); ; {
+		line, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		v, no := line.value("")
+		if no != nil {
+			if refused++; first == "" {
+				first = fmt.Sprintf("line %d: %s", line.line, no.msg)
+			}
+			continue
+		}
+		if err := fn(detect.Entry{ID: l.id(v), Values: []noroshi.Value{v}}); err != nil {
+			return err
+		}
+	}
+	if refused > 0 {
+		return noroshi.Errorf(noroshi.Invalid, "list.lines", "%d lines of %s are no entries; the first is %s", refused, name, first)
+	}
+	return nil
 }

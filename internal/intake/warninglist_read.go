@@ -40,16 +40,16 @@ type mispList struct {
 	List    []string       `json:"list"`
 }
 
-// LoadWarningLists reads MISP warning-lists from a folder, a tar.gz archive or
+// ReadWarningLists reads MISP warning-lists from a folder, a tar.gz archive or
 // one JSON file. Lists and entries it refuses are in Faults; an error means
 // that nothing could be read.
-func LoadWarningLists(name string) (*WarningLists, error) {
+func ReadWarningLists(name string) (*WarningLists, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("read warning-lists: %w", err)
 	}
 	if info.IsDir() {
-		return ReadWarningLists(os.DirFS(name))
+		return ReadWarningListsFS(os.DirFS(name))
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -66,12 +66,13 @@ func LoadWarningLists(name string) (*WarningLists, error) {
 	return ReadWarningArchive(f)
 }
 
-// ReadWarningLists reads every .json file in a file system. A list is named by
+// ReadWarningListsFS reads every .json and .json.gz file in a file system. A list is named by
 // its file, or by its folder where the file is list.json as in MISP's own tree.
-func ReadWarningLists(fsys fs.FS) (*WarningLists, error) {
+func ReadWarningListsFS(fsys fs.FS) (*WarningLists, error) {
 	var b listBuilder
 	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".json") {
+		plain, packed := strings.CutSuffix(p, ".gz")
+		if err != nil || d.IsDir() || !strings.HasSuffix(plain, ".json") {
 			return err
 		}
 		f, err := fsys.Open(p)
@@ -79,7 +80,14 @@ func ReadWarningLists(fsys fs.FS) (*WarningLists, error) {
 			return err
 		}
 		defer f.Close()
-		return b.readFile(p, f)
+		if !packed {
+			return b.readFile(p, f)
+		}
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+		return b.readFile(plain, z)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read warning-lists: %w", err)

@@ -15,7 +15,7 @@ const testdata = "../../testdata/"
 
 func realLists(t testing.TB) *intake.WarningLists {
 	t.Helper()
-	w, err := intake.LoadWarningLists(testdata + "warninglists.tar.gz")
+	w, err := intake.ReadWarningLists(testdata + "warninglists.tar.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestWarningListTypes(t *testing.T) {
 	file := func(typ string, entries ...string) *fstest.MapFile {
 		return &fstest.MapFile{Data: []byte(`{"name":"T","version":1,"type":"` + typ + `","matching_attributes":["domain"],"x":{"y":1},"list":["` + strings.Join(entries, `","`) + `"]}`)}
 	}
-	w, err := intake.ReadWarningLists(fstest.MapFS{
+	w, err := intake.ReadWarningListsFS(fstest.MapFS{
 		"a-string.json":          file("string", "Bad.Example.", "192.0.2.1", ".dotted.example", "2001:DB8::1"),
 		"lists/b-host/list.json": file("hostname", "Shop.example", ".lead.example", "日本.example"),
 		"c-cidr.json":            file("cidr", "198.51.100.0/24", "198.51.0.0/16", "2001:db8:1::/48", "203.0.113.9", "0.0.0.0/0", "nonsense"),
@@ -132,10 +132,10 @@ func TestWarningListNone(t *testing.T) {
 	if got := none.Check(noroshi.Value{Kind: noroshi.IPv4, Text: "10.0.0.1"}); got != nil {
 		t.Errorf("nil lists name %v", got)
 	}
-	if _, err := intake.ReadWarningLists(os.DirFS(t.TempDir())); noroshi.KindOf(err) != noroshi.Invalid {
+	if _, err := intake.ReadWarningListsFS(os.DirFS(t.TempDir())); noroshi.KindOf(err) != noroshi.Invalid {
 		t.Errorf("an empty folder gives %v, want an Invalid error", err)
 	}
-	if _, err := intake.LoadWarningLists(t.TempDir() + "/none"); err == nil {
+	if _, err := intake.ReadWarningLists(t.TempDir() + "/none"); err == nil {
 		t.Error("a missing folder gives no error")
 	}
 }
