@@ -16,21 +16,19 @@ import (
 type flaw string
 
 const (
-	sound            flaw = ""
-	ackBeforeCommit  flaw = "receipt counted before the commit"
-	effectApart      flaw = "effect and marker in two transactions"
-	dedupeWindow     flaw = "dedupe forgets what is old"
-	logAfterSend     flaw = "message durable only after it was sent: sequence used twice"
-	counterVolatile  flaw = "counter of statements not durable"
-	noEpoch          flaw = "receipts counted without their epoch"
-	firstSeenNewest  flaw = "newest life = first seen"
-	silentEmpty      flaw = "empty set not told"
-	blindToRollback  flaw = "what the partner cites is not looked at"
-	commitUnheard    flaw = "messages committed before the link is confirmed"
-	openAsApplied    flaw = "stored receipted as applied"
-	prunesReceipted  flaw = "receipted content pruned"
-	depsIgnored      flaw = "applied before what it needs"
-	tombstoneIsFinal flaw = "late message refused after its tombstone"
+	sound           flaw = ""
+	ackBeforeCommit flaw = "receipt counted before the commit"
+	effectApart     flaw = "effect and marker in two transactions"
+	dedupeWindow    flaw = "dedupe forgets what is old"
+	logAfterSend    flaw = "message durable only after it was sent: sequence used twice"
+	counterVolatile flaw = "counter of statements not durable"
+	noEpoch         flaw = "receipts counted without their epoch"
+	firstSeenNewest flaw = "newest life = first seen"
+	blindToRollback flaw = "what the partner cites is not looked at"
+	commitUnheard   flaw = "messages committed before the link is confirmed"
+	openAsApplied   flaw = "stored receipted as applied"
+	prunesReceipted flaw = "receipted content pruned"
+	depsIgnored     flaw = "applied before what it needs"
 )
 
 // disk is what is durable of one node: exactly what a restore brings back.
@@ -103,9 +101,6 @@ func (n *simNode) perform(x message.Effect) {
 	case message.SayState:
 		n.says++
 		st := x.State
-		if w.flaw == silentEmpty {
-			st.In = slices.DeleteFunc(slices.Clone(st.In), func(in message.InSet) bool { return in.Cum == 0 && len(in.Ranges) == 0 })
-		}
 		if w.flaw == openAsApplied {
 			st.In = slices.Clone(st.In)
 			for i := range st.In {
@@ -188,9 +183,6 @@ func (n *simNode) commit(m message.In, apply bool) message.Kept {
 		return message.Kept{In: m, Second: true}
 	}
 	if ok && (row.Standing >= message.Held || row.Standing == message.Stored && !apply) {
-		return message.Kept{In: row, Again: true}
-	}
-	if ok && row.Standing == message.Entombed && n.w.flaw == tombstoneIsFinal {
 		return message.Kept{In: row, Again: true}
 	}
 	m.Standing = message.Stored

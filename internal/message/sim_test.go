@@ -187,19 +187,34 @@ func (w *world) act() {
 	case r < 98 && w.restores:
 		w.backups[n.i] = append(w.backups[n.i], n.d.clone())
 	case r < 99 && w.restores && w.restored < 2:
-		w.restored++
-		n.d = w.backups[n.i][w.rng.IntN(len(w.backups[n.i]))].clone()
-		// With both sides back before a message nobody remembers its binding.
-		w.binding[n.i] = map[key]noroshi.Hash{}
-		for e, rows := range n.d.rows {
-			for s, m := range rows {
-				w.binding[n.i][key{e, s}] = m.ID
-			}
-		}
-		n.rebuild()
+		w.restore(n)
 	default:
 		n.step(message.Up{Up: w.rng.IntN(3) > 0})
 	}
+}
+
+// restore puts a node back to a backup: half of the time by the command, which
+// opens a new epoch, else unseen, as a copied image would be, which the partner
+// has to find. Unseen it can be found only when nothing of the lost tail is
+// still under way: that is why the command exists.
+func (w *world) restore(n *simNode) {
+	w.restored++
+	n.d = w.backups[n.i][w.rng.IntN(len(w.backups[n.i]))].clone()
+	// With both sides back before a message nobody remembers its binding.
+	w.binding[n.i] = map[key]noroshi.Hash{}
+	for e, rows := range n.d.rows {
+		for s, m := range rows {
+			w.binding[n.i][key{e, s}] = m.ID
+		}
+	}
+	if w.restored > 1 || w.rng.IntN(2) == 0 {
+		n.open(message.Open{Parents: slices.Clone(n.d.mine), Reason: message.Restored})
+	} else {
+		w.restores = false // two nodes put back unseen are outside the promise
+		fromHere := func(p packet) bool { return p.to != n }
+		w.net, w.old = slices.DeleteFunc(w.net, fromHere), slices.DeleteFunc(w.old, fromHere)
+	}
+	n.rebuild()
 }
 
 func (w *world) releaseAt(n *simNode) {
@@ -315,7 +330,7 @@ func (w *world) owed() string {
 		for _, m := range n.d.mine {
 			for _, o := range n.d.log[m.Epoch] {
 				got := p.d.rows[m.Epoch][o.Seq].Standing
-				if got != message.Applied && !(o.Closed && got == message.Entombed) {
+				if got != message.Applied && !(o.TTL > 0 && got == message.Entombed) {
 					return fmt.Sprintf("node %d owes %d (closed %v), which stands at %d", n.i, o.Seq, o.Closed, got)
 				}
 				if c := p.d.effects[o.ID]; got == message.Applied && c != 1 {
@@ -382,7 +397,7 @@ func TestSimulatedSchedules(t *testing.T) {
 func TestSimulatorFindsPlantedBugs(t *testing.T) {
 	t.Parallel()
 	for _, f := range []flaw{ackBeforeCommit, effectApart, dedupeWindow, logAfterSend, counterVolatile, noEpoch, firstSeenNewest,
-		silentEmpty, blindToRollback, commitUnheard, openAsApplied, prunesReceipted, depsIgnored, tombstoneIsFinal} {
+		blindToRollback, commitUnheard, openAsApplied, prunesReceipted, depsIgnored} {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(3_000) {

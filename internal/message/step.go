@@ -72,6 +72,7 @@ type Side struct {
 	parents []Epoch
 	counter uint64
 	opening bool // an Open is not yet answered
+	woken   bool // what was stored before the start was looked at
 
 	out    map[outKey]*outgoing
 	fresh  [noroshi.Flash + 1][]outKey // to be handed over, in order
@@ -155,6 +156,9 @@ func Rebuild(r Rules, f Facts, now time.Time) Side {
 	for _, o := range f.Out {
 		s.queue(o)
 	}
+	// Even without its statement the live epoch is cited: a partner put back to
+	// before it opened that epoch learns of it so.
+	s.cited.Epoch = f.Live
 	if f.Told != nil && f.Told.Epoch == f.Live {
 		s.cited, s.sum = Citation{f.Told.Epoch, f.Told.Counter}, f.Told.Sum
 		s.known = f.Told.State.Keys
@@ -186,18 +190,18 @@ func newLife(l Life) *life {
 // that make things durable are answered by events, and only those events move
 // sets, heads and receipts.
 func Step(s Side, e Event, now time.Time) (Side, []Effect) {
-	var fx []Effect
+	fx := s.wakeAll()
 	switch e := e.(type) {
 	case Committed:
 		s.committed(e.Out)
 	case Arrived:
-		fx = s.arrived(e.In, now)
+		fx = append(fx, s.arrived(e.In, now)...)
 	case Kept:
-		fx = s.kept(e, now)
+		fx = append(fx, s.kept(e, now)...)
 	case Told:
-		fx = s.told(e, now)
+		fx = append(fx, s.told(e, now)...)
 	case Asked:
-		fx = s.wanted(e.Want, now)
+		s.wanted(e.Want, now)
 	case HandedOver:
 		s.handedOver(e, now)
 	case Withheld:
@@ -209,7 +213,7 @@ func Step(s Side, e Event, now time.Time) (Side, []Effect) {
 	case Opened:
 		s.opened(e, now)
 	case PutBack:
-		fx = s.open(Restored, nil)
+		fx = append(fx, s.open(Restored, nil)...)
 	case Probe:
 		s.draw()
 		s.soon(now, 0)

@@ -128,6 +128,19 @@ func (l *life) wake() []Effect {
 	return fx
 }
 
+// wakeAll looks once, after the start, at what was stored and not applied.
+func (s *Side) wakeAll() []Effect {
+	if s.woken {
+		return nil
+	}
+	s.woken = true
+	var fx []Effect
+	for _, l := range s.theirs {
+		fx = append(fx, l.wake()...)
+	}
+	return fx
+}
+
 // inSet is what STATE says of one epoch: at most 256 ranges and 256 open
 // sequences, lowest first.
 func (l *life) inSet() InSet {

@@ -219,8 +219,7 @@ func (s *Side) withheld(e Withheld) {
 }
 
 // wanted brings back what the partner asks for.
-func (s *Side) wanted(w Want, now time.Time) []Effect {
-	var fx []Effect
+func (s *Side) wanted(w Want, now time.Time) {
 	for _, r := range w.Runs {
 		m := s.own(r.Epoch)
 		if m == nil || m.loading {
@@ -233,7 +232,6 @@ func (s *Side) wanted(w Want, now time.Time) []Effect {
 			}
 		}
 	}
-	return fx
 }
 
 // loadMissing asks for facts of what the partner lacks and memory has not.
