@@ -53,11 +53,12 @@ func MarkingLabel(id stix.ID, bodies []*stix.Object, statements []string) Label 
 	if level == NoTLP {
 		return defined(id, bodies, statements)
 	}
-	l := Label{TLP: level}
 	for _, b := range bodies {
-		l = l.Join(sameLevel(id, level, b))
+		if l := sameLevel(id, level, b); len(l.Unknown) > 0 {
+			return l
+		}
 	}
-	return l
+	return Label{TLP: level}
 }
 
 // sameLevel returns no more than a body of a well-known TLP id adds to it:

@@ -10,30 +10,35 @@ import (
 )
 
 // closure takes away what cannot go without its neighbours, until nothing
-// changes: the greatest set in which every object's references lead to what
-// the partner has or gets with it. Cycles whose members may all go, go.
+// changes: what is left is the greatest set in which every object's references
+// lead to what the partner has or gets with it. Cycles whose members may all
+// go, go.
 //
 // A hold that persons may lift counts as going for members of the same group,
 // because they are approved and leave together, and for nobody else.
 func (c *Case) closure(out []Decision) {
-	at := make(map[stix.ID]int, len(c.Items))
+	n := neighbours{c: c, base: out, at: make(map[stix.ID]int, len(c.Items)), going: make([]bool, len(c.Items))}
 	for i := range c.Items {
-		at[c.Items[i].ID] = i
+		n.at[c.Items[i].ID] = i
+		n.going[i] = goes(&out[i])
 	}
 	for changed := true; changed; {
 		changed = false
-		// Judged against one state of all, so that order never matters.
-		next := make(map[int]Decision)
 		for i := range c.Items {
-			if !goes(&out[i]) {
-				continue
-			}
-			if d, ok := c.refer(i, at, out); !ok {
-				next[i] = d
+			if n.going[i] && len(n.missing(i)) > 0 {
+				n.going[i], changed = false, true
 			}
 		}
-		for i, d := range next {
-			out[i], changed = d, true
+	}
+	reasons := make([][]noroshi.Reason, len(out))
+	for i := range c.Items {
+		if goes(&out[i]) && !n.going[i] {
+			reasons[i] = n.missing(i)
+		}
+	}
+	for i, list := range reasons {
+		for _, r := range list {
+			out[i].add(r)
 		}
 	}
 }
@@ -48,44 +53,52 @@ func goes(d *Decision) bool {
 	return d.Outcome == noroshi.Release
 }
 
-// refer judges one item's references; ok when nothing is to be changed.
-func (c *Case) refer(i int, at map[stix.ID]int, out []Decision) (Decision, bool) {
-	it, d := &c.Items[i], out[i]
-	d.Reasons = slices.Clip(d.Reasons)
-	ok := true
-	left := map[string]int{} // entries that stay, of each required list
+// neighbours is the state of a closure. Flags only fall, and what falls does
+// not depend on the order, so the fixpoint is one.
+type neighbours struct {
+	c     *Case
+	base  []Decision // without neighbours
+	at    map[stix.ID]int
+	going []bool
+}
+
+// missing returns what keeps an item from going: references that lead to
+// nothing the partner has or gets with it.
+func (n *neighbours) missing(i int) []noroshi.Reason {
+	it := &n.c.Items[i]
+	var reasons []noroshi.Reason
+	var left map[string]int // entries that stay, of each required list
 	for _, r := range it.Refs {
-		s := c.stands(i, r.Target, at, out)
-		name, list := listName(r)
-		if list && r.Required {
-			left[name] += int(s / Had)
+		s := n.stands(i, r.Target)
+		list, listed := listName(r)
+		if listed && r.Required {
+			if left == nil {
+				left = map[string]int{}
+			}
+			left[list] += int(s / Had)
 		}
 		if s == Had || (s == Absent && r.Custom) {
 			// A reference the specification does not define, to something this node
 			// does not hold, is opaque text: its target can be no object withheld here.
 			continue
 		}
-		ok = false
-		reason := noroshi.Reason{Code: "closure.cut", Args: []string{r.Path, string(r.Target)}}
-		if r.Required && !list {
-			reason.Code = "closure.required"
-			d.deny(reason)
-			continue
+		why := noroshi.Reason{Code: "closure.cut", Args: []string{r.Path, string(r.Target)}, Outcome: noroshi.Hold, Key: noroshi.NotUnderstood}
+		if r.Required && !listed {
+			why.Code, why.Outcome, why.Key = "closure.required", noroshi.Deny, ""
 		}
-		d.hold(noroshi.NotUnderstood, reason)
+		reasons = append(reasons, why)
 	}
 	for _, m := range it.Markings {
-		if c.stands(i, m, at, out) != Had {
-			ok = false
-			d.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "closure.marking", Marking: string(m), Args: []string{string(m)}})
+		if n.stands(i, m) != Had {
+			reasons = append(reasons, noroshi.Reason{Code: "closure.marking", Marking: string(m), Args: []string{string(m)}, Outcome: noroshi.Hold, Key: noroshi.NotUnderstood})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		if left[name] == 0 {
-			d.deny(noroshi.Reason{Code: "closure.nothing-left", Args: []string{name}})
+			reasons = append(reasons, noroshi.Reason{Code: "closure.nothing-left", Args: []string{name}, Outcome: noroshi.Deny})
 		}
 	}
-	return d, ok
+	return reasons
 }
 
 // listName returns the property of a reference in a list, such as object_refs
@@ -98,24 +111,23 @@ func listName(r stix.Ref) (string, bool) {
 }
 
 // stands says how a referenced object stands for item i.
-func (c *Case) stands(i int, target stix.ID, at map[stix.ID]int, out []Decision) Standing {
-	if target == c.Self || target == c.Partner.Identity || target == c.Items[i].ID {
+func (n *neighbours) stands(i int, target stix.ID) Standing {
+	if target == n.c.Self || target == n.c.Partner.Identity || target == n.c.Items[i].ID {
 		return Had
 	}
-	if j, in := at[target]; in {
-		return c.together(i, j, out)
+	j, in := n.at[target]
+	if !in {
+		return n.c.Around[target]
 	}
-	return c.Around[target]
-}
-
-// together says how item j stands for item i that refers to it.
-func (c *Case) together(i, j int, out []Decision) Standing {
-	a, b := &c.Items[i], &c.Items[j]
-	if b.Done || b.Theirs || c.Around[b.ID] == Had || out[j].Outcome == noroshi.Release {
+	a, b := &n.c.Items[i], &n.c.Items[j]
+	switch x, y := &n.base[i], &n.base[j]; {
+	case b.Done, b.Theirs, n.c.Around[target] == Had:
 		return Had
-	}
-	if goes(&out[j]) && out[i].Outcome == noroshi.Hold && out[i].Key == out[j].Key && out[i].Clause == out[j].Clause &&
-		a.Precedence == b.Precedence && a.Group == b.Group && a.Label.String() == b.Label.String() {
+	case !n.going[j]:
+	case y.Outcome == noroshi.Release:
+		return Had
+	case x.Outcome == noroshi.Hold && x.Key == y.Key && x.Clause == y.Clause &&
+		a.Precedence == b.Precedence && a.Group == b.Group && a.Label.String() == b.Label.String():
 		return Had
 	}
 	return Withheld

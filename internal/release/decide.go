@@ -88,13 +88,16 @@ func Decide(c Case) []Decision {
 	return out
 }
 
+// travels is the reason of a marking definition: it leaves with what it marks.
+const travels = "marking.travels"
+
 // alone decides an item without its neighbours.
 func (c *Case) alone(it *Item) Decision {
 	var d Decision
 	c.standing(it, &d)
 	if it.Type == "marking-definition" {
 		// It leaves only with an object it marks, and needs no label of its own.
-		d.release(noroshi.Reason{Code: "marking.travels"})
+		d.release(noroshi.Reason{Code: travels})
 	} else {
 		c.marking(it, &d)
 		c.clause(it, &d)

@@ -1,0 +1,272 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// Digest returns what release officers sign for a hold: its Merkle root bound
+// to partner, agreement, clause, label and counts.
+func (d *Desk) Digest(ctx context.Context, hold string) (noroshi.Hash, error) {
+	g, err := d.openHold(ctx, hold)
+	if err != nil {
+		return noroshi.Hash{}, err
+	}
+	_, _, bound, err := d.bound(ctx, g)
+	return bound, err
+}
+
+// openHold returns a hold that waits.
+func (d *Desk) openHold(ctx context.Context, id string) (store.HoldGroup, error) {
+	open, err := d.store.Holds(ctx, "open")
+	if err != nil {
+		return store.HoldGroup{}, err
+	}
+	for _, g := range open {
+		if g.ID == id {
+			return g, nil
+		}
+	}
+	return store.HoldGroup{}, noroshi.Errorf(noroshi.NotFound, "release.no-hold", "no open hold %s", id)
+}
+
+// bound returns a hold's members, their root, and the digest that binds it.
+func (d *Desk) bound(ctx context.Context, g store.HoldGroup) ([]store.Decided, noroshi.Hash, noroshi.Hash, error) {
+	var rows []store.Decided
+	if err := d.members(ctx, g.ID, func(m store.Decided) { rows = append(rows, m) }); err != nil {
+		return nil, noroshi.Hash{}, noroshi.Hash{}, err
+	}
+	if len(rows) == 0 {
+		return nil, noroshi.Hash{}, noroshi.Hash{}, noroshi.Errorf(noroshi.Conflict, "release.hold-empty", "nothing waits in hold %s any more", g.ID)
+	}
+	g.Count = len(rows)
+	root := Root(rows)
+	return rows, root, HoldDigest(d.o.Realm, d.o.Node, g, root), nil
+}
+
+// Approve adds a person's approval (signature over
+// ActDigest(ActApprove, hold, Digest)); with the last one needed the hold
+// becomes a batch. Waiting: how many approvals are still missing.
+//
+// A two-person hold takes two different persons with different keys, in any
+// order. One of them may have imported or made what is released; alone nobody
+// may: the one approval of a review must come from somebody else. Approvals of
+// another root, of a person since removed or without the role, count nothing.
+func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (waiting int, batch string, err error) {
+	d.turn.Lock()
+	defer d.turn.Unlock()
+	g, err := d.openHold(ctx, hold)
+	if err != nil {
+		return 0, "", err
+	}
+	need, ok := Approvals(g.Key)
+	if !ok {
+		return 0, "", noroshi.Errorf(noroshi.Refused, "release.not-approvable", "hold %s is %s: assign or mend a marking; it cannot be approved as it is", g.ID, string(g.Key))
+	}
+	l, err := d.linkTo(ctx, g.Partner)
+	if err != nil {
+		return 0, "", err
+	}
+	if a := l.clauses.Agreement(); a.Hash != g.Agreement || !a.InForce(d.o.Now()) {
+		return 0, "", noroshi.Errorf(noroshi.Refused, "release.agreement-changed", "the agreement hold %s was decided under is no longer in force", g.ID)
+	}
+	rows, root, bound, err := d.bound(ctx, g)
+	if err != nil {
+		return 0, "", err
+	}
+	want := noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActApprove, g.ID, bound)
+	p, err := d.person(ctx, s.Person)
+	if err != nil {
+		return 0, "", err
+	}
+	if err := p.Check(s, noroshi.ActApprove, want); err != nil {
+		return 0, "", err
+	}
+	former, err := d.standingApprovals(ctx, g.ID, want)
+	if err != nil {
+		return 0, "", err
+	}
+	for _, f := range former {
+		if f.person.ID == p.ID || bytes.Equal(f.person.Key, p.Key) {
+			return 0, "", noroshi.Errorf(noroshi.Refused, "release.same-person", "%s has approved hold %s already: another person must", p.ID, g.ID)
+		}
+	}
+	if need == 1 {
+		if err := d.notOwn(ctx, p.ID, rows); err != nil {
+			return 0, "", err
+		}
+	}
+	mine := approval{person: p, signed: store.Approval{Hold: g.ID, Person: p.ID, Root: root, Digest: want, Signature: s.Signature, Time: d.o.Now()}}
+	if missing := need - len(former) - 1; missing > 0 {
+		return missing, "", d.note(ctx, g, mine, s)
+	}
+	batch, err = d.settle(ctx, g, rows, root, append(former, mine))
+	return 0, batch, err
+}
+
+type approval struct {
+	person noroshi.Person
+	signed store.Approval
+}
+
+// person returns a person of this node, or the error an unknown one gets.
+func (d *Desk) person(ctx context.Context, id string) (noroshi.Person, error) {
+	body, err := d.store.Doc(ctx, noroshi.DocPerson, id)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return noroshi.Person{}, noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", id)
+	}
+	if err != nil {
+		return noroshi.Person{}, err
+	}
+	var p noroshi.Person
+	if err := json.Unmarshal(body, &p); err != nil {
+		return p, noroshi.Errorf(noroshi.Broken, "release.person", "read person: %w", err)
+	}
+	return p, nil
+}
+
+// standingApprovals returns the approvals that still count: of this digest, by
+// persons who still may, each person and key once.
+func (d *Desk) standingApprovals(ctx context.Context, hold string, want noroshi.Hash) ([]approval, error) {
+	all, err := d.store.Approvals(ctx, hold)
+	if err != nil {
+		return nil, err
+	}
+	var stand []approval
+	for _, a := range all {
+		p, err := d.person(ctx, a.Person)
+		if noroshi.KindOf(err) == noroshi.Forbidden {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s := noroshi.Signed{Person: a.Person, Digest: a.Digest, Signature: a.Signature}
+		twice := slices.ContainsFunc(stand, func(x approval) bool { return x.person.ID == p.ID || bytes.Equal(x.person.Key, p.Key) })
+		if p.Check(s, noroshi.ActApprove, want) == nil && !twice {
+			stand = append(stand, approval{p, a})
+		}
+	}
+	return stand, nil
+}
+
+// notOwn refuses the one approval of a review by the person who brought what
+// is reviewed.
+func (d *Desk) notOwn(ctx context.Context, person string, rows []store.Decided) error {
+	for part := range slices.Chunk(rows, recordsAtOnce) {
+		seqs := make([]int64, len(part))
+		for i, r := range part {
+			seqs[i] = r.Seq
+		}
+		recs, err := d.store.Records(ctx, seqs)
+		if err != nil {
+			return err
+		}
+		for _, r := range recs {
+			if r.Source.Person == person {
+				return noroshi.Errorf(noroshi.Refused, "release.own-review", "%s brought what is to be reviewed: another person must approve", person)
+			}
+		}
+	}
+	return nil
+}
+
+// note keeps an approval that is not the last.
+func (d *Desk) note(ctx context.Context, g store.HoldGroup, a approval, s noroshi.Signed) error {
+	act := noroshi.Act{
+		Action: noroshi.ActApprove, Persons: []noroshi.Signed{s}, Subject: g.ID, Agreement: g.Agreement,
+		Label: g.Label, Count: g.Count, Precedence: g.Precedence,
+	}
+	_, err := d.store.Do(ctx, act, func(tx *store.Tx) error { return tx.PutApproval(a.signed) })
+	return err
+}
+
+// settle makes the approved hold a batch: approval, batch and closing in one act.
+func (d *Desk) settle(ctx context.Context, g store.HoldGroup, rows []store.Decided, root noroshi.Hash, by []approval) (string, error) {
+	defs, err := d.definitions(ctx, g)
+	if err != nil {
+		return "", err
+	}
+	all := append(defs, rows...)
+	b := store.Batch{
+		Partner: g.Partner, Agreement: g.Agreement, Clause: g.Clause, Label: g.Label, Precedence: g.Precedence,
+		Count: len(all), Root: Root(all), Hold: g.ID,
+	}
+	act := noroshi.Act{
+		Action: noroshi.ActRelease, Partner: g.Partner, Agreement: g.Agreement, Label: g.Label,
+		Count: len(all), Precedence: g.Precedence,
+	}
+	for _, a := range by {
+		b.Approvals = append(b.Approvals, a.signed)
+		act.Persons = append(act.Persons, noroshi.Signed{Person: a.signed.Person, Digest: a.signed.Digest, Signature: a.signed.Signature})
+	}
+	b.ID = batchID(b)
+	act.Subject = b.ID
+	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error {
+		if err := tx.PutApproval(by[len(by)-1].signed); err != nil {
+			return err
+		}
+		if err := tx.CloseHold(g.ID, "approved"); err != nil {
+			return err
+		}
+		return tx.PutBatch(b, all)
+	})
+	return b.ID, err
+}
+
+// definitions returns the rows of the marking definitions that a hold's members
+// carry and the partner lacks. Their text is on the agreement's list, so they
+// are no part of what persons approve.
+func (d *Desk) definitions(ctx context.Context, g store.HoldGroup) ([]store.Decided, error) {
+	var rows []store.Decided
+	for _, reason := range g.Reasons {
+		if reason.Code != travels {
+			continue
+		}
+		rec, err := d.store.Current(ctx, stix.ID(reason.Marking))
+		if err != nil {
+			return nil, err
+		}
+		gone, err := d.store.Released(ctx, g.Partner, []int64{rec.Seq})
+		if err != nil {
+			return nil, err
+		}
+		theirs := rec.Source.Kind == noroshi.FromPartner && rec.Source.Partner == g.Partner
+		if len(gone) == 0 && !theirs && !rec.Withdrawn {
+			rows = append(rows, store.Decided{Seq: rec.Seq, Hash: rec.Hash, View: rec.Hash})
+		}
+	}
+	return rows, nil
+}
+
+// Return refuses a hold as a group; it stays on record.
+func (d *Desk) Return(ctx context.Context, hold string, s noroshi.Signed) error {
+	d.turn.Lock()
+	defer d.turn.Unlock()
+	g, err := d.openHold(ctx, hold)
+	if err != nil {
+		return err
+	}
+	_, _, bound, err := d.bound(ctx, g)
+	if err != nil {
+		return err
+	}
+	p, err := d.person(ctx, s.Person)
+	if err != nil {
+		return err
+	}
+	if err := p.Check(s, noroshi.ActReturn, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActReturn, g.ID, bound)); err != nil {
+		return err
+	}
+	act := noroshi.Act{
+		Action: noroshi.ActReturn, Persons: []noroshi.Signed{s}, Subject: g.ID, Agreement: g.Agreement, Label: g.Label, Count: g.Count,
+	}
+	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error { return tx.CloseHold(g.ID, "returned") })
+	return err
+}

@@ -1,0 +1,185 @@
+package release
+
+import (
+	"context"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// Next clears the next message's worth of a batch from an ordinal on: at most
+// 1,000 objects or 1 MiB (a larger object alone), one object at IMMEDIATE and
+// FLASH. Everything is decided again: agreement in force, nothing withdrawn,
+// superseded, relabelled or without what it refers to. Rows that may no longer
+// go are passed over, so First may be later than asked for; when none is left
+// the zero Cleared comes back without an error.
+func (d *Desk) Next(ctx context.Context, batch string, first int) (Cleared, error) {
+	b, err := d.store.Batch(ctx, batch)
+	if err != nil {
+		return Cleared{}, err
+	}
+	for from := max(first, 0); from < b.Count; {
+		rows, err := d.store.BatchRows(ctx, batch, from, maxMessageObjects)
+		if err != nil || len(rows) == 0 {
+			return Cleared{}, err
+		}
+		objects, why, err := d.check(ctx, b, rows)
+		if err != nil {
+			return Cleared{}, err
+		}
+		start := 0
+		for start < len(rows) && why[start] != nil {
+			start++
+		}
+		if start < len(rows) {
+			return message(b, from+start, objects[start:], why[start:]), nil
+		}
+		from += len(rows)
+	}
+	return Cleared{}, nil
+}
+
+// message takes as many objects as one message may carry, up to the first that
+// may not go.
+func message(b store.Batch, first int, objects []Object, why []error) Cleared {
+	c := Cleared{batch: b, first: first}
+	size := 0
+	for i, o := range objects {
+		size += len(o.Bytes)
+		if why[i] != nil || (i > 0 && (size > maxMessageBytes || b.Precedence >= noroshi.Immediate)) {
+			break
+		}
+		c.objects = append(c.objects, o)
+	}
+	return c
+}
+
+// Again clears the bytes of a message that is in the stream already, for
+// sealing and sending: the same checks; an error of kind Refused means it must
+// be withheld.
+func (d *Desk) Again(ctx context.Context, m store.OutMessage) (Cleared, error) {
+	b, err := d.store.Batch(ctx, m.Batch)
+	if err != nil {
+		return Cleared{}, err
+	}
+	if b.Partner != m.Partner || m.Count < 1 || m.Count > maxMessageObjects || m.First < 0 || m.First+m.Count > b.Count {
+		return Cleared{}, noroshi.Errorf(noroshi.Refused, "release.not-its-batch", "message %s does not fit its batch %s", m.ID.String(), m.Batch)
+	}
+	rows, err := d.store.BatchRows(ctx, m.Batch, m.First, m.Count)
+	if err != nil {
+		return Cleared{}, err
+	}
+	if len(rows) != m.Count {
+		return Cleared{}, noroshi.Errorf(noroshi.Broken, "release.batch-rows", "batch %s has lost rows: run audit verify", m.Batch)
+	}
+	objects, why, err := d.check(ctx, b, rows)
+	if err != nil {
+		return Cleared{}, err
+	}
+	for _, w := range why {
+		if w != nil {
+			return Cleared{}, w
+		}
+	}
+	return Cleared{batch: b, first: m.First, objects: objects}, nil
+}
+
+// check decides rows of a batch again and returns, for each, its bytes or why
+// it may not go now.
+func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) ([]Object, []error, error) {
+	l, err := d.linkTo(ctx, b.Partner)
+	if err == nil && (l.clauses.Agreement().Hash != b.Agreement || !l.clauses.Agreement().InForce(d.o.Now())) {
+		err = noroshi.Errorf(noroshi.Refused, "release.agreement-changed", "the agreement batch %s was decided under is no longer in force", b.ID)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	seqs := make([]int64, len(rows))
+	for i, r := range rows {
+		seqs[i] = r.Seq
+	}
+	g, err := d.collect(ctx, seqs)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := d.caseFor(ctx, g, l)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := Decide(c)
+	at := make(map[int64]int, len(g.recs))
+	for i, r := range g.recs {
+		at[r.Seq] = i
+	}
+	objects, why := make([]Object, len(rows)), make([]error, len(rows))
+	for k, row := range rows {
+		i, ok := at[row.Seq]
+		if !ok {
+			why[k] = refused(b, row, "no longer current")
+			continue
+		}
+		rec := g.recs[i]
+		switch {
+		case rec.Hash != row.Hash || row.View != row.Hash:
+			why[k] = refused(b, row, "other bytes than were decided")
+		case !stands(b, &c.Items[i], &out[i]):
+			why[k] = refused(b, row, "may no longer go")
+		}
+		objects[k] = Object{View: 0, Bytes: rec.Object.Bytes()}
+	}
+	return objects, why, nil
+}
+
+func refused(b store.Batch, row store.Decided, why string) error {
+	return noroshi.Errorf(noroshi.Refused, "release.void", "batch %s: object %s: %s", b.ID, row.Hash.String(), why)
+}
+
+// stands reports whether a decision made now still bears out a batch: the same
+// label and precedence and, where persons must approve, their approvals.
+func stands(b store.Batch, it *Item, d *Decision) bool {
+	if it.Type != "marking-definition" && (it.Label.String() != b.Label || it.Precedence != b.Precedence) {
+		return false
+	}
+	switch d.Outcome {
+	case noroshi.Release:
+		return true
+	case noroshi.Hold:
+		need, ok := Approvals(d.Key)
+		return ok && b.Hold != "" && len(b.Approvals) >= need
+	}
+	return false
+}
+
+// Explain decides for an object and partner and returns every reason.
+func (d *Desk) Explain(ctx context.Context, seq int64, partner noroshi.NodeID) (noroshi.Outcome, []noroshi.Reason, error) {
+	l, err := d.linkTo(ctx, partner)
+	if noroshi.KindOf(err) == noroshi.Refused {
+		return noroshi.Deny, []noroshi.Reason{{Code: "agreement.none", Outcome: noroshi.Deny}}, nil
+	}
+	if err != nil {
+		return noroshi.Undecided, nil, err
+	}
+	g, err := d.collect(ctx, []int64{seq})
+	if err != nil {
+		return noroshi.Undecided, nil, err
+	}
+	switch {
+	case len(g.stale) > 0:
+		return noroshi.Deny, []noroshi.Reason{{Code: "object.superseded", Outcome: noroshi.Deny}}, nil
+	case g.asked == 0:
+		return noroshi.Undecided, nil, noroshi.Errorf(noroshi.NotFound, "release.no-object", "no object version %d", seq)
+	}
+	c, err := d.caseFor(ctx, g, l)
+	if err != nil {
+		return noroshi.Undecided, nil, err
+	}
+	out := Decide(c)[0]
+	gone, err := d.store.Released(ctx, partner, []int64{seq})
+	if err != nil {
+		return noroshi.Undecided, nil, err
+	}
+	if b := gone[seq]; b != "" {
+		out.Reasons = append(out.Reasons, noroshi.Reason{Code: "batch.released", Args: []string{b}, Outcome: noroshi.Release})
+	}
+	return out.Outcome, out.Reasons, nil
+}

@@ -1,0 +1,53 @@
+// Package release is the EXIT GATE: nothing leaves uncleared.
+//
+// Decide answers for a graph of objects and one partner, purely: the worst of
+// what the markings mean, what the clauses of the agreement permit, what the
+// text says and what the graph allows; default deny, with every rule that
+// spoke. A Desk follows the store's change feed with it: what a clause permits
+// becomes a batch, what needs a named human act becomes a hold, denials are not
+// stored because Decide can be asked again. Officers approve a hold by signing
+// the Merkle root over exactly the bytes the partner will get.
+//
+// Only a Desk makes a Cleared, and only a Cleared holds bytes that may go.
+//
+// Not decided yet, and held as not understood: ACS, IEP, Japanese and granular
+// markings, and objects that could go only after something is cut out.
+package release
+
+import (
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// Cleared is exactly the bytes that may go to exactly one partner, with the
+// batch that allowed it: one message's worth. Only a Desk makes one; the zero
+// value is refused everywhere.
+type Cleared struct {
+	batch   store.Batch
+	first   int
+	objects []Object
+}
+
+// Object is one cleared object: the exact bytes and the view number.
+type Object struct {
+	View  uint32
+	Bytes []byte
+}
+
+// Valid reports whether a Desk made it.
+func (c Cleared) Valid() bool { return len(c.objects) > 0 }
+
+// Batch returns the decision it rests on: partner, agreement, clause, label, precedence.
+func (c Cleared) Batch() store.Batch { return c.batch }
+
+// First returns the ordinal of its first object in the batch. It is later than
+// asked for when rows before it may no longer go.
+func (c Cleared) First() int { return c.first }
+
+// Objects returns the objects; callers must not change them.
+func (c Cleared) Objects() []Object { return c.objects }
+
+// Limits of one message (DESIGN, Batches).
+const (
+	maxMessageObjects = 1000
+	maxMessageBytes   = 1 << 20 // a larger object goes alone
+)

@@ -1,0 +1,135 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// Options of a Desk.
+type Options struct {
+	Realm noroshi.Realm
+	Node  noroshi.NodeID
+	Self  noroshi.Organisation
+	Now   func() time.Time // nil = time.Now
+}
+
+// Desk decides, holds, takes approvals and clears. It is safe for concurrent
+// use; deciding and approving take turns, clearing does not wait for them.
+type Desk struct {
+	store *store.Store
+	o     Options
+
+	turn sync.Mutex // held by Step, Approve and Return: only they change holds and batches
+
+	mu      sync.Mutex                // taken inside turn, never the reverse
+	clauses map[noroshi.Hash]*Clauses // guarded by mu; compiled agreements
+}
+
+// New returns the desk of a store.
+func New(s *store.Store, o Options) (*Desk, error) {
+	if o.Realm.IsZero() || o.Node == (noroshi.NodeID{}) || o.Self.Identity.Type() != "identity" {
+		return nil, noroshi.Errorf(noroshi.Invalid, "release.options", "release desk needs a realm, a node and its identity")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Desk{store: s, o: o, clauses: map[noroshi.Hash]*Clauses{}}, nil
+}
+
+// link is a partner with an agreement in force, and the identities of all
+// partners, which bear out who made what they sent.
+type link struct {
+	party   noroshi.Party
+	clauses *Clauses
+	senders map[noroshi.NodeID]stix.ID
+}
+
+// links reads the partners things may be released to, in the order of their ids.
+func (d *Desk) links(ctx context.Context) ([]*link, error) {
+	docs, err := d.store.Docs(ctx, noroshi.DocPartner)
+	if err != nil {
+		return nil, err
+	}
+	senders := map[noroshi.NodeID]stix.ID{}
+	var found []*link
+	for _, body := range docs {
+		var p noroshi.Partner
+		if err := json.Unmarshal(body, &p); err != nil {
+			return nil, noroshi.Errorf(noroshi.Broken, "release.partner", "read partner: %w", err)
+		}
+		senders[p.Node] = p.Organisation.Identity
+		l, err := d.link(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			l.senders = senders
+			found = append(found, l)
+		}
+	}
+	slices.SortFunc(found, func(a, b *link) int { return slices.Compare(a.party.Node[:], b.party.Node[:]) })
+	return found, nil
+}
+
+// link returns a partner's link, nil when none is in force.
+func (d *Desk) link(ctx context.Context, p noroshi.Partner) (*link, error) {
+	if p.Trust != noroshi.InForce || p.Agreement.IsZero() {
+		return nil, nil
+	}
+	c, err := d.compiled(ctx, p.Agreement)
+	if err != nil {
+		return nil, err
+	}
+	party, ok := c.Agreement().Other(d.o.Node)
+	if !ok || party.Node != p.Node || c.Agreement().Realm != d.o.Realm {
+		return nil, nil // an agreement of others, or of another realm, releases nothing
+	}
+	return &link{party: party, clauses: c}, nil
+}
+
+// linkTo returns the link to one partner, or a Refused error.
+func (d *Desk) linkTo(ctx context.Context, partner noroshi.NodeID) (*link, error) {
+	all, err := d.links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range all {
+		if l.party.Node == partner {
+			return l, nil
+		}
+	}
+	return nil, noroshi.Errorf(noroshi.Refused, "release.no-agreement", "no agreement is in force with %s", partner.String())
+}
+
+// compiled returns the clauses of an agreement this node keeps.
+func (d *Desk) compiled(ctx context.Context, h noroshi.Hash) (*Clauses, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.clauses[h]; c != nil {
+		return c, nil
+	}
+	file, err := d.store.Doc(ctx, noroshi.DocAgreement, h.String())
+	if err != nil {
+		return nil, err
+	}
+	a, err := noroshi.ParseAgreement(file)
+	if err != nil {
+		return nil, err
+	}
+	if a.Hash != h {
+		return nil, noroshi.Errorf(noroshi.Broken, "release.agreement-hash", "agreement %s is kept with other bytes", h.String())
+	}
+	c, err := Compile(a)
+	if err != nil {
+		return nil, err
+	}
+	d.clauses[h] = c
+	return c, nil
+}

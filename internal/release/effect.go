@@ -1,0 +1,290 @@
+package release
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// decide decides a graph for one partner and writes what follows: batches,
+// holds, and what leaves a hold.
+func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
+	c, err := d.caseFor(ctx, g, l)
+	if err != nil {
+		return err
+	}
+	w := plan{desk: d, link: l, graph: g, c: c, out: Decide(c), ready: map[ready][]int{}, held: map[string]*holding{}}
+	if err := w.load(ctx); err != nil {
+		return err
+	}
+	for i := range g.recs {
+		w.place(i)
+	}
+	for _, r := range g.stale {
+		w.drop(r.Seq)
+	}
+	return w.write(ctx)
+}
+
+// ready is what objects of one batch share.
+type ready struct {
+	clause, label string
+	precedence    noroshi.Precedence
+}
+
+// plan gathers the effects of one decision for one partner.
+type plan struct {
+	desk  *Desk
+	link  *link
+	graph *graph
+	c     Case
+	out   []Decision
+
+	open  map[string]store.HoldGroup // open and returned holds of the partner by id
+	byKey map[string]string          // their ids by key; open ones
+	in    map[int64]string           // the hold a version waits in
+
+	ready map[ready][]int
+	held  map[string]*holding
+	drops []int64
+}
+
+type holding struct {
+	group   store.HoldGroup
+	members []store.Decided
+}
+
+func (w *plan) load(ctx context.Context) error {
+	s, node := w.desk.store, w.link.party.Node
+	seqs := make([]int64, 0, len(w.graph.recs)+len(w.graph.stale))
+	for _, list := range [][]store.Record{w.graph.recs, w.graph.stale} {
+		for _, r := range list {
+			seqs = append(seqs, r.Seq)
+		}
+	}
+	var err error
+	if w.in, err = s.HeldFor(ctx, node, seqs); err != nil {
+		return err
+	}
+	w.open, w.byKey = map[string]store.HoldGroup{}, map[string]string{}
+	for _, state := range []string{"returned", "open"} {
+		holds, err := s.Holds(ctx, state)
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			if h.Partner == node {
+				w.open[h.ID] = h
+				if state == "open" {
+					w.byKey[groupKey(h)] = h.ID
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// place puts one item where its decision says. Neighbours that were only
+// loaded because something refers to them are released when they can go now;
+// their holds are left to their own turn.
+func (w *plan) place(i int) {
+	it, d := &w.c.Items[i], &w.out[i]
+	asked := i < w.graph.asked
+	switch {
+	case it.Done, it.Type == "marking-definition":
+	case d.Outcome == noroshi.Release:
+		k := ready{d.Clause, it.Label.String(), it.Precedence}
+		w.ready[k] = append(w.ready[k], i)
+		w.drop(w.graph.recs[i].Seq)
+	case d.Outcome == noroshi.Hold && asked:
+		w.hold(i)
+	case asked:
+		w.drop(w.graph.recs[i].Seq)
+	}
+}
+
+// hold puts an item into the hold it belongs to, unless it is there, or in one
+// of the same kind that was returned.
+func (w *plan) hold(i int) {
+	r, g := w.graph.recs[i], w.group(i)
+	key := groupKey(g)
+	if was, ok := w.in[r.Seq]; ok {
+		if groupKey(w.open[was]) == key {
+			return
+		}
+		w.drop(r.Seq)
+	}
+	h := w.held[key]
+	if h == nil {
+		g.ID = w.byKey[key]
+		if g.ID == "" {
+			g.ID = digest("hold", key, r.Hash.String())[:16]
+		}
+		h = &holding{group: g}
+		w.held[key] = h
+	}
+	h.members = append(h.members, store.Decided{Seq: r.Seq, Hash: r.Hash, View: r.Hash})
+}
+
+// group is the hold an item belongs to: run, label, key, reasons and partner.
+func (w *plan) group(i int) store.HoldGroup {
+	it, d := &w.c.Items[i], &w.out[i]
+	g := store.HoldGroup{
+		Partner: w.link.party.Node, Run: it.Group, Label: it.Label.String(), Key: d.Key, Clause: d.Clause,
+		Agreement: w.link.clauses.Agreement().Hash, Precedence: it.Precedence, State: "open", Opened: w.c.Now,
+	}
+	for _, m := range it.Markings {
+		g.Reasons = append(g.Reasons, noroshi.Reason{Code: travels, Marking: string(m), Outcome: noroshi.Release})
+	}
+	for _, r := range d.Reasons {
+		if r.Outcome != noroshi.Hold {
+			continue
+		}
+		if strings.HasPrefix(r.Code, "closure.") || strings.HasPrefix(r.Code, "text.") {
+			r.Args, r.Marking = nil, "" // differ from object to object; Explain says them
+		}
+		if !slices.ContainsFunc(g.Reasons, func(x noroshi.Reason) bool { return x.Code == r.Code && x.Marking == r.Marking }) {
+			g.Reasons = append(g.Reasons, r)
+		}
+	}
+	return g
+}
+
+// groupKey is what members of one hold share.
+func groupKey(g store.HoldGroup) string {
+	parts := []string{g.Partner.String(), g.Run, g.Label, string(g.Key), g.Clause, g.Agreement.String(), g.Precedence.String()}
+	for _, r := range g.Reasons {
+		parts = append(parts, r.Code+" "+r.Marking)
+	}
+	return strings.Join(parts, "\x00")
+}
+
+func (w *plan) drop(seq int64) {
+	if _, ok := w.in[seq]; ok {
+		w.drops = append(w.drops, seq)
+	}
+}
+
+// write writes the effects: one act for what leaves holds and what is
+// released, one for what is held. Written twice they add nothing.
+func (w *plan) write(ctx context.Context) error {
+	batches, rows := w.batches()
+	if len(batches)+len(w.drops) > 0 {
+		act := noroshi.Act{Action: noroshi.ActRelease, Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash}
+		if len(batches) == 0 {
+			act = noroshi.Act{Action: noroshi.ActHold}
+		}
+		for i, b := range batches {
+			act.Count += b.Count
+			act.Precedence = max(act.Precedence, b.Precedence)
+			if i == 0 {
+				act.Subject, act.Label = b.ID, b.Label
+			}
+		}
+		_, err := w.desk.store.Do(ctx, act, func(tx *store.Tx) error {
+			if len(w.drops) > 0 {
+				if err := tx.DropHeld(w.link.party.Node, w.drops); err != nil {
+					return err
+				}
+			}
+			for i, b := range batches {
+				if err := tx.PutBatch(b, rows[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return w.writeHolds(ctx)
+}
+
+func (w *plan) writeHolds(ctx context.Context) error {
+	if len(w.held) == 0 {
+		return nil
+	}
+	act := noroshi.Act{Action: noroshi.ActHold, Agreement: w.link.clauses.Agreement().Hash}
+	keys := slices.Sorted(maps.Keys(w.held))
+	for _, k := range keys {
+		h := w.held[k]
+		act.Count += len(h.members)
+		act.Precedence = max(act.Precedence, h.group.Precedence)
+		act.Subject, act.Label = h.group.ID, h.group.Label
+	}
+	_, err := w.desk.store.Do(ctx, act, func(tx *store.Tx) error {
+		for _, k := range keys {
+			h := w.held[k]
+			slices.SortFunc(h.members, func(a, b store.Decided) int { return cmp.Compare(a.Seq, b.Seq) })
+			if err := tx.PutHold(h.group, h.members); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// batches makes one batch per clause, label and precedence, the urgent first.
+// A marking definition goes with the first batch that needs it.
+func (w *plan) batches() ([]store.Batch, [][]store.Decided) {
+	keys := slices.SortedFunc(maps.Keys(w.ready), func(a, b ready) int {
+		return cmp.Or(cmp.Compare(b.precedence, a.precedence), strings.Compare(a.label, b.label), strings.Compare(a.clause, b.clause))
+	})
+	travelled := map[stix.ID]bool{}
+	var batches []store.Batch
+	var all [][]store.Decided
+	for _, k := range keys {
+		rows := w.graph.rows(w.c, w.ready[k], travelled)
+		b := store.Batch{
+			Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash, Clause: k.clause, Label: k.label,
+			Precedence: k.precedence, Count: len(rows), Root: Root(rows),
+		}
+		b.ID = batchID(b)
+		batches, all = append(batches, b), append(all, rows)
+	}
+	return batches, all
+}
+
+// rows makes the rows of items, the definitions of their markings first.
+func (g *graph) rows(c Case, items []int, travelled map[stix.ID]bool) []store.Decided {
+	rows := make([]store.Decided, 0, len(items))
+	add := func(i int) {
+		rows = append(rows, store.Decided{Seq: g.recs[i].Seq, Hash: g.recs[i].Hash, View: g.recs[i].Hash})
+	}
+	for _, i := range items {
+		for _, m := range c.Items[i].Markings {
+			j, ok := g.at[m]
+			if ok && !travelled[m] && !c.Items[j].Done && !c.Items[j].Theirs {
+				travelled[m] = true
+				add(j)
+			}
+		}
+	}
+	for _, i := range items {
+		add(i)
+	}
+	return rows
+}
+
+func batchID(b store.Batch) string {
+	return digest("batch", b.Partner.String(), b.Agreement.String(), b.Clause, b.Label, b.Precedence.String(), b.Hold, b.Root.String())[:24]
+}
+
+// digest returns the hexadecimal SHA-256 of parts.
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		writePart(h, []byte(p))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,240 @@
+package release
+
+import (
+	"context"
+	"slices"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// maxAround bounds how many objects beyond those asked for are loaded because
+// something refers to them; what lies farther counts as not sent yet, and what
+// waits for it is decided again when it goes.
+const maxAround = 5000
+
+// graph is what a slice of work is decided over: the versions asked for and
+// what they refer to, the same for every partner.
+type graph struct {
+	recs   []store.Record             // current versions
+	asked  int                        // the first of them are those asked for
+	stale  []store.Record             // asked for and no longer current: never decided
+	at     map[stix.ID]int            // place in recs, by id
+	absent map[stix.ID]bool           // looked for and not held
+	beyond map[stix.ID]bool           // held, not loaded
+	defs   map[stix.ID][]*stix.Object // bodies of markings
+}
+
+// collect loads the versions with these sequences and, transitively, what they
+// refer to.
+func (d *Desk) collect(ctx context.Context, seqs []int64) (*graph, error) {
+	recs, err := d.records(ctx, seqs)
+	if err != nil {
+		return nil, err
+	}
+	g := &graph{at: make(map[stix.ID]int, len(recs)), absent: map[stix.ID]bool{}, beyond: map[stix.ID]bool{}, defs: map[stix.ID][]*stix.Object{}}
+	for _, r := range recs {
+		if _, twice := g.at[r.Object.ID]; !r.Current || twice {
+			g.stale = append(g.stale, r)
+			continue
+		}
+		g.at[r.Object.ID] = len(g.recs)
+		g.recs = append(g.recs, r)
+	}
+	g.asked = len(g.recs)
+	for i := 0; i < len(g.recs); i++ {
+		if err := d.neighbours(ctx, g, g.recs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// recordsAtOnce bounds one question for versions.
+const recordsAtOnce = 1000
+
+func (d *Desk) records(ctx context.Context, seqs []int64) ([]store.Record, error) {
+	var all []store.Record
+	for part := range slices.Chunk(seqs, recordsAtOnce) {
+		recs, err := d.store.Records(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, recs...)
+	}
+	return all, nil
+}
+
+// neighbours adds what a version refers to, and the definitions of its markings.
+func (d *Desk) neighbours(ctx context.Context, g *graph, r store.Record) error {
+	for _, ref := range r.Object.Refs() {
+		if ref.Target == d.o.Self.Identity {
+			continue
+		}
+		if err := d.load(ctx, g, ref.Target, false); err != nil {
+			return err
+		}
+	}
+	for _, own := range [][]stix.ID{r.Object.Markings, r.Assigned} {
+		for _, m := range own {
+			if err := d.define(ctx, g, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// load adds the current version of an id to the graph; always says that it is
+// to be loaded past the bound.
+func (d *Desk) load(ctx context.Context, g *graph, id stix.ID, always bool) error {
+	if _, ok := g.at[id]; ok || g.absent[id] || g.beyond[id] {
+		return nil
+	}
+	if len(g.recs)-g.asked >= maxAround && !always {
+		g.beyond[id] = true
+		return nil
+	}
+	rec, err := d.store.Current(ctx, id)
+	switch {
+	case noroshi.KindOf(err) == noroshi.NotFound:
+		g.absent[id] = true
+		return nil
+	case err != nil:
+		return err
+	}
+	g.at[id] = len(g.recs)
+	g.recs = append(g.recs, rec)
+	return nil
+}
+
+// define loads every body kept under a marking's id; those that are not
+// well known travel with what they mark, so they are in the graph too.
+func (d *Desk) define(ctx context.Context, g *graph, id stix.ID) error {
+	if _, ok := g.defs[id]; ok {
+		return nil
+	}
+	versions, err := d.store.Versions(ctx, id)
+	if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
+		return err
+	}
+	bodies := make([]*stix.Object, 0, len(versions))
+	for _, v := range versions {
+		bodies = append(bodies, v.Object)
+	}
+	g.defs[id] = bodies
+	if noroshi.TLPOf(id) != noroshi.NoTLP || len(bodies) == 0 {
+		return nil
+	}
+	return d.load(ctx, g, id, true)
+}
+
+// caseFor makes the case of a graph for one partner: items in the order of
+// g.recs.
+func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
+	c := Case{
+		Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses,
+		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)),
+	}
+	seqs := make([]int64, len(g.recs))
+	for i, r := range g.recs {
+		seqs[i] = r.Seq
+	}
+	done, err := d.store.Released(ctx, l.party.Node, seqs)
+	if err != nil {
+		return Case{}, err
+	}
+	has, err := d.partnerHas(ctx, g, l)
+	if err != nil {
+		return Case{}, err
+	}
+	labels := labeller{defs: g.defs, statements: l.clauses.Agreement().Statements, known: map[string]noroshi.Label{}}
+	for i, r := range g.recs {
+		_, released := done[r.Seq]
+		f := Facts{
+			Label: labels.of(r), Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
+			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict, Done: released,
+		}
+		if has[string(r.Object.ID)] && !released {
+			if f.Had, err = d.theirs(ctx, r.Object.ID, l.party.Node); err != nil {
+				return Case{}, err
+			}
+		}
+		c.Items[i] = ItemOf(r.Object, f)
+	}
+	for id := range g.beyond {
+		c.Around[id] = Withheld
+	}
+	for id, yes := range has {
+		if yes {
+			c.Around[stix.ID(id)] = Had
+		}
+	}
+	Translate(c.Items)
+	return c, nil
+}
+
+// partnerHas asks which objects the partner has, of those for which it matters:
+// what is referred to, and what is not this node's own first version. A list
+// of this node's own indicators asks nothing.
+func (d *Desk) partnerHas(ctx context.Context, g *graph, l *link) (map[string]bool, error) {
+	var ids []string
+	for i, r := range g.recs {
+		if i >= g.asked || r.Source.Kind != noroshi.FromSelf || r.Object.Created != r.Object.Modified {
+			ids = append(ids, string(r.Object.ID))
+		}
+		for _, ref := range r.Object.Refs() {
+			if ref.Target != d.o.Self.Identity {
+				ids = append(ids, string(ref.Target))
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	slices.Sort(ids)
+	return d.store.PartnerHas(ctx, l.party.Node, slices.Compact(ids))
+}
+
+// theirs reports whether the partner itself brought a version of the id.
+func (d *Desk) theirs(ctx context.Context, id stix.ID, partner noroshi.NodeID) (bool, error) {
+	versions, err := d.store.Versions(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(versions, func(r store.Record) bool {
+		return r.Source.Kind == noroshi.FromPartner && r.Source.Partner == partner
+	}), nil
+}
+
+// labeller computes each combination of markings once.
+type labeller struct {
+	defs       map[stix.ID][]*stix.Object
+	statements []string
+	known      map[string]noroshi.Label
+	key        []byte
+}
+
+func (l *labeller) of(r store.Record) noroshi.Label {
+	if r.Object.Granular || len(r.Object.Markings) == 0 {
+		return l.compute(r)
+	}
+	l.key = l.key[:0]
+	for _, ids := range [][]stix.ID{r.Object.Markings, r.Assigned} {
+		for _, id := range ids {
+			l.key = append(append(l.key, id...), 0)
+		}
+		l.key = append(l.key, 1)
+	}
+	if known, ok := l.known[string(l.key)]; ok {
+		return known
+	}
+	found := l.compute(r)
+	l.known[string(l.key)] = found
+	return found
+}
+
+func (l *labeller) compute(r store.Record) noroshi.Label {
+	return noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return l.defs[id] }, l.statements)
+}

@@ -1,0 +1,259 @@
+package release
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// follower is the desk's place in the change feed. Beside it each partner's
+// agreement has a walk of its own over what the store held before the
+// agreement came; it ends where the follower stands.
+const follower = "release"
+
+func walk(l *link) string {
+	return "release " + l.party.Node.String() + " " + l.clauses.Agreement().Hash.String()
+}
+
+// walked is the place of a walk that is over.
+const walked = math.MaxInt64 / 2
+
+// slice bounds how many changes one Step takes.
+const slice = 4000
+
+// Step follows the change feed by one slice: decides what changed for every
+// partner in force, releases by clause (a batch), holds the rest; more is false
+// when the feed's end was reached.
+func (d *Desk) Step(ctx context.Context) (more bool, err error) {
+	d.turn.Lock()
+	defer d.turn.Unlock()
+	links, err := d.links(ctx)
+	if err != nil {
+		return false, err
+	}
+	at, err := d.store.Cursor(ctx, follower)
+	if err != nil {
+		return false, err
+	}
+	changes, err := d.store.Feed(ctx, at, slice)
+	if err != nil {
+		return false, err
+	}
+	if len(changes) > 0 {
+		if err := d.follow(ctx, links, changes); err != nil {
+			return false, err
+		}
+		return true, d.store.Advance(ctx, follower, changes[len(changes)-1].Seq)
+	}
+	for _, l := range links {
+		going, err := d.walkOn(ctx, l, at)
+		if going || err != nil {
+			return going, err
+		}
+	}
+	return false, nil
+}
+
+// walkOn decides a slice of what was here before an agreement came into force.
+func (d *Desk) walkOn(ctx context.Context, l *link, until int64) (bool, error) {
+	at, err := d.store.Cursor(ctx, walk(l))
+	if err != nil || at == walked {
+		return false, err
+	}
+	changes, err := d.store.Feed(ctx, at, slice)
+	if err != nil {
+		return false, err
+	}
+	next := int64(walked)
+	if i := slices.IndexFunc(changes, func(c store.Change) bool { return c.Seq > until }); i >= 0 {
+		changes = changes[:i]
+	} else if len(changes) == slice {
+		next = changes[len(changes)-1].Seq
+	}
+	if len(changes) > 0 {
+		if err := d.follow(ctx, []*link{l}, changes); err != nil {
+			return false, err
+		}
+	}
+	return true, d.store.Advance(ctx, walk(l), next)
+}
+
+// follow decides what a slice of the feed concerns.
+func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change) error {
+	if len(links) == 0 {
+		return nil // each partner's walk will come by
+	}
+	w := touched{seqs: map[int64]bool{}}
+	for _, c := range changes {
+		if err := d.touch(ctx, &w, c); err != nil {
+			return err
+		}
+	}
+	g, err := d.collect(ctx, sorted(w.seqs))
+	if err != nil {
+		return err
+	}
+	if err := d.former(ctx, g); err != nil {
+		return err
+	}
+	for _, l := range links {
+		if err := d.decide(ctx, l, g); err != nil {
+			return err
+		}
+	}
+	return d.wake(ctx, links, g)
+}
+
+// touched is what a slice of the feed asks to be decided.
+type touched struct{ seqs map[int64]bool }
+
+// touch notes the versions a change concerns.
+func (d *Desk) touch(ctx context.Context, w *touched, c store.Change) error {
+	switch c.Kind {
+	case store.ObjectChanged:
+		w.seqs[c.Seq] = true
+		if stix.ID(c.ID).Type() == "marking-definition" {
+			return d.markedBy(ctx, w, c.ID)
+		}
+	case store.MarkingAssigned:
+		seq, err := strconv.ParseInt(c.ID, 10, 64)
+		if err != nil {
+			return noroshi.Errorf(noroshi.Broken, "release.feed", "change %d: marking of version %q: %w", c.Seq, c.ID, err)
+		}
+		w.seqs[seq] = true
+	case store.ObjectWithdrawn:
+		versions, err := d.store.Versions(ctx, stix.ID(c.ID))
+		if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
+			return err
+		}
+		for _, v := range versions {
+			w.seqs[v.Seq] = true
+		}
+	case store.BatchReleased:
+		return d.waiting(ctx, w, c.ID)
+	}
+	return nil
+}
+
+// markedBy notes what was held because this marking was not understood: its
+// definition may have come now.
+func (d *Desk) markedBy(ctx context.Context, w *touched, marking string) error {
+	holds, err := d.store.Holds(ctx, "open")
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h.Key != noroshi.NotUnderstood || !names(h, marking) {
+			continue
+		}
+		if err := d.members(ctx, h.ID, func(m store.Decided) { w.seqs[m.Seq] = true }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func names(h store.HoldGroup, marking string) bool {
+	return slices.ContainsFunc(h.Reasons, func(r noroshi.Reason) bool { return r.Marking == marking })
+}
+
+// members calls fn for every member of a hold, in order.
+func (d *Desk) members(ctx context.Context, hold string, fn func(store.Decided)) error {
+	for after := int64(0); ; {
+		page, err := d.store.HoldMembers(ctx, hold, after, 10_000)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			fn(m)
+			after = m.Seq
+		}
+		if len(page) == 0 {
+			return nil
+		}
+	}
+}
+
+// former adds the earlier versions of what changed to the stale: they leave
+// the holds they wait in.
+func (d *Desk) former(ctx context.Context, g *graph) error {
+	for _, r := range g.recs[:g.asked] {
+		if r.Object.Created == r.Object.Modified {
+			continue // a first version, or one without versions
+		}
+		versions, err := d.store.Versions(ctx, r.Object.ID)
+		if err != nil {
+			return err
+		}
+		for _, v := range versions {
+			if v.Seq < r.Seq && !v.Current {
+				g.stale = append(g.stale, v)
+			}
+		}
+	}
+	return nil
+}
+
+// waiting notes what refers to a batch's objects: it may have waited for them.
+func (d *Desk) waiting(ctx context.Context, w *touched, batch string) error {
+	b, err := d.store.Batch(ctx, batch)
+	if err != nil {
+		return err
+	}
+	for from := 0; from < b.Count; {
+		rows, err := d.store.BatchRows(ctx, batch, from, 10_000)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		seqs := make([]int64, len(rows))
+		for i, r := range rows {
+			seqs[i] = r.Seq
+		}
+		if err := d.referrers(ctx, w, seqs); err != nil {
+			return err
+		}
+		from += len(rows)
+	}
+	return nil
+}
+
+// wake decides what refers to objects a partner just brought: they are the
+// partner's own, so what waited for them may go.
+func (d *Desk) wake(ctx context.Context, links []*link, g *graph) error {
+	var seqs []int64
+	for _, r := range g.recs[:g.asked] {
+		if r.Source.Kind == noroshi.FromPartner {
+			seqs = append(seqs, r.Seq)
+		}
+	}
+	w := touched{seqs: map[int64]bool{}}
+	if err := d.referrers(ctx, &w, seqs); err != nil || len(w.seqs) == 0 {
+		return err
+	}
+	for part := range slices.Chunk(sorted(w.seqs), slice) {
+		more, err := d.collect(ctx, part)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if err := d.decide(ctx, l, more); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func sorted(set map[int64]bool) []int64 {
+	seqs := make([]int64, 0, len(set))
+	for s := range set {
+		seqs = append(seqs, s)
+	}
+	slices.Sort(seqs)
+	return seqs
+}
