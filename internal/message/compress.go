@@ -72,6 +72,8 @@ func checkFrame(b []byte, size int) error {
 		return badFrame(err.Error())
 	}
 	switch {
+	case !h.Skippable && b[4]&0x18 != 0:
+		return badFrame("reserved bit is set")
 	case h.Skippable:
 		return badFrame("skippable frame")
 	case !h.HasFCS || h.FrameContentSize != uint64(size) || size > MaxContent:
