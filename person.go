@@ -1,5 +1,10 @@
 package noroshi
 
+import (
+	"maps"
+	"slices"
+)
+
 // Role is what a person is here for.
 type Role string
 
@@ -49,6 +54,10 @@ func May(r Role, a Action) bool {
 	}
 	return false
 }
+
+// PersonActions lists the actions of the role table in the order of their
+// names.
+func PersonActions() []Action { return slices.Sorted(maps.Keys(may)) }
 
 var may = map[Action][]Role{
 	ActImport:           {Analyst, Duty},

@@ -26,7 +26,7 @@ var (
 	halfWidth = regexp.MustCompile(`[\p{Han}\p{Hiragana}\p{Katakana}][,.!?:;()]|[,!?;()][\p{Han}\p{Hiragana}\p{Katakana}]`)
 	wideLatin = regexp.MustCompile(`[０-９Ａ-Ｚａ-ｚ]`)
 	hanKana   = regexp.MustCompile(`[\p{Han}\p{Hiragana}\p{Katakana}]`)
-	leadingEN = regexp.MustCompile(`^\s|\s$|  `)
+	leadingEN = regexp.MustCompile(`^\s|\s$|[^\n ]  [^ ]`)
 )
 
 // latin lists the keys whose text is the same word in both languages.
@@ -112,7 +112,7 @@ func TestTheCheckFindsPlantedFaults(t *testing.T) {
 // families are beginnings of keys that code puts together at run time.
 var families = []string{
 	"error.", "reason.", "role.", "severity.", "precedence.", "trust.", "outcome.", "hold.", "kind.", "strength.",
-	"action.", "act.", "source.", "tlp.", "state.", "fault.", "change.", "check.", "step.",
+	"action.", "act.", "help.", "col.", "doctor.", "quarantine.", "warning.title.", "warning.text.", "source.", "tlp.", "state.", "fault.", "change.", "check.", "step.",
 }
 
 var quoted = regexp.MustCompile("\"([a-z0-9][A-Za-z0-9+:._-]*)\"|`([a-z0-9][A-Za-z0-9+:._-]*)`")

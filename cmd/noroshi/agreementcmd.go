@@ -1,0 +1,151 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/locale"
+	"github.com/noroshi-cti/noroshi/internal/partner"
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+type agreementCmd struct {
+	Draft   agreementDraftCmd   `cmd:"" help:"${help_agreement_draft}"`
+	List    agreementListCmd    `cmd:"" help:"${help_agreement_list}"`
+	Show    agreementShowCmd    `cmd:"" help:"${help_agreement_show}"`
+	Propose agreementProposeCmd `cmd:"" help:"${help_agreement_propose}"`
+	Sign    agreementSignCmd    `cmd:"" help:"${help_agreement_sign}"`
+}
+
+type agreementDraftCmd struct {
+	With      string   `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
+	Days      int      `default:"365" help:"${help_agreement_days}"`
+	Statement []string `sep:"none" placeholder:"TEXT" help:"${help_agreement_statement}"`
+}
+
+// Run writes a first text to stdout, to be edited and then proposed.
+func (x *agreementDraftCmd) Run(c *cli) error {
+	var text string
+	if err := c.call("agreement.draft", web.DraftRef{With: noroshi.CallSign(x.With), Days: x.Days, Statements: x.Statement}, &text); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c.io.out, text)
+	return err
+}
+
+type agreementListCmd struct{}
+
+func (x *agreementListCmd) Run(c *cli) error {
+	var rows []partner.AgreementRow
+	if err := c.call("agreement.list", nil, &rows); err != nil {
+		return err
+	}
+	return list(c, rows,
+		column[partner.AgreementRow]{"agreement", func(a partner.AgreementRow) string { return a.Hash.String() }},
+		column[partner.AgreementRow]{"partner", func(a partner.AgreementRow) string { return string(a.CallSign) }},
+		column[partner.AgreementRow]{"version", func(a partner.AgreementRow) string { return n(a.Version) }},
+		column[partner.AgreementRow]{"state", func(a partner.AgreementRow) string { return c.t("state." + a.State) }},
+		column[partner.AgreementRow]{"title", func(a partner.AgreementRow) string { return c.bilingual(a.TitleEN, a.TitleJA) }})
+}
+
+// bilingual picks a document's own text in the user's language.
+func (c *cli) bilingual(en, ja string) string {
+	if c.lang == locale.JA && ja != "" {
+		return ja
+	}
+	return en
+}
+
+// agreementArg names an agreement; the start of its hash is enough.
+type agreementArg struct {
+	Agreement string `arg:"" placeholder:"HASH" help:"${help_agreement_hash}"`
+}
+
+// hash finds the one agreement whose hash begins so.
+func (x agreementArg) hash(c *cli) (noroshi.Hash, error) {
+	var rows []partner.AgreementRow
+	if err := c.call("agreement.list", nil, &rows); err != nil {
+		return noroshi.Hash{}, err
+	}
+	var found []noroshi.Hash
+	for _, a := range rows {
+		if h := a.Hash.String(); len(x.Agreement) >= 6 && len(h) >= len(x.Agreement) && h[:len(x.Agreement)] == x.Agreement {
+			found = append(found, a.Hash)
+		}
+	}
+	if len(found) != 1 {
+		return noroshi.Hash{}, noroshi.Errorf(noroshi.NotFound, "agreement.none", "no single agreement begins with %q", x.Agreement)
+	}
+	return found[0], nil
+}
+
+type agreementShowCmd struct{ agreementArg }
+
+func (x *agreementShowCmd) Run(c *cli) error {
+	h, err := x.hash(c)
+	if err != nil {
+		return err
+	}
+	var a web.AgreementText
+	if err := c.call("agreement.show", web.AgreementRef{Hash: h}, &a); err != nil {
+		return err
+	}
+	pairs := [][2]string{{"agreement", h.String()}, {"partner", string(a.CallSign)}, {"state", c.t("state." + a.State)}, {"approved-by", join(a.SignedBy)}}
+	for _, k := range a.Clauses {
+		pairs = append(pairs, [2]string{"clause", k.ID + " " + k.Article + ": " + c.bilingual(k.EN, k.JA)})
+	}
+	return one(c, a, append(pairs, [2]string{"text", a.Text})...)
+}
+
+type agreementProposeCmd struct {
+	File string `arg:"" type:"existingfile" placeholder:"FILE" help:"${help_agreement_file}"`
+	asPerson
+}
+
+// Run proposes a file and prints its hash.
+func (x *agreementProposeCmd) Run(c *cli) error {
+	file, err := os.ReadFile(x.File)
+	if err != nil {
+		return err
+	}
+	h := noroshi.Sum(file)
+	by, err := x.sign(c, noroshi.ActProposeAgreement, h.String(), h)
+	if err != nil {
+		return err
+	}
+	if err := c.call("agreement.propose", web.ProposeRef{File: file, By: by}, nil); err != nil {
+		return err
+	}
+	return one(c, map[string]noroshi.Hash{"hash": h}, [2]string{"agreement", h.String()})
+}
+
+type agreementSignCmd struct {
+	agreementArg
+	asPerson
+}
+
+// Run adds a release officer's signature.
+func (x *agreementSignCmd) Run(c *cli) error {
+	h, err := x.hash(c)
+	if err != nil {
+		return err
+	}
+	by, err := x.sign(c, noroshi.ActSignAgreement, h.String(), h)
+	if err != nil {
+		return err
+	}
+	var s partner.Signing
+	if err := c.call("agreement.sign", web.SignRef{Hash: h, By: by}, &s); err != nil {
+		return err
+	}
+	switch {
+	case s.InForce:
+		c.say("cli.agreement-in-force")
+	case s.Waiting > 0:
+		c.say("cli.approved-waiting", n(s.Waiting))
+	default:
+		c.say("cli.agreement-awaits-partner")
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/locale"
+)
+
+// cli is the command line: global flags, and one field a command.
+type cli struct {
+	Dir      string `short:"d" env:"NOROSHI_DIR" default:"." placeholder:"DIR" help:"${help_dir}"`
+	Realm    string `env:"NOROSHI_REALM" default:"real" hidden:"" help:"${help_realm}"`
+	Output   string `short:"o" enum:"table,json,jsonl,csv" default:"table" placeholder:"FORM" help:"${help_output}"`
+	Lang     string `enum:",en,ja" default:"" placeholder:"en|ja" help:"${help_lang}"`
+	Quiet    bool   `short:"q" help:"${help_quiet}"`
+	NoHeader bool   `help:"${help_no_header}"`
+
+	Demo       demoCmd       `cmd:"" help:"${help_demo}"`
+	Init       initCmd       `cmd:"" help:"${help_init}"`
+	Serve      serveCmd      `cmd:"" help:"${help_serve}"`
+	Status     statusCmd     `cmd:"" help:"${help_status}"`
+	Doctor     doctorCmd     `cmd:"" help:"${help_doctor}"`
+	Import     importCmd     `cmd:"" help:"${help_import}"`
+	Indicator  indicatorCmd  `cmd:"" help:"${help_indicator}"`
+	Match      matchCmd      `cmd:"" help:"${help_match}"`
+	Warning    warningCmd    `cmd:"" help:"${help_warning}"`
+	Release    releaseCmd    `cmd:"" help:"${help_release}"`
+	Partner    partnerCmd    `cmd:"" help:"${help_partner}"`
+	Agreement  agreementCmd  `cmd:"" help:"${help_agreement}"`
+	Link       linkCmd       `cmd:"" help:"${help_link}"`
+	Quarantine quarantineCmd `cmd:"" help:"${help_quarantine}"`
+	Audit      auditCmd      `cmd:"" help:"${help_audit}"`
+	Person     personCmd     `cmd:"" help:"${help_person}"`
+	Completion completionCmd `cmd:"" help:"${help_completion}"`
+	Version    versionCmd    `cmd:"" help:"${help_version}"`
+
+	io   stdio           `kong:"-"`
+	ctx  context.Context `kong:"-"`
+	lang locale.Lang     `kong:"-"`
+}
+
+// t returns a text in the user's language.
+func (c *cli) t(key string, args ...string) string {
+	return locale.T(c.lang, key, locale.Strings(args)...)
+}
+
+// say tells a person something, on stderr, unless --quiet.
+func (c *cli) say(key string, args ...string) {
+	if !c.Quiet {
+		fmt.Fprintln(c.io.err, c.t(key, args...))
+	}
+}
+
+// run is the whole program but for the process: it returns the exit code.
+func run(ctx context.Context, args []string, std stdio) int {
+	c := &cli{io: std, ctx: ctx, lang: langOf(args)}
+	var exited *int
+	parser, err := kong.New(c,
+		kong.Name("noroshi"),
+		kong.Description(c.t("help.noroshi")),
+		kong.Vars(helpTexts(c.lang)),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(code int) { exited = &code; panic(exited) }),
+		kong.Help(c.help),
+		kong.ShortHelp(c.help),
+	)
+	if err != nil {
+		fmt.Fprintln(std.err, err)
+		return exitFailed
+	}
+	defer func() {
+		if r := recover(); r != nil && r != any(exited) {
+			panic(r)
+		}
+	}()
+	if len(args) == 0 {
+		return c.fail(welcome(c))
+	}
+	k, err := parser.Parse(args)
+	if exited != nil {
+		return *exited
+	}
+	if err != nil {
+		fmt.Fprintln(std.err, c.t("cli.usage", err.Error()))
+		return exitUsage
+	}
+	return c.fail(k.Run(c))
+}
+
+// fail prints an error in the user's language and returns its exit code.
+func (c *cli) fail(err error) int {
+	code := exitCode(err)
+	if err == nil || errors.Is(err, errPartly) || errors.Is(err, errFindings) {
+		return code
+	}
+	if code == exitInterrupt {
+		c.say("cli.interrupted")
+		return code
+	}
+	var e *noroshi.Error
+	text, id := err.Error(), "internal"
+	if errors.As(err, &e) {
+		id = e.Code
+		if locale.Has("error." + e.Code) {
+			text = c.t("error."+e.Code, e.Args...)
+		}
+	}
+	if c.Output == "json" || c.Output == "jsonl" {
+		_ = printJSON(c.io.err, map[string]any{"error": map[string]any{"code": id, "message": text}})
+		return code
+	}
+	fmt.Fprintln(c.io.err, c.t("cli.error", clean(text)))
+	return code
+}
+
+// langOf finds the language before flags are parsed, so that help speaks it.
+func langOf(args []string) locale.Lang {
+	flag := ""
+	for i, a := range args {
+		if v, ok := strings.CutPrefix(a, "--lang="); ok {
+			flag = v
+		}
+		if a == "--lang" && i+1 < len(args) {
+			flag = args[i+1]
+		}
+	}
+	return locale.Match(flag, os.Getenv("NOROSHI_LANG"), os.Getenv("LC_ALL"), os.Getenv("LANG"))
+}
+
+// helpTexts are the texts of flags and commands as kong wants them: help.x.y
+// becomes ${help_x_y}.
+func helpTexts(l locale.Lang) map[string]string {
+	vars := map[string]string{}
+	for key, text := range locale.Keys(l) {
+		if strings.HasPrefix(key, "help.") {
+			vars[strings.NewReplacer(".", "_", "-", "_").Replace(key)] = text
+		}
+	}
+	return vars
+}

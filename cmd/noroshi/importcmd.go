@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/noroshi-cti/noroshi/internal/intake"
+	"github.com/noroshi-cti/noroshi/internal/locale"
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+type importCmd struct {
+	File    string `arg:"" placeholder:"FILE" help:"${help_import_file}"`
+	Marking string `placeholder:"TLP" help:"${help_import_marking}"`
+	Format  string `enum:",stix,list,tsv" default:"" placeholder:"stix|list|tsv" help:"${help_import_format}"`
+	Name    string `placeholder:"NAME" help:"${help_import_name}"`
+	Strict  bool   `help:"${help_import_strict}"`
+	Yes     bool   `hidden:""`
+}
+
+// Run imports a file through the entry gate and prints what came of it.
+func (x *importCmd) Run(c *cli) error {
+	f, size, err := c.openInput(x.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	name := x.Name
+	if name == "" {
+		name = filepath.Base(x.File)
+	}
+	bar := newProgress(c)
+	var r intake.Report
+	err = c.callBody("import", web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size}, f,
+		func(b json.RawMessage) {
+			var p intake.Progress
+			if json.Unmarshal(b, &p) == nil {
+				bar.show(p.Bytes, p.Size, p.Objects)
+			}
+		}, &r)
+	bar.end()
+	if err != nil {
+		return err
+	}
+	pairs := [][2]string{{"run", r.Run}, {"new", n(r.New)}, {"updated", n(r.Updated)}, {"unchanged", n(r.Unchanged)}, {"older", some(r.Older)},
+		{"foreign", some(r.Foreign)}, {"quarantined", n(r.Quarantined)}, {"flagged", some(r.Flagged)}, {"not-armed", some(r.NotArmed)}, {"resumed", some(r.Resumed)}}
+	for _, q := range r.Faults {
+		pairs = append(pairs, [2]string{"fault", fmt.Sprintf("%s: %s: %q", c.t("cli.line", n(q.Line)), c.textOr("quarantine."+q.Code, q.Msg), q.Value)})
+	}
+	if err := one(c, r, pairs...); err != nil {
+		return err
+	}
+	if r.Quarantined > 0 {
+		return errPartly
+	}
+	return nil
+}
+
+// textOr is the text of a key, or a fallback when it has none: codes come from
+// many rooms and an unknown one must still be shown.
+func (c *cli) textOr(key, fallback string, args ...string) string {
+	return locale.Or(c.lang, key, fallback, locale.Strings(args)...)
+}
+
+func n[T int | int64 | uint64](v T) string { return strconv.FormatInt(int64(v), 10) }
+
+// some is n, but "" (not shown) for zero.
+func some(v int) string {
+	if v == 0 {
+		return ""
+	}
+	return n(v)
+}
+
+// progress is a bar on a terminal's stderr, or a line every ten seconds.
+type progress struct {
+	c     *cli
+	tty   bool
+	start time.Time
+	last  time.Time
+}
+
+func newProgress(c *cli) *progress {
+	f, ok := c.io.err.(*os.File)
+	return &progress{c: c, tty: ok && term.IsTerminal(int(f.Fd())), start: time.Now(), last: time.Now()}
+}
+
+func (p *progress) show(done, size int64, objects int) {
+	every := 10 * time.Second
+	if p.tty {
+		every = 100 * time.Millisecond
+	}
+	now := time.Now()
+	if p.c.Quiet || now.Sub(p.last) < every {
+		return
+	}
+	p.last = now
+	rate := strconv.Itoa(int(float64(objects) / now.Sub(p.start).Seconds()))
+	text := p.c.t("cli.progress", strconv.Itoa(objects), rate)
+	if size > 0 && done > 0 && done <= size {
+		left := time.Duration(float64(now.Sub(p.start)) * float64(size-done) / float64(done)).Round(time.Second)
+		cells := int(20 * done / size)
+		text = "[" + strings.Repeat("#", cells) + strings.Repeat(".", 20-cells) + "] " + text + " " + p.c.t("cli.time-left", left.String())
+	}
+	if p.tty {
+		fmt.Fprintf(p.c.io.err, "\r\x1b[K%s", text)
+		return
+	}
+	fmt.Fprintln(p.c.io.err, text)
+}
+
+func (p *progress) end() {
+	if p.tty && !p.c.Quiet {
+		fmt.Fprint(p.c.io.err, "\r\x1b[K")
+	}
+}

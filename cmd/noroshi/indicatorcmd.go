@@ -1,0 +1,91 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+type indicatorCmd struct {
+	Find     indicatorFindCmd     `cmd:"" help:"${help_indicator_find}"`
+	Show     indicatorShowCmd     `cmd:"" help:"${help_indicator_show}"`
+	Withdraw indicatorWithdrawCmd `cmd:"" help:"${help_indicator_withdraw}"`
+}
+
+type indicatorFindCmd struct {
+	Query string `arg:"" placeholder:"VALUE|WORDS" help:"${help_indicator_query}"`
+	Limit int    `default:"100" help:"${help_limit}"`
+	After int64  `help:"${help_after}"`
+}
+
+func (x *indicatorFindCmd) Run(c *cli) error {
+	var f web.Found
+	if err := c.call("indicator.find", web.FindRef{Query: x.Query, After: x.After, Limit: x.Limit}, &f); err != nil {
+		return err
+	}
+	if f.Behind > 0 {
+		c.say("cli.search-behind", n(f.Behind))
+	}
+	if f.Next > 0 {
+		c.say("cli.more", n(f.Next))
+	}
+	return list(c, f.Data, objectColumns(c)...)
+}
+
+func objectColumns(c *cli) []column[web.ObjectRow] {
+	return []column[web.ObjectRow]{
+		{"id", func(r web.ObjectRow) string { return string(r.ID) }},
+		{"name", func(r web.ObjectRow) string { return r.Name }},
+		{"pattern", func(r web.ObjectRow) string { return r.Pattern }},
+		{"from", func(r web.ObjectRow) string { return r.From }},
+		{"state", func(r web.ObjectRow) string { return c.t("state." + objectState(r)) }},
+		{"flags", func(r web.ObjectRow) string { return strings.Join(r.Flags, " ") }},
+	}
+}
+
+func objectState(r web.ObjectRow) string {
+	switch {
+	case r.Withdrawn:
+		return "withdrawn"
+	case r.Revoked:
+		return "revoked"
+	case !r.Current:
+		return "not-current"
+	case r.Armed:
+		return "armed"
+	}
+	return "kept"
+}
+
+type indicatorShowCmd struct {
+	ID string `arg:"" placeholder:"ID" help:"${help_object_id}"`
+}
+
+func (x *indicatorShowCmd) Run(c *cli) error {
+	var d web.ObjectDetail
+	if err := c.call("indicator.show", web.ObjectRef{ID: stix.ID(x.ID)}, &d); err != nil {
+		return err
+	}
+	refs := make([]string, len(d.Referrers))
+	for i, r := range d.Referrers {
+		refs[i] = string(r)
+	}
+	return one(c, d, [][2]string{{"id", string(d.ID)}, {"name", d.Name}, {"pattern", d.Pattern}, {"from", d.From}, {"modified", d.Modified},
+		{"state", c.t("state." + objectState(d.ObjectRow))}, {"flags", strings.Join(d.Flags, " ")}, {"versions", n(d.Versions)},
+		{"referrers", strings.Join(refs, "\n")}, {"json", d.JSON}}...)
+}
+
+type indicatorWithdrawCmd struct {
+	ID string `arg:"" placeholder:"ID" help:"${help_object_id}"`
+	asPerson
+}
+
+func (x *indicatorWithdrawCmd) Run(c *cli) error {
+	s, err := x.sign(c, noroshi.ActWithdraw, x.ID, noroshi.Hash{})
+	if err != nil {
+		return err
+	}
+	return c.call("indicator.withdraw", web.SignedRef{Subject: x.ID, By: s}, nil)
+}

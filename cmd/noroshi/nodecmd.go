@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+type initCmd struct {
+	Yes         bool     `help:"${help_init_yes}"`
+	Org         string   `required:"" placeholder:"CALLSIGN" help:"${help_init_org}"`
+	OrgToken    []string `placeholder:"TOKEN" help:"${help_init_org_token}"`
+	Listen      string   `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"${help_init_listen}"`
+	Endpoint    []string `placeholder:"URL" help:"${help_init_endpoint}"`
+	Metrics     string   `placeholder:"HOST:PORT" help:"${help_init_metrics}"`
+	SealKeyFile string   `placeholder:"FILE" help:"${help_init_seal}"`
+}
+
+// Run makes a node. Without --yes it shows what it is about to make and asks.
+func (x *initCmd) Run(c *cli) error {
+	sign, err := noroshi.ParseCallSign(x.Org)
+	if err != nil {
+		return err
+	}
+	if !x.Yes && !c.confirm("cli.init-confirm", x.Org, c.Dir) {
+		return noroshi.Errorf(noroshi.Invalid, "cli.not-confirmed", "not confirmed: use --yes to go ahead without a question")
+	}
+	err = node.Init(c.ctx, c.Dir, node.Config{CallSign: sign, Tokens: x.OrgToken, Lang: c.Lang, Listen: x.Listen,
+		Endpoints: x.Endpoint, Metrics: x.Metrics, SealKeyFile: x.SealKeyFile})
+	if err == nil {
+		c.say("cli.init-done", x.Org, c.Dir)
+	}
+	return err
+}
+
+// confirm asks a question on the terminal; anything but y, yes or はい is no.
+func (c *cli) confirm(key string, args ...string) bool {
+	fmt.Fprint(c.io.err, c.t(key, args...))
+	var answer string
+	_, _ = fmt.Fscanln(c.io.in, &answer)
+	return answer == "y" || answer == "yes" || answer == "はい"
+}
+
+type serveCmd struct {
+	Listen   string   `placeholder:"HOST:PORT" help:"${help_serve_listen}"`
+	Endpoint []string `placeholder:"URL" help:"${help_init_endpoint}"`
+	Metrics  string   `placeholder:"HOST:PORT" help:"${help_init_metrics}"`
+}
+
+// Run serves one realm until the process is told to stop.
+func (x *serveCmd) Run(c *cli) error {
+	realm, err := c.realm()
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(c.io.err, nil))
+	n, err := node.Open(c.ctx, c.Dir, realm, node.Options{Log: log, Version: version, Serving: true, Override: func(cfg *node.Config) {
+		if x.Listen != "" {
+			cfg.Listen = x.Listen
+		}
+		if len(x.Endpoint) > 0 {
+			cfg.Endpoints = x.Endpoint
+		}
+		if x.Metrics != "" {
+			cfg.Metrics = x.Metrics
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	err = n.Serve(c.ctx, func() {
+		c.say("cli.serving", string(n.Self.CallSign), realm.String(), strings.Join(n.Endpoints(), " "))
+	})
+	if cerr := n.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+type statusCmd struct{}
+
+// Run prints what a duty officer needs first: is the node up, are partners
+// reachable, does anything wait.
+func (x *statusCmd) Run(c *cli) error {
+	var s web.Status
+	if err := c.call("status", nil, &s); err != nil {
+		return err
+	}
+	running := c.t("word.no")
+	if s.Running {
+		running = c.t("word.yes")
+	}
+	pairs := [][2]string{{"call-sign", string(s.CallSign)}, {"realm", s.Realm.String()}, {"node", s.Node.String()}, {"fingerprint", s.Fingerprint},
+		{"running", running}, {"indicators-armed", strconv.Itoa(s.Armed)}, {"not-armed", strconv.Itoa(s.NotArmed)},
+		{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"quarantined", strconv.Itoa(s.Quarantined)}}
+	for _, l := range s.Links {
+		pairs = append(pairs, [2]string{"link", linkLine(c, l)})
+	}
+	return one(c, s, pairs...)
+}
+
+type doctorCmd struct {
+	FailOn string `enum:",warn,fail" default:"" placeholder:"warn|fail" help:"${help_fail_on}"`
+}
+
+// Run prints one line a check.
+func (x *doctorCmd) Run(c *cli) error {
+	var checks []web.Check
+	if err := c.call("doctor", nil, &checks); err != nil {
+		return err
+	}
+	shape := map[string]string{"ok": "●", "warn": "▲", "fail": "■"}
+	err := list(c, checks,
+		column[web.Check]{"state", func(k web.Check) string { return shape[k.State] + " " + c.t("state."+k.State) }},
+		column[web.Check]{"check", func(k web.Check) string { return c.t("check." + k.Name) }},
+		column[web.Check]{"text", func(k web.Check) string { return c.t("doctor."+k.Code, k.Args...) }})
+	for _, k := range checks {
+		if err == nil && (k.State == x.FailOn || x.FailOn == "warn" && k.State == "fail") {
+			err = errFindings
+		}
+	}
+	return err
+}
+
+type versionCmd struct {
+	Licences bool `help:"${help_version_licences}"`
+}
+
+// Run prints the version, or the licences of everything in the program.
+func (x *versionCmd) Run(c *cli) error {
+	if x.Licences {
+		_, err := fmt.Fprintln(c.io.out, licences())
+		return err
+	}
+	return one(c, map[string]string{"version": version}, [2]string{"version", version})
+}
+
+// openInput opens a file, or stdin for "-".
+func (c *cli) openInput(path string) (f *os.File, size int64, err error) {
+	if path == "-" {
+		in, ok := c.io.in.(*os.File)
+		if !ok {
+			return nil, 0, noroshi.Errorf(noroshi.Invalid, "cli.no-stdin", "there is no standard input to read")
+		}
+		return in, 0, nil
+	}
+	f, err = os.Open(path)
+	if err != nil {
+		return nil, 0, noroshi.Errorf(noroshi.NotFound, "cli.open", "open %s: %w", path, err)
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, fi.Size(), nil
+}

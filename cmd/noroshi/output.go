@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// column is one column of a table: the key of its heading and the cell of a
+// row.
+type column[T any] struct {
+	key  string // stable English name in csv; "col."+key in locale for tables
+	cell func(T) string
+}
+
+// list prints rows in the form asked for: json is {"data": […]}, jsonl one row
+// a line, csv and table the columns.
+func list[T any](c *cli, rows []T, cols ...column[T]) error {
+	switch c.Output {
+	case "json":
+		if rows == nil {
+			rows = []T{}
+		}
+		return printJSON(c.io.out, map[string]any{"data": rows})
+	case "jsonl":
+		enc := json.NewEncoder(c.io.out)
+		for _, r := range rows {
+			if err := enc.Encode(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "csv":
+		w := csv.NewWriter(c.io.out)
+		_ = w.Write(cells(cols, func(k column[T]) string { return k.key }))
+		for _, r := range rows {
+			_ = w.Write(cells(cols, func(k column[T]) string { return k.cell(r) }))
+		}
+		w.Flush()
+		return w.Error()
+	}
+	table := [][]string{}
+	if !c.NoHeader {
+		table = append(table, cells(cols, func(k column[T]) string { return c.t("col." + k.key) }))
+	}
+	for _, r := range rows {
+		table = append(table, cells(cols, func(k column[T]) string { return oneLine(k.cell(r)) }))
+	}
+	return printTable(c.io.out, table)
+}
+
+func cells[T any](cols []column[T], f func(column[T]) string) []string {
+	out := make([]string, len(cols))
+	for i, k := range cols {
+		out[i] = f(k)
+	}
+	return out
+}
+
+// one prints a single thing: its object under json and jsonl, else pairs of
+// name and value, the names from locale.
+func one(c *cli, v any, pairs ...[2]string) error {
+	if c.Output == "json" || c.Output == "jsonl" {
+		return printJSON(c.io.out, v)
+	}
+	if c.Output == "csv" {
+		w := csv.NewWriter(c.io.out)
+		for _, p := range pairs {
+			_ = w.Write(p[:])
+		}
+		w.Flush()
+		return w.Error()
+	}
+	var table [][]string
+	for _, p := range pairs {
+		if p[1] == "" {
+			continue
+		}
+		for i, l := range strings.Split(p[1], "\n") {
+			name := ""
+			if i == 0 {
+				name = c.t("col." + p[0])
+			}
+			table = append(table, []string{name, clean(l)})
+		}
+	}
+	return printTable(c.io.out, table)
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+func printTable(w io.Writer, rows [][]string) error {
+	var width []int
+	for _, r := range rows {
+		for i, cell := range r {
+			if i == len(width) {
+				width = append(width, 0)
+			}
+			width[i] = max(width[i], runewidth.StringWidth(cell))
+		}
+	}
+	for _, r := range rows {
+		var b strings.Builder
+		for i, cell := range r {
+			if i == len(r)-1 {
+				b.WriteString(cell)
+				break
+			}
+			b.WriteString(runewidth.FillRight(cell, width[i]+2))
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clean keeps a foreign text from driving the terminal: control and bidi
+// characters are shown as escapes.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+}
+
+func oneLine(s string) string {
+	return clean(strings.NewReplacer("\r", " ", "\n", " ").Replace(s))
+}

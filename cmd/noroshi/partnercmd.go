@@ -1,0 +1,116 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/partner"
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+type partnerCmd struct {
+	Card      partnerCardCmd      `cmd:"" help:"${help_partner_card}"`
+	Introduce partnerIntroduceCmd `cmd:"" help:"${help_partner_introduce}"`
+	List      partnerListCmd      `cmd:"" help:"${help_partner_list}"`
+	Show      partnerShowCmd      `cmd:"" help:"${help_partner_show}"`
+}
+
+type partnerCardCmd struct {
+	For string `required:"" placeholder:"CALLSIGN" help:"${help_partner_for}"`
+	asPerson
+}
+
+// Run writes this node's card for one partner to stdout.
+func (x *partnerCardCmd) Run(c *cli) error {
+	partnerSign, err := noroshi.ParseCallSign(x.For)
+	if err != nil {
+		return err
+	}
+	var endpoints []string
+	if err := c.call("partner.endpoints", nil, &endpoints); err != nil {
+		return err
+	}
+	by, err := x.sign(c, noroshi.ActIntroduce, "card/"+x.For, partner.CardBound(endpoints))
+	if err != nil {
+		return err
+	}
+	var card []byte
+	if err := c.call("partner.card", web.CardRef{For: partnerSign, By: by}, &card); err != nil {
+		return err
+	}
+	_, err = c.io.out.Write(card)
+	return err
+}
+
+type partnerIntroduceCmd struct {
+	File        string `arg:"" type:"existingfile" placeholder:"CARD" help:"${help_card_file}"`
+	Fingerprint string `placeholder:"DIGITS" help:"${help_fingerprint}"`
+	asPerson
+}
+
+// Run hands a card in and, once its fingerprint was heard by voice, confirms
+// it. Run again by a second person where the node has two.
+func (x *partnerIntroduceCmd) Run(c *cli) error {
+	card, err := os.ReadFile(x.File)
+	if err != nil {
+		return err
+	}
+	by, err := x.sign(c, noroshi.ActIntroduce, "receive", noroshi.Sum(card))
+	if err != nil {
+		return err
+	}
+	var p partner.Row
+	if err := c.call("partner.receive", web.ReceiveRef{Card: card, By: by}, &p); err != nil {
+		return err
+	}
+	if x.Fingerprint == "" {
+		c.say("cli.introduce-voice", string(p.Organisation.CallSign), p.Ours)
+		return one(c, p, [2]string{"partner", string(p.Organisation.CallSign)}, [2]string{"trust", c.t("trust." + string(p.Trust))})
+	}
+	if by, err = x.sign(c, noroshi.ActIntroduce, p.Node.String(), partner.FingerprintBound(x.Fingerprint)); err != nil {
+		return err
+	}
+	var done web.Confirmed
+	if err := c.call("partner.confirm", web.ConfirmRef{Node: p.Node, Fingerprint: x.Fingerprint, By: by}, &done); err != nil {
+		return err
+	}
+	if done.Waiting > 0 {
+		c.say("cli.introduce-second", string(p.Organisation.CallSign))
+		return nil
+	}
+	c.say("cli.introduced", string(p.Organisation.CallSign))
+	return nil
+}
+
+type partnerListCmd struct{}
+
+func (x *partnerListCmd) Run(c *cli) error {
+	var rows []partner.Row
+	if err := c.call("partner.list", nil, &rows); err != nil {
+		return err
+	}
+	return list(c, rows,
+		column[partner.Row]{"partner", func(p partner.Row) string { return string(p.Organisation.CallSign) }},
+		column[partner.Row]{"trust", func(p partner.Row) string { return c.t("trust." + string(p.Trust)) }},
+		column[partner.Row]{"node", func(p partner.Row) string { return p.Node.String() }},
+		column[partner.Row]{"endpoints", func(p partner.Row) string { return join(p.Endpoints) }})
+}
+
+type partnerShowCmd struct {
+	Partner string `arg:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
+}
+
+func (x *partnerShowCmd) Run(c *cli) error {
+	var p partner.Row
+	if err := c.call("partner.show", web.PartnerRef{Partner: noroshi.CallSign(x.Partner)}, &p); err != nil {
+		return err
+	}
+	agreement := ""
+	if !p.Agreement.IsZero() {
+		agreement = p.Agreement.String()
+	}
+	return one(c, p, [][2]string{{"partner", string(p.Organisation.CallSign)}, {"trust", c.t("trust." + string(p.Trust))}, {"node", p.Node.String()},
+		{"tokens", join(p.Organisation.Tokens)}, {"endpoints", strings.Join(p.Endpoints, "\n")}, {"fingerprint", p.Fingerprint},
+		{"our-fingerprint", p.Ours}, {"agreement", agreement}}...)
+}

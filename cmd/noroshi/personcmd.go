@@ -1,0 +1,97 @@
+package main
+
+import (
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+type personCmd struct {
+	Add   personAddCmd   `cmd:"" help:"${help_person_add}"`
+	List  personListCmd  `cmd:"" help:"${help_person_list}"`
+	Roles personRolesCmd `cmd:"" help:"${help_person_roles}"`
+}
+
+type personAddCmd struct {
+	ID               string   `arg:"" placeholder:"PERSON" help:"${help_person_id}"`
+	Role             []string `required:"" placeholder:"ROLE" help:"${help_person_role}"`
+	Name             string   `placeholder:"NAME" help:"${help_person_name}"`
+	PassphraseFile   string   `type:"existingfile" placeholder:"FILE" help:"${help_passphrase_file}"`
+	As               string   `placeholder:"PERSON" help:"${help_person_as}"`
+	AsPassphraseFile string   `type:"existingfile" placeholder:"FILE" help:"${help_person_as_passphrase}"`
+}
+
+// Run makes a person with a key of their own, sealed here by the passphrase
+// they type.
+func (x *personAddCmd) Run(c *cli) error {
+	pass, err := c.passphrase(x.PassphraseFile, "cli.new-passphrase", x.ID)
+	if err != nil {
+		return err
+	}
+	roles := make([]noroshi.Role, len(x.Role))
+	for i, r := range x.Role {
+		roles[i] = noroshi.Role(r)
+	}
+	p, err := noroshi.NewPerson(x.ID, x.Name, roles, pass)
+	if err != nil {
+		return err
+	}
+	in := web.PersonAdd{Person: p}
+	if x.As != "" {
+		by, err := asPerson{x.As, x.AsPassphraseFile}.sign(c, noroshi.ActAddPerson, p.ID, web.PersonBound(p))
+		if err != nil {
+			return err
+		}
+		in.By = &by
+	}
+	return c.call("person.add", in, nil)
+}
+
+type personListCmd struct{}
+
+func (x *personListCmd) Run(c *cli) error {
+	var rows []web.PersonRow
+	if err := c.call("person.list", nil, &rows); err != nil {
+		return err
+	}
+	return list(c, rows,
+		column[web.PersonRow]{"id", func(r web.PersonRow) string { return r.ID }},
+		column[web.PersonRow]{"name", func(r web.PersonRow) string { return r.Name }},
+		column[web.PersonRow]{"roles", func(r web.PersonRow) string {
+			var s []string
+			for _, role := range r.Roles {
+				s = append(s, c.t("role."+string(role)))
+			}
+			return join(s)
+		}})
+}
+
+type personRolesCmd struct{}
+
+// roleRow is a role and what it may do.
+type roleRow struct {
+	Role noroshi.Role     `json:"role"`
+	May  []noroshi.Action `json:"may"`
+}
+
+func (x *personRolesCmd) Run(c *cli) error {
+	var rows []roleRow
+	for _, r := range noroshi.Roles {
+		row := roleRow{Role: r}
+		for _, a := range noroshi.PersonActions() {
+			if noroshi.May(r, a) {
+				row.May = append(row.May, a)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return list(c, rows,
+		column[roleRow]{"role", func(r roleRow) string { return string(r.Role) }},
+		column[roleRow]{"name", func(r roleRow) string { return c.t("role." + string(r.Role)) }},
+		column[roleRow]{"may", func(r roleRow) string {
+			var s []string
+			for _, a := range r.May {
+				s = append(s, c.t("act."+string(a)))
+			}
+			return join(s)
+		}})
+}

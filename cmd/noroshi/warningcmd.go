@@ -1,0 +1,147 @@
+package main
+
+import (
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/watch"
+	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+type warningCmd struct {
+	New  warningNewCmd  `cmd:"" help:"${help_warning_new}"`
+	List warningListCmd `cmd:"" help:"${help_warning_list}"`
+	Show warningShowCmd `cmd:"" help:"${help_warning_show}"`
+	Ack  warningAckCmd  `cmd:"" help:"${help_warning_ack}"`
+}
+
+type warningNewCmd struct {
+	TitleEn    string        `required:"" placeholder:"TEXT" help:"${help_warning_title_en}"`
+	TitleJa    string        `required:"" placeholder:"TEXT" help:"${help_warning_title_ja}"`
+	TextEn     string        `placeholder:"TEXT" help:"${help_warning_text_en}"`
+	TextJa     string        `placeholder:"TEXT" help:"${help_warning_text_ja}"`
+	Severity   string        `enum:"low,medium,high,critical" default:"high" placeholder:"LEVEL" help:"${help_warning_severity}"`
+	Precedence string        `enum:"routine,priority,immediate,flash" default:"immediate" placeholder:"PRECEDENCE" help:"${help_warning_precedence}"`
+	Action     string        `required:"" placeholder:"CODE" help:"${help_warning_action}"`
+	Due        time.Duration `placeholder:"2h" help:"${help_warning_due}"`
+	About      []string      `required:"" placeholder:"ID" help:"${help_warning_about}"`
+	Replaces   string        `placeholder:"ID" help:"${help_warning_replaces}"`
+	Audience   []string      `placeholder:"CALLSIGN" help:"${help_warning_audience}"`
+	Marking    string        `default:"tlp:amber" placeholder:"TLP" help:"${help_warning_marking}"`
+	asPerson
+}
+
+// Run makes a warning. It leaves only through the exit gate.
+func (x *warningNewCmd) Run(c *cli) error {
+	d := watch.Draft{ID: stix.NewID("report"), TitleEN: x.TitleEn, TitleJA: x.TitleJa, TextEN: x.TextEn, TextJA: x.TextJa,
+		Severity: noroshi.Severity(x.Severity), Action: x.Action, Audience: x.Audience, Replaces: stix.ID(x.Replaces)}
+	var err error
+	if d.Precedence, err = noroshi.ParsePrecedence(x.Precedence); err != nil {
+		return err
+	}
+	if d.Marking, err = noroshi.ParseTLP(x.Marking); err != nil {
+		return err
+	}
+	if x.Due > 0 {
+		d.Due = time.Now().UTC().Add(x.Due).Truncate(time.Second)
+	}
+	for _, id := range x.About {
+		d.Refs = append(d.Refs, stix.ID(id))
+	}
+	by, err := x.sign(c, noroshi.ActWarn, string(d.ID), d.Bound())
+	if err != nil {
+		return err
+	}
+	if err := c.call("warning.new", web.NewWarning{Draft: d, By: by}, nil); err != nil {
+		return err
+	}
+	return one(c, map[string]stix.ID{"id": d.ID}, [2]string{"warning", string(d.ID)})
+}
+
+type warningListCmd struct {
+	All bool `help:"${help_warning_all}"`
+}
+
+func (x *warningListCmd) Run(c *cli) error {
+	var rows []watch.Row
+	if err := c.call("warning.list", web.WarningsRef{All: x.All}, &rows); err != nil {
+		return err
+	}
+	return list(c, rows,
+		column[watch.Row]{"precedence", func(r watch.Row) string { return r.Precedence.Prosign() }},
+		column[watch.Row]{"severity", func(r watch.Row) string { return c.t("severity." + string(r.Severity)) }},
+		column[watch.Row]{"time", func(r watch.Row) string { return r.Published.UTC().Format("2006-01-02 15:04Z") }},
+		column[watch.Row]{"from", func(r watch.Row) string { return r.CallSign }},
+		column[watch.Row]{"title", func(r watch.Row) string { t, _ := r.In(c.lang); return t }},
+		column[watch.Row]{"events", func(r watch.Row) string { return some(r.Events) }},
+		column[watch.Row]{"state", func(r watch.Row) string { return c.t("state." + warningState(r)) }},
+		column[watch.Row]{"id", func(r watch.Row) string { return string(r.ID) }})
+}
+
+func warningState(r watch.Row) string {
+	switch {
+	case r.Withdrawn:
+		return "withdrawn"
+	case r.Replaced != "":
+		return "replaced"
+	case len(r.Acks) > 0:
+		return "acknowledged"
+	case r.Late(time.Now()):
+		return "late"
+	}
+	return "open"
+}
+
+type warningShowCmd struct {
+	ID string `arg:"" placeholder:"ID" help:"${help_warning_id}"`
+}
+
+// Run shows a warning in both languages, and who has it.
+func (x *warningShowCmd) Run(c *cli) error {
+	d, err := showWarning(c, x.ID)
+	if err != nil {
+		return err
+	}
+	due := ""
+	if !d.Due.IsZero() {
+		due = d.Due.Format(time.RFC3339)
+	}
+	pairs := [][2]string{{"warning", string(d.ID)}, {"state", c.t("state." + warningState(d.Row))}, {"from", d.CallSign}, {"label", d.Label},
+		{"precedence", d.Precedence.String()}, {"severity", c.t("severity." + string(d.Severity))}, {"action-asked", c.textOr("action."+d.Action, d.Action)}, {"due", due},
+		{"title-en", d.Title}, {"text-en", d.Text}, {"title-ja", d.TitleJA}, {"text-ja", d.TextJA}, {"events", some(d.Events)}}
+	for _, id := range d.Refs {
+		pairs = append(pairs, [2]string{"about", string(id)})
+	}
+	for _, a := range d.Acks {
+		pairs = append(pairs, [2]string{"acknowledged-by", a.Person + " (" + c.t("role."+string(a.Role)) + ") " + a.Time.UTC().Format(time.RFC3339)})
+	}
+	for _, k := range d.Deliveries {
+		pairs = append(pairs, [2]string{"delivery", string(k.CallSign) + ": " + c.t("state."+k.State)})
+	}
+	return one(c, d, pairs...)
+}
+
+func showWarning(c *cli, id string) (watch.Detail, error) {
+	var d watch.Detail
+	err := c.call("warning.show", web.ObjectRef{ID: stix.ID(id)}, &d)
+	return d, err
+}
+
+type warningAckCmd struct {
+	ID string `arg:"" placeholder:"ID" help:"${help_warning_id}"`
+	asPerson
+}
+
+// Run acknowledges the warning as it is shown now.
+func (x *warningAckCmd) Run(c *cli) error {
+	d, err := showWarning(c, x.ID)
+	if err != nil {
+		return err
+	}
+	by, err := x.sign(c, noroshi.ActAck, x.ID, d.Hash)
+	if err != nil {
+		return err
+	}
+	return c.call("warning.ack", web.SignedRef{Subject: x.ID, By: by}, nil)
+}

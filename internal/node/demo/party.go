@@ -1,0 +1,257 @@
+package demo
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+// party is one of the two organisations: a data folder, a node process that is
+// started again when it dies, its persons and the cable to its listener.
+type party struct {
+	exe    string
+	dir    string
+	sign   noroshi.CallSign
+	cable  *cable
+	client *web.Client
+
+	keys  map[string]ed25519.PrivateKey // persons' keys, opened once
+	realm noroshi.Realm
+	node  noroshi.NodeID
+
+	restarts atomic.Int32
+	stop     context.CancelFunc
+	gone     sync.WaitGroup
+}
+
+// persons of every party: the least two officers can do the whole job with.
+var persons = []struct {
+	id    string
+	roles []noroshi.Role
+}{
+	{"admin", []noroshi.Role{noroshi.Administrator}},
+	{"liaison", []noroshi.Role{noroshi.Liaison}},
+	{"duty", []noroshi.Role{noroshi.Duty, noroshi.Analyst}},
+	{"release1", []noroshi.Role{noroshi.ReleaseOffice}},
+	{"release2", []noroshi.Role{noroshi.ReleaseOffice}},
+}
+
+// newParty makes a node with its persons, by the same commands a user types.
+func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token string) (*party, error) {
+	listen, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	wire, err := newCable(listen)
+	if err != nil {
+		return nil, err
+	}
+	p := &party{exe: exe, dir: dir, sign: sign, cable: wire, keys: map[string]ed25519.PrivateKey{}, realm: noroshi.Real,
+		client: web.NewClient(node.SocketPath(dir, noroshi.Real))}
+	if err := p.command(ctx, "init", "--yes", "--org", string(sign), "--org-token", token, "--listen", listen, "--endpoint", "https://"+wire.from); err != nil {
+		return nil, err
+	}
+	for i, who := range persons {
+		file := p.passphraseFile(who.id)
+		if err := os.WriteFile(file, []byte(rand.Text()), 0o600); err != nil {
+			return nil, err
+		}
+		args := []string{"person", "add", who.id, "--passphrase-file", file}
+		for _, r := range who.roles {
+			args = append(args, "--role", string(r))
+		}
+		if i > 0 {
+			args = append(args, "--as", "admin", "--as-passphrase-file", p.passphraseFile("admin"))
+		}
+		if err := p.command(ctx, args...); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *party) passphraseFile(person string) string {
+	return filepath.Join(p.dir, "passphrase-"+person)
+}
+
+// freeAddress returns a loopback address nobody listens on now.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// command runs noroshi as a user would, in English so that errors are stable.
+func (p *party) command(ctx context.Context, args ...string) error {
+	_, err := p.output(ctx, args...)
+	return err
+}
+
+func (p *party) output(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, p.exe, append(args, "--dir", p.dir, "--lang", "en")...)
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return out, fmt.Errorf("noroshi %s %s: exit %d: %s", args[0], args[1], exit.ExitCode(), exit.Stderr)
+	}
+	return out, err
+}
+
+// start runs the node's process until ctx ends, again whenever it dies.
+func (p *party) start(ctx context.Context) error {
+	ctx, p.stop = context.WithCancel(ctx)
+	log, err := os.OpenFile(filepath.Join(p.dir, "serve.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	p.gone.Go(func() {
+		defer log.Close()
+		for ctx.Err() == nil {
+			cmd := exec.CommandContext(ctx, p.exe, "serve", "--dir", p.dir, "--lang", "en")
+			cmd.Stderr = log
+			cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+			cmd.WaitDelay = 10 * time.Second
+			if err := cmd.Start(); err == nil {
+				_ = os.WriteFile(filepath.Join(p.dir, "pid"), fmt.Appendln(nil, cmd.Process.Pid), 0o600)
+				_ = cmd.Wait()
+			}
+			if ctx.Err() == nil {
+				p.restarts.Add(1)
+				pause(ctx, 200*time.Millisecond)
+			}
+		}
+	})
+	var s web.Status
+	if err := p.call(ctx, "status", nil, &s); err != nil {
+		return err
+	}
+	p.node = s.Node
+	return nil
+}
+
+// end stops the process and waits for it.
+func (p *party) end() {
+	if p.stop != nil {
+		p.stop()
+	}
+	p.gone.Wait()
+	p.cable.Cut()
+}
+
+// call runs an operation at the node; a node that is down or dies under it is
+// asked again for a while.
+func (p *party) call(ctx context.Context, op string, in, out any) error {
+	return p.callBody(ctx, op, in, nil, out)
+}
+
+func (p *party) callBody(ctx context.Context, op string, in any, body func() (io.ReadCloser, error), out any) error {
+	var last error
+	for tries := 0; tries < 300 && ctx.Err() == nil; tries++ {
+		var r io.Reader
+		if body != nil {
+			rc, err := body()
+			if err != nil {
+				return err
+			}
+			defer rc.Close()
+			r = rc
+		}
+		last = p.client.Call(ctx, op, in, r, nil, out)
+		var known *noroshi.Error
+		if last == nil || errors.As(last, &known) && known.Code != "api.broken-off" {
+			return last
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+	return fmt.Errorf("%s: %s: %w", p.sign, op, errors.Join(last, ctx.Err()))
+}
+
+// signed signs an act as a person of the party.
+func (p *party) signed(ctx context.Context, person string, a noroshi.Action, subject string, bound noroshi.Hash) (noroshi.Signed, error) {
+	key := p.keys[person]
+	if key == nil {
+		var s web.SealedPerson
+		if err := p.call(ctx, "person.sealed", web.PersonRef{Person: person}, &s); err != nil {
+			return noroshi.Signed{}, err
+		}
+		pass, err := os.ReadFile(p.passphraseFile(person))
+		if err != nil {
+			return noroshi.Signed{}, err
+		}
+		if key, err = s.Person.Unseal(pass); err != nil {
+			return noroshi.Signed{}, err
+		}
+		p.keys[person] = key
+	}
+	return noroshi.SignAct(person, key, noroshi.ActDigest(p.realm, p.node, a, subject, bound)), nil
+}
+
+// follow calls fn for every change from now on, until ctx ends; the returned
+// channel is closed once the feed is being followed.
+func (p *party) follow(ctx context.Context, fn func(web.FeedLine)) (<-chan struct{}, error) {
+	var head struct{ Seq int64 }
+	var armed web.ArmedState
+	if err := p.call(ctx, "indicator.armed", web.ArmedRef{}, &armed); err != nil {
+		return nil, err
+	}
+	head.Seq = armed.Seq
+	started := make(chan struct{})
+	go func() {
+		close(started)
+		for ctx.Err() == nil {
+			_ = p.client.Call(ctx, "feed", web.FeedRef{After: head.Seq}, nil, func(b json.RawMessage) {
+				var l web.FeedLine
+				if json.Unmarshal(b, &l) == nil {
+					head.Seq = l.Seq
+					fn(l)
+				}
+			}, nil)
+			pause(ctx, 20*time.Millisecond)
+		}
+	}()
+	return started, nil
+}
+
+// pause waits, or less when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// until asks again and again until ok, for at most a time.
+func until(ctx context.Context, limit time.Duration, what string, ok func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var last error
+	for ctx.Err() == nil {
+		done, err := ok()
+		if done && err == nil {
+			return nil
+		}
+		last = err
+		pause(ctx, 20*time.Millisecond)
+	}
+	return errors.Join(fmt.Errorf("%s: not within %s", what, limit), last)
+}

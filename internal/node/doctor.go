@@ -1,0 +1,89 @@
+package node
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+// doctor looks the node over: each line a check, its state and a code whose
+// text says what it means and what to do.
+func (n *Node) doctor(ctx context.Context) []web.Check {
+	return append([]web.Check{n.checkFolder(), n.checkSeal(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)}, n.checkLinks(ctx)...)
+}
+
+func (n *Node) checkFolder() web.Check {
+	c := web.Check{Name: "folder", State: "ok", Code: "folder-private", Args: []string{n.Dir}}
+	if fi, err := os.Stat(n.Dir); err != nil || fi.Mode().Perm()&0o077 != 0 {
+		c.State, c.Code = "warn", "folder-open"
+	}
+	return c
+}
+
+func (n *Node) checkSeal() web.Check {
+	if n.Seal == SealFolder {
+		return web.Check{Name: "seal", State: "warn", Code: "seal-folder"}
+	}
+	return web.Check{Name: "seal", State: "ok", Code: "seal-" + string(n.Seal)}
+}
+
+// maxWAL is the size from which a write-ahead log says that its checkpoints do
+// not keep up.
+const maxWAL = 2 << 30
+
+func (n *Node) checkWAL() web.Check {
+	c := web.Check{Name: "wal", State: "ok", Code: "wal-size"}
+	fi, err := os.Stat(filepath.Join(n.Dir, n.Realm.File()+"-wal"))
+	if err != nil {
+		return web.Check{Name: "wal", State: "ok", Code: "wal-none"}
+	}
+	c.Args = []string{strconv.FormatInt(fi.Size()>>20, 10)}
+	if fi.Size() > maxWAL {
+		c.State = "warn"
+	}
+	return c
+}
+
+func (n *Node) checkStore(ctx context.Context) web.Check {
+	head, err := n.Store.Head(ctx)
+	if err != nil {
+		return web.Check{Name: "store", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}}
+	}
+	return web.Check{Name: "store", State: "ok", Code: "store-head", Args: []string{strconv.FormatInt(head, 10)}}
+}
+
+func (n *Node) checkPeople(ctx context.Context) web.Check {
+	releasers, err := web.CountRole(ctx, n.Store, "release")
+	if err != nil {
+		return web.Check{Name: "people", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}}
+	}
+	if releasers < 2 {
+		return web.Check{Name: "people", State: "warn", Code: "people-two-release", Args: []string{strconv.Itoa(releasers)}}
+	}
+	return web.Check{Name: "people", State: "ok", Code: "people-release", Args: []string{strconv.Itoa(releasers)}}
+}
+
+func (n *Node) checkLinks(ctx context.Context) []web.Check {
+	links, err := n.Courier.Links(ctx)
+	if err != nil {
+		return []web.Check{{Name: "links", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}}}
+	}
+	var out []web.Check
+	for _, l := range links {
+		name, p := "link", string(l.CallSign)
+		switch {
+		case l.Up:
+			out = append(out, web.Check{Name: name, State: "ok", Code: "link-up", Args: []string{p, l.RoundTrip.Round(time.Millisecond / 10).String()}})
+		case n.opts.Serving:
+			out = append(out, web.Check{Name: name, State: "warn", Code: "link-down", Args: []string{p, l.LastError}})
+		}
+		if len(l.Missing) > 0 {
+			out = append(out, web.Check{Name: name, State: "warn", Code: "link-gaps", Args: []string{p, strconv.Itoa(len(l.Missing))}})
+		}
+	}
+	return out
+}

@@ -1,0 +1,90 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// serveMetrics serves /metrics and /health on a listener of their own. No
+// label carries a value, name or id of an object: partners go by call sign.
+func (n *Node) serveMetrics(ctx context.Context) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", n.Config.Metrics)
+	if err != nil {
+		return noroshi.Errorf(noroshi.Invalid, "serve.listen", "listen on %s: %w", n.Config.Metrics, err)
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), nodeCollector{n})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /health", n.health)
+	return serveHTTP(ctx, l, mux)
+}
+
+// health answers 200 while the store can be read and 503 when not.
+func (n *Node) health(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	_, err := n.Store.Head(ctx)
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(map[string]bool{"healthy": err == nil})
+}
+
+var (
+	metricArmed   = prometheus.NewDesc("noroshi_indicators_armed", "Indicators in the matching index.", nil, nil)
+	metricFeed    = prometheus.NewDesc("noroshi_feed_sequence", "Last sequence of the local change feed.", nil, nil)
+	metricWaiting = prometheus.NewDesc("noroshi_link_waiting", "Messages a partner has not receipted.", []string{"partner", "precedence"}, nil)
+	metricUp      = prometheus.NewDesc("noroshi_link_up", "Whether the partner was heard of lately.", []string{"partner"}, nil)
+	metricOut     = prometheus.NewDesc("noroshi_link_out_head", "Last sequence of our stream to the partner.", []string{"partner"}, nil)
+	metricIn      = prometheus.NewDesc("noroshi_link_in_applied", "Messages of the partner applied here.", []string{"partner"}, nil)
+)
+
+// nodeCollector reads the node's figures when it is asked for them.
+type nodeCollector struct{ n *Node }
+
+// Describe names the metrics.
+func (c nodeCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{metricArmed, metricFeed, metricWaiting, metricUp, metricOut, metricIn} {
+		ch <- d
+	}
+}
+
+// Collect reads the figures.
+func (c nodeCollector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(metricArmed, float64(c.n.Index.Stats().Indicators))
+	if head, err := c.n.Store.Head(ctx); err == nil {
+		gauge(metricFeed, float64(head))
+	}
+	links, err := c.n.Courier.Links(ctx)
+	if err != nil {
+		return
+	}
+	for _, l := range links {
+		p := string(l.CallSign)
+		up := 0.0
+		if l.Up {
+			up = 1
+		}
+		gauge(metricUp, up, p)
+		gauge(metricOut, float64(l.OutHead), p)
+		gauge(metricIn, float64(l.InApplied), p)
+		for prec, count := range l.Waiting {
+			gauge(metricWaiting, float64(count), p, prec)
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/courier/https"
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+// listen binds the partner listener early, so that cards can name its port.
+func (n *Node) listen(ctx context.Context) (courier.Channel, error) {
+	addr := n.Config.Listen
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, noroshi.Errorf(noroshi.Invalid, "serve.listen", "listen on %s: %w", addr, err)
+	}
+	channel, listener, err := https.New(l, https.Options{Key: n.Keys.TLSKey(), Peers: n.peers})
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	n.listener = listener
+	n.endpoints = n.Config.Endpoints
+	if len(n.endpoints) == 0 {
+		n.endpoints = []string{"https://" + l.Addr().String()}
+	}
+	return channel, nil
+}
+
+// Serve runs the node until ctx ends: listeners, followers, streams. It
+// returns nil after a graceful stop; ready (may be nil) is called once the
+// socket answers.
+func (n *Node) Serve(ctx context.Context, ready func()) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var running sync.WaitGroup
+	part := func(name string, run func(context.Context) error) {
+		running.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				stop(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	socket, err := listenSocket(n.Dir, n.Realm)
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	part("arm", n.Watch.Run)
+	part("release", n.decide)
+	part("courier", n.Courier.Run)
+	part("partners", func(ctx context.Context) error { return n.listener.Serve(ctx, n.Courier.Receive) })
+	part("socket", func(ctx context.Context) error { return serveHTTP(ctx, socket, web.Handler(n.Services())) })
+	if n.Config.Metrics != "" {
+		part("metrics", n.serveMetrics)
+	}
+	n.opts.Log.Info("serving", "realm", n.Realm.String(), "call_sign", string(n.Self.CallSign), "endpoints", n.endpoints)
+	if ready != nil {
+		ready()
+	}
+	<-ctx.Done()
+	running.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// decide follows the feed through the exit gate.
+func (n *Node) decide(ctx context.Context) error {
+	for {
+		head, err := n.Store.Head(ctx)
+		if err != nil {
+			return err
+		}
+		if err := n.Settle(ctx); err != nil {
+			return err
+		}
+		if err := n.Store.Wait(ctx, head); err != nil {
+			return err
+		}
+	}
+}
+
+// serveHTTP serves on a listener until ctx ends, then lets running requests
+// finish for a moment.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	err := s.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.Close()
+	}
+	<-done
+	return err
+}
+
+// SocketPath is where the API of a realm's running node listens. A folder
+// whose path is too long for a socket has it in the temporary folder, in a
+// place only this user may enter.
+func SocketPath(dir string, r noroshi.Realm) string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		abs = dir
+	}
+	path := filepath.Join(abs, r.File()+".sock")
+	if len(path) < 100 {
+		return path
+	}
+	sum := noroshi.Sum([]byte(path))
+	return filepath.Join(os.TempDir(), fmt.Sprintf("noroshi-%d-%x", os.Getuid(), sum[:8]), "sock")
+}
+
+// listenSocket makes the socket. The store's lock says that no other process
+// serves the realm, so a socket that is there is a dead one's.
+func listenSocket(dir string, r noroshi.Realm) (net.Listener, error) {
+	path := SocketPath(dir, r)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return l, os.Chmod(path, 0o600)
+}

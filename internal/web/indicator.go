@@ -1,0 +1,331 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/detect"
+	"github.com/noroshi-cti/noroshi/internal/intake"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/watch"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+func rfc(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func nameOf(o *stix.Object) string {
+	if n := o.Text("name"); n != "" {
+		return n
+	}
+	return o.Text("value")
+}
+
+// ObjectRow is one object as lists show it.
+type ObjectRow struct {
+	Seq       int64    `json:"seq"`
+	ID        stix.ID  `json:"id"`
+	Type      string   `json:"type"`
+	Name      string   `json:"name,omitempty"`
+	Pattern   string   `json:"pattern,omitempty"`
+	Modified  string   `json:"modified,omitempty"`
+	From      string   `json:"from"` // "self", a call sign, a file's or feed's name
+	Current   bool     `json:"current"`
+	Withdrawn bool     `json:"withdrawn,omitempty"`
+	Revoked   bool     `json:"revoked,omitempty"`
+	Armed     bool     `json:"armed,omitempty"`
+	Flags     []string `json:"flags,omitempty"` // warning-lists that name a value
+}
+
+func (s *Services) row(ctx context.Context, r store.Record) ObjectRow {
+	o := r.Object
+	return ObjectRow{Seq: r.Seq, ID: o.ID, Type: o.Type, Name: nameOf(o), Pattern: o.Text("pattern"), Modified: o.Modified.String(),
+		From: s.from(ctx, r.Source), Current: r.Current, Withdrawn: r.Withdrawn, Revoked: o.Revoked,
+		Armed: s.Running && o.Type == "indicator" && s.Index.Armed(o.ID), Flags: r.Flags}
+}
+
+func (s *Services) from(ctx context.Context, src noroshi.Source) string {
+	if src.Kind == noroshi.FromPartner {
+		return string(s.callSign(ctx, src.Partner))
+	}
+	if src.Name != "" {
+		return src.Name
+	}
+	return string(src.Kind)
+}
+
+// FindRef is a search: a value (address, domain, URL, hash, CIDR) or words.
+type FindRef struct {
+	Query string `json:"query"`
+	After int64  `json:"after,omitempty"`
+	Limit int    `json:"limit,omitempty"`
+}
+
+// Found is a page of a search.
+type Found struct {
+	Data   []ObjectRow `json:"data"`
+	Next   int64       `json:"next,omitempty"`
+	Behind int64       `json:"behind,omitempty"` // changes the text index has not seen yet
+}
+
+func indicatorFind(ctx context.Context, c *Call) (any, error) {
+	in := FindRef{Limit: 100}
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	in.Limit = min(max(in.Limit, 1), 1000)
+	var f Found
+	var recs []store.Record
+	var err error
+	if v, perr := detect.ParseValue(in.Query); perr == nil {
+		recs, err = c.Store.ByValue(ctx, v, in.After, in.Limit)
+	} else {
+		recs, f.Behind, err = c.Store.Search(ctx, in.Query, in.After, in.Limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.Data = []ObjectRow{}
+	for _, r := range recs {
+		f.Data = append(f.Data, c.row(ctx, r))
+	}
+	if len(recs) == in.Limit {
+		f.Next = recs[len(recs)-1].Seq
+	}
+	return f, nil
+}
+
+// ObjectRef names an object.
+type ObjectRef struct {
+	ID stix.ID `json:"id"`
+}
+
+// ObjectDetail is an object with what hangs on it.
+type ObjectDetail struct {
+	ObjectRow
+	JSON      string    `json:"json"` // exact bytes
+	Versions  int       `json:"versions"`
+	Referrers []stix.ID `json:"referrers,omitempty"` // the first 100
+	Assigned  []stix.ID `json:"assigned,omitempty"`
+}
+
+func indicatorShow(ctx context.Context, c *Call) (any, error) {
+	var in ObjectRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	r, err := c.Store.Current(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	vs, err := c.Store.Versions(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := c.Store.Referrers(ctx, in.ID, "", 100)
+	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), len(vs), refs, r.Assigned}, err
+}
+
+func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
+	var in SignedRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	r, err := c.Store.Current(ctx, stix.ID(in.Subject))
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.person(ctx, in.By.Person)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Check(in.By, noroshi.ActWithdraw, noroshi.ActDigest(c.Realm, c.Node, noroshi.ActWithdraw, in.Subject, noroshi.Hash{})); err != nil {
+		return nil, err
+	}
+	act := noroshi.Act{Action: noroshi.ActWithdraw, Persons: []noroshi.Signed{in.By}, Subject: in.Subject, Precedence: noroshi.Immediate}
+	_, err = c.Store.Do(ctx, act, func(tx *store.Tx) error {
+		return tx.Withdraw(r.Object.ID, r.Source.Owner())
+	})
+	return nil, err
+}
+
+// ArmedRef asks whether an indicator is armed, waiting at most Wait
+// milliseconds for it.
+type ArmedRef struct {
+	ID   stix.ID `json:"id,omitempty"`
+	Wait int     `json:"wait_ms,omitempty"`
+}
+
+// ArmedState tells the index's size and whether the indicator is in it.
+type ArmedState struct {
+	watch.Armed
+	IsArmed bool `json:"is_armed"`
+}
+
+func indicatorArmed(ctx context.Context, c *Call) (any, error) {
+	var in ArmedRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, time.Duration(min(in.Wait, 60_000))*time.Millisecond)
+	defer cancel()
+	for in.ID != "" && !c.Index.Armed(in.ID) {
+		head, err := c.Store.Head(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if c.Watch.ArmedUpTo(waiting, head) != nil || !c.Index.Armed(in.ID) && c.Store.Wait(waiting, head) != nil {
+			break
+		}
+	}
+	a, err := c.Watch.Armed(ctx)
+	return ArmedState{a, in.ID != "" && c.Index.Armed(in.ID)}, err
+}
+
+// ListRef selects objects in feed order.
+type ListRef struct {
+	Type  string `json:"type,omitempty"`
+	Run   string `json:"run,omitempty"`
+	After int64  `json:"after,omitempty"`
+	Limit int    `json:"limit,omitempty"`
+	JSON  bool   `json:"json,omitempty"` // with the exact bytes
+}
+
+// ListedObject is an object of object.list.
+type ListedObject struct {
+	ObjectRow
+	JSON string `json:"json,omitempty"`
+}
+
+func objectList(ctx context.Context, c *Call) (any, error) {
+	in := ListRef{Limit: 100}
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	recs, err := c.Store.List(ctx, store.Filter{Type: in.Type, Run: in.Run, After: in.After, Limit: min(max(in.Limit, 1), 1000)})
+	out := []ListedObject{}
+	for _, r := range recs {
+		l := ListedObject{ObjectRow: c.row(ctx, r)}
+		if in.JSON {
+			l.JSON = string(r.Object.Bytes())
+		}
+		out = append(out, l)
+	}
+	return out, err
+}
+
+// ImportRef says how to read the body.
+type ImportRef struct {
+	Name    string `json:"name"`
+	Format  string `json:"format,omitempty"`
+	Marking string `json:"marking,omitempty"`
+	Person  string `json:"person,omitempty"`
+	Strict  bool   `json:"strict,omitempty"`
+	Size    int64  `json:"size,omitempty"`
+}
+
+func importFile(ctx context.Context, c *Call) (any, error) {
+	var in ImportRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	o := intake.ImportOptions{Name: in.Name, Format: in.Format, Strict: in.Strict, Size: in.Size,
+		Progress: func(p intake.Progress) { c.Progress(p) }}
+	if in.Marking != "" {
+		var err error
+		if o.Marking, err = noroshi.ParseTLP(in.Marking); err != nil {
+			return nil, err
+		}
+	}
+	return c.Gate.Import(ctx, c.Body, o)
+}
+
+// HitsRef comes before a body of hits, one JSON object a line.
+type HitsRef struct {
+	Sensor string `json:"sensor"`
+}
+
+func hits(ctx context.Context, c *Call) (any, error) {
+	var in HitsRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	var all []detect.Hit
+	dec := json.NewDecoder(c.Body)
+	for len(all) < 1_000_000 {
+		var h detect.Hit
+		if err := dec.Decode(&h); err != nil {
+			if isEOF(err) {
+				break
+			}
+			return nil, noroshi.Errorf(noroshi.Invalid, "hits.syntax", "hit %d: %w", len(all)+1, err)
+		}
+		all = append(all, h)
+	}
+	return c.Watch.Observe(ctx, in.Sensor, all)
+}
+
+func hitsFinish(ctx context.Context, c *Call) (any, error) {
+	var in HitsRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	return nil, c.Watch.Finish(ctx, in.Sensor)
+}
+
+func hitsExplained(ctx context.Context, c *Call) (any, error) { return c.Watch.ExplainedHits(ctx) }
+
+// FeedRef follows the change feed until the caller hangs up, or Limit changes.
+type FeedRef struct {
+	After int64 `json:"after"` // -1 = from now on
+	Limit int   `json:"limit,omitempty"`
+}
+
+// FeedLine is one change, told as progress.
+type FeedLine struct {
+	Seq  int64            `json:"seq"`
+	Kind store.ChangeKind `json:"kind"`
+	ID   string           `json:"id"`
+	Time string           `json:"time"`
+}
+
+func feed(ctx context.Context, c *Call) (any, error) {
+	var in FeedRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	if in.After < 0 {
+		head, err := c.Store.Head(ctx)
+		if err != nil {
+			return nil, err
+		}
+		in.After = head
+	}
+	for n := 0; in.Limit == 0 || n < in.Limit; {
+		changes, err := c.Store.Feed(ctx, in.After, 1000)
+		if err != nil {
+			return nil, err
+		}
+		for _, ch := range changes {
+			c.Progress(FeedLine{ch.Seq, ch.Kind, ch.ID, rfc(ch.Time)})
+			in.After = ch.Seq
+			n++
+		}
+		if len(changes) == 0 {
+			if err := c.Store.Wait(ctx, in.After); err != nil {
+				if errors.Is(err, context.Canceled) {
+					return nil, nil
+				}
+				return nil, err
+			}
+		}
+	}
+	return nil, nil
+}

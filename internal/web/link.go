@@ -1,0 +1,121 @@
+package web
+
+import (
+	"context"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// Status is what a duty officer needs first.
+type Status struct {
+	CallSign    noroshi.CallSign     `json:"call_sign"`
+	Realm       noroshi.Realm        `json:"realm"`
+	Node        noroshi.NodeID       `json:"node"`
+	Fingerprint string               `json:"fingerprint"` // what our officer reads aloud at an introduction
+	Running     bool                 `json:"running"`
+	Version     string               `json:"version"`
+	Armed       int                  `json:"indicators_armed"`
+	NotArmed    int                  `json:"not_armed"`
+	Warnings    int                  `json:"warnings_open"`
+	Holds       int                  `json:"holds_open"`
+	Quarantined int                  `json:"quarantined"` // at most 1000 are counted
+	Links       []courier.LinkStatus `json:"links"`
+}
+
+func status(ctx context.Context, c *Call) (any, error) {
+	s := Status{CallSign: c.Self.CallSign, Realm: c.Realm, Node: c.Node, Fingerprint: c.Office.Fingerprint(), Running: c.Running, Version: c.Version}
+	holds, err := c.Store.Holds(ctx, "open")
+	if err != nil {
+		return nil, err
+	}
+	open, err := c.Watch.List(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	q, err := c.Store.QuarantineList(ctx, 0, 1000)
+	if err != nil {
+		return nil, err
+	}
+	armed, err := c.Watch.Armed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Holds, s.Warnings, s.Quarantined, s.Armed, s.NotArmed = len(holds), len(open), len(q), armed.Indicators, armed.NotArmed
+	s.Links, err = c.Courier.Links(ctx)
+	return s, err
+}
+
+func doctor(ctx context.Context, c *Call) (any, error) { return c.Doctor(ctx), nil }
+
+// PartnerRef names a partner by call sign, or by node id.
+type PartnerRef struct {
+	Partner noroshi.CallSign `json:"partner"`
+}
+
+// Tested is the outcome of link.test.
+type Tested struct {
+	RoundTrip string `json:"round_trip"`
+}
+
+func linkList(ctx context.Context, c *Call) (any, error) { return c.Courier.Links(ctx) }
+
+func linkTest(ctx context.Context, c *Call) (any, error) {
+	var in PartnerRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	p, err := c.Office.Partner(ctx, string(in.Partner))
+	if err != nil {
+		return nil, err
+	}
+	d, err := c.Courier.Test(ctx, p.Node)
+	return Tested{d.String()}, err
+}
+
+// Exchanged counts the indicators that went over a link.
+type Exchanged struct {
+	ArmedFrom           int `json:"armed_from"`           // in the index here, each come in a message of the partner
+	NotArmedFrom        int `json:"not_armed_from"`       // come so, of a form that is not armed
+	IndicatorsReceipted int `json:"indicators_receipted"` // ours in messages the partner applied
+}
+
+// linkExchanged counts from the records: index, provenance and receipts, not
+// from any counter kept beside them.
+func linkExchanged(ctx context.Context, c *Call) (any, error) {
+	var in PartnerRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	p, err := c.Office.Partner(ctx, string(in.Partner))
+	if err != nil {
+		return nil, err
+	}
+	var x Exchanged
+	err = c.Store.Each(ctx, "indicator", 0, func(r store.Record) error {
+		switch {
+		case r.Source.Kind != noroshi.FromPartner || r.Source.Partner != p.Node:
+		case c.Index.Armed(r.Object.ID):
+			x.ArmedFrom++
+		default:
+			x.NotArmedFrom++
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	x.IndicatorsReceipted, err = c.Courier.Receipted(ctx, p.Node, "indicator")
+	return x, err
+}
+
+// Decided says how far the exit gate has followed the change feed.
+type Decided struct {
+	UpTo int64 `json:"up_to"`
+}
+
+func releaseDecided(ctx context.Context, c *Call) (any, error) {
+	seq, err := c.Store.Cursor(ctx, "release")
+	return Decided{seq}, err
+}

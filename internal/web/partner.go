@@ -1,0 +1,180 @@
+package web
+
+import (
+	"context"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/partner"
+	"github.com/noroshi-cti/noroshi/internal/release"
+)
+
+// callSign is the partner's call sign, or its node id when it is not known.
+func (s *Services) callSign(ctx context.Context, n noroshi.NodeID) noroshi.CallSign {
+	p, err := s.Office.Partner(ctx, n.String())
+	if err != nil {
+		return noroshi.CallSign(n.String())
+	}
+	return p.Organisation.CallSign
+}
+
+// CardRef asks for a card for a partner. The person signed ActIntroduce over
+// "card/CALLSIGN" bound to partner.CardBound of the node's endpoints.
+type CardRef struct {
+	For noroshi.CallSign `json:"for"`
+	By  noroshi.Signed   `json:"by"`
+}
+
+func partnerCard(ctx context.Context, c *Call) (any, error) {
+	var in CardRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	return c.Office.Card(ctx, in.For, c.Endpoints, in.By)
+}
+
+func partnerEndpoints(_ context.Context, c *Call) (any, error) {
+	if len(c.Endpoints) == 0 {
+		return nil, noroshi.Errorf(noroshi.Invalid, "partner.no-endpoint", "this node has no address to put on a card: set endpoints in noroshi.toml, or run noroshi serve")
+	}
+	return c.Endpoints, nil
+}
+
+// ReceiveRef hands a card in.
+type ReceiveRef struct {
+	Card []byte         `json:"card"`
+	By   noroshi.Signed `json:"by"`
+}
+
+func partnerReceive(ctx context.Context, c *Call) (any, error) {
+	var in ReceiveRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	p, err := c.Office.Receive(ctx, in.Card, in.By)
+	if err != nil {
+		return nil, err
+	}
+	return c.Office.Partner(ctx, p.Node.String())
+}
+
+// ConfirmRef says what a person heard.
+type ConfirmRef struct {
+	Node        noroshi.NodeID `json:"node"`
+	Fingerprint string         `json:"fingerprint"`
+	By          noroshi.Signed `json:"by"`
+}
+
+// Confirmed says how many persons are still to hear it.
+type Confirmed struct {
+	Waiting int `json:"waiting"`
+}
+
+func partnerConfirm(ctx context.Context, c *Call) (any, error) {
+	var in ConfirmRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	waiting, err := c.Office.Confirm(ctx, in.Node, in.Fingerprint, in.By)
+	return Confirmed{waiting}, err
+}
+
+func partnerList(ctx context.Context, c *Call) (any, error) { return c.Office.Partners(ctx) }
+
+func partnerShow(ctx context.Context, c *Call) (any, error) {
+	var in PartnerRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	return c.Office.Partner(ctx, string(in.Partner))
+}
+
+// DraftRef asks for the text of a new agreement with a partner.
+type DraftRef struct {
+	With       noroshi.CallSign `json:"with"`
+	Days       int              `json:"days,omitempty"`       // how long it is to hold; 0 = 365
+	Statements []string         `json:"statements,omitempty"` // statement markings without effect
+}
+
+func agreementDraft(ctx context.Context, c *Call) (any, error) {
+	in := DraftRef{Days: 365}
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	p, err := c.Office.Partner(ctx, string(in.With))
+	if err != nil {
+		return nil, err
+	}
+	party := func(n noroshi.NodeID, o noroshi.Organisation) noroshi.Party {
+		return noroshi.Party{CallSign: o.CallSign, Node: n, Identity: o.Identity, Tokens: o.Tokens}
+	}
+	from := c.Now().UTC().Truncate(time.Hour)
+	return string(release.Template(release.Draft{Realm: c.Realm, Self: party(c.Node, c.Self), Partner: party(p.Node, p.Organisation),
+		From: from, Until: from.AddDate(0, 0, max(in.Days, 1)), Statements: in.Statements})), nil
+}
+
+func agreementList(ctx context.Context, c *Call) (any, error) {
+	rows, err := c.Office.Agreements(ctx)
+	if rows == nil {
+		rows = []partner.AgreementRow{}
+	}
+	return rows, err
+}
+
+// AgreementRef names an agreement by its hash.
+type AgreementRef struct {
+	Hash noroshi.Hash `json:"hash"`
+}
+
+// AgreementText is an agreement with its exact text.
+type AgreementText struct {
+	partner.AgreementRow
+	Text string `json:"text"`
+}
+
+func agreementShow(ctx context.Context, c *Call) (any, error) {
+	var in AgreementRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	a, err := c.Office.Agreement(ctx, in.Hash)
+	if err != nil {
+		return nil, err
+	}
+	return AgreementText{a, string(a.File)}, nil
+}
+
+// ProposeRef proposes an agreement file.
+type ProposeRef struct {
+	File []byte         `json:"file"`
+	By   noroshi.Signed `json:"by"`
+}
+
+func agreementPropose(ctx context.Context, c *Call) (any, error) {
+	var in ProposeRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	a, err := noroshi.ParseAgreement(in.File)
+	if err != nil {
+		return nil, err
+	}
+	if err := release.CheckClauses(a); err != nil {
+		return nil, err
+	}
+	return c.Office.Propose(ctx, in.File, in.By)
+}
+
+// SignRef signs an agreement.
+type SignRef struct {
+	Hash noroshi.Hash   `json:"hash"`
+	By   noroshi.Signed `json:"by"`
+}
+
+func agreementSign(ctx context.Context, c *Call) (any, error) {
+	var in SignRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	return c.Office.Sign(ctx, in.Hash, in.By)
+}

@@ -1,0 +1,127 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// PersonRef names a person.
+type PersonRef struct {
+	Person string `json:"person"`
+}
+
+// SealedPerson is a person's record with the sealed key, and what an act's
+// digest is bound to: enough for whoever knows the passphrase to sign.
+type SealedPerson struct {
+	Realm  noroshi.Realm  `json:"realm"`
+	Node   noroshi.NodeID `json:"node"`
+	Person noroshi.Person `json:"person"`
+}
+
+func personSealed(ctx context.Context, c *Call) (any, error) {
+	var in PersonRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	p, err := c.person(ctx, in.Person)
+	return SealedPerson{c.Realm, c.Node, p}, err
+}
+
+// PersonAdd carries a new person, made where the passphrase was typed, and the
+// administrator's signature. The first person of a node needs none, and must
+// be an administrator.
+type PersonAdd struct {
+	Person noroshi.Person  `json:"person"`
+	By     *noroshi.Signed `json:"by,omitempty"`
+}
+
+func personAdd(ctx context.Context, c *Call) (any, error) {
+	var in PersonAdd
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(in.Person)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.Store.Docs(ctx, noroshi.DocPerson)
+	if err != nil {
+		return nil, err
+	}
+	act := noroshi.Act{Action: noroshi.ActAddPerson, Subject: in.Person.ID, Precedence: noroshi.Immediate}
+	switch {
+	case all[in.Person.ID] != nil:
+		return nil, noroshi.Errorf(noroshi.Conflict, "person.exists", "person %q is there already", in.Person.ID)
+	case len(all) == 0 && !slices.Contains(in.Person.Roles, noroshi.Administrator):
+		return nil, noroshi.Errorf(noroshi.Invalid, "person.first", "the first person must be an administrator")
+	case len(all) > 0:
+		if in.By == nil {
+			return nil, noroshi.Errorf(noroshi.Forbidden, "person.needs-administrator", "adding a person needs an administrator's signature: --as")
+		}
+		by, err := c.person(ctx, in.By.Person)
+		if err != nil {
+			return nil, err
+		}
+		digest := noroshi.ActDigest(c.Realm, c.Node, noroshi.ActAddPerson, in.Person.ID, PersonBound(in.Person))
+		if err := by.Check(*in.By, noroshi.ActAddPerson, digest); err != nil {
+			return nil, err
+		}
+		act.Persons = []noroshi.Signed{*in.By}
+	}
+	_, err = c.Store.Do(ctx, act, func(tx *store.Tx) error {
+		return tx.PutDoc(noroshi.DocPerson, in.Person.ID, body)
+	})
+	return nil, err
+}
+
+// PersonBound is what an administrator's signature over a new person covers:
+// id, name, roles and key.
+func PersonBound(p noroshi.Person) noroshi.Hash {
+	p.Sealed = nil
+	b, _ := json.Marshal(p) // strings and bytes only: cannot fail
+	return noroshi.Sum(b)
+}
+
+// PersonRow is one person as lists show it.
+type PersonRow struct {
+	ID    string         `json:"id"`
+	Name  string         `json:"name"`
+	Roles []noroshi.Role `json:"roles"`
+}
+
+func personList(ctx context.Context, c *Call) (any, error) {
+	docs, err := c.Store.Docs(ctx, noroshi.DocPerson)
+	rows := []PersonRow{}
+	for _, b := range docs {
+		var p noroshi.Person
+		if err := json.Unmarshal(b, &p); err != nil {
+			return nil, err
+		}
+		if !p.Removed {
+			rows = append(rows, PersonRow{p.ID, p.Name, p.Roles})
+		}
+	}
+	slices.SortFunc(rows, func(a, b PersonRow) int { return strings.Compare(a.ID, b.ID) })
+	return rows, err
+}
+
+// CountRole counts the persons of a role.
+func CountRole(ctx context.Context, s *store.Store, role noroshi.Role) (int, error) {
+	docs, err := s.Docs(ctx, noroshi.DocPerson)
+	n := 0
+	for _, b := range docs {
+		var p noroshi.Person
+		if err := json.Unmarshal(b, &p); err != nil {
+			return 0, err
+		}
+		if !p.Removed && slices.Contains(p.Roles, role) {
+			n++
+		}
+	}
+	return n, err
+}

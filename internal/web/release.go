@@ -1,0 +1,182 @@
+package web
+
+import (
+	"context"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// HoldRow is one hold as lists show it.
+type HoldRow struct {
+	ID         string             `json:"id"`
+	Partner    noroshi.CallSign   `json:"partner"`
+	Key        noroshi.HoldKey    `json:"key"`
+	Label      string             `json:"label"`
+	Clause     string             `json:"clause,omitempty"`
+	Precedence noroshi.Precedence `json:"precedence"`
+	Count      int                `json:"count"`
+	Run        string             `json:"run,omitempty"`
+	State      string             `json:"state"`
+	Opened     string             `json:"opened"`
+	Approvals  []string           `json:"approvals,omitempty"` // persons
+	Reasons    []noroshi.Reason   `json:"reasons,omitempty"`
+}
+
+// HoldRef names a hold; State filters lists ("" = open, "all").
+type HoldRef struct {
+	Hold  string `json:"hold,omitempty"`
+	State string `json:"state,omitempty"`
+}
+
+func releaseList(ctx context.Context, c *Call) (any, error) {
+	var in HoldRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	switch in.State {
+	case "":
+		in.State = "open"
+	case "all":
+		in.State = ""
+	}
+	holds, err := c.Store.Holds(ctx, in.State)
+	if err != nil {
+		return nil, err
+	}
+	rows := []HoldRow{}
+	for _, h := range holds {
+		r, err := c.holdRow(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, error) {
+	as, err := s.Store.Approvals(ctx, h.ID)
+	if err != nil {
+		return HoldRow{}, err
+	}
+	r := HoldRow{ID: h.ID, Partner: s.callSign(ctx, h.Partner), Key: h.Key, Label: h.Label, Clause: h.Clause,
+		Precedence: h.Precedence, Count: h.Count, Run: h.Run, State: h.State, Opened: rfc(h.Opened), Reasons: h.Reasons}
+	for _, a := range as {
+		r.Approvals = append(r.Approvals, a.Person)
+	}
+	return r, nil
+}
+
+// HoldDetail is a hold with what the partner would get.
+type HoldDetail struct {
+	HoldRow
+	Digest noroshi.Hash `json:"digest"` // what a release officer signs
+	Sample []Sample     `json:"sample"`
+}
+
+// Sample is one object of a hold.
+type Sample struct {
+	ID   stix.ID `json:"id"`
+	Type string  `json:"type"`
+	Name string  `json:"name,omitempty"`
+	JSON string  `json:"json"` // the exact bytes the partner would get
+}
+
+func releaseShow(ctx context.Context, c *Call) (any, error) {
+	h, err := c.hold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var d HoldDetail
+	if d.HoldRow, err = c.holdRow(ctx, h); err != nil {
+		return nil, err
+	}
+	if d.Digest, err = c.Desk.Digest(ctx, h.ID); err != nil {
+		return nil, err
+	}
+	recs, err := c.Store.Records(ctx, h.Sample)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range recs {
+		d.Sample = append(d.Sample, Sample{r.Object.ID, r.Object.Type, nameOf(r.Object), string(r.Object.Bytes())})
+	}
+	return d, nil
+}
+
+func (c *Call) hold(ctx context.Context) (store.HoldGroup, error) {
+	var in HoldRef
+	if err := c.Bind(&in); err != nil {
+		return store.HoldGroup{}, err
+	}
+	holds, err := c.Store.Holds(ctx, "")
+	if err != nil {
+		return store.HoldGroup{}, err
+	}
+	for _, h := range holds {
+		if h.ID == in.Hold {
+			return h, nil
+		}
+	}
+	return store.HoldGroup{}, noroshi.Errorf(noroshi.NotFound, "hold.none", "no hold %q", in.Hold)
+}
+
+// SignedRef is a subject and a person's signature over it.
+type SignedRef struct {
+	Subject string         `json:"subject"`
+	By      noroshi.Signed `json:"by"`
+}
+
+// Approved says what an approval led to.
+type Approved struct {
+	Waiting int    `json:"waiting"`         // approvals still missing
+	Batch   string `json:"batch,omitempty"` // the decision, once none is
+}
+
+func releaseApprove(ctx context.Context, c *Call) (any, error) {
+	var in SignedRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	waiting, batch, err := c.Desk.Approve(ctx, in.Subject, in.By)
+	return Approved{waiting, batch}, err
+}
+
+func releaseReturn(ctx context.Context, c *Call) (any, error) {
+	var in SignedRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	return nil, c.Desk.Return(ctx, in.Subject, in.By)
+}
+
+// ExplainRef asks why an object may or may not go to a partner.
+type ExplainRef struct {
+	Object  stix.ID          `json:"object"`
+	Partner noroshi.CallSign `json:"partner"`
+}
+
+// Explained is the answer: the outcome and every rule that spoke.
+type Explained struct {
+	Outcome string           `json:"outcome"`
+	Reasons []noroshi.Reason `json:"reasons"`
+}
+
+func releaseExplain(ctx context.Context, c *Call) (any, error) {
+	var in ExplainRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	r, err := c.Store.Current(ctx, in.Object)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.Office.Partner(ctx, string(in.Partner))
+	if err != nil {
+		return nil, err
+	}
+	o, why, err := c.Desk.Explain(ctx, r.Seq, p.Node)
+	return Explained{o.String(), why}, err
+}

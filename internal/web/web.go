@@ -1,0 +1,141 @@
+// Package web is the JSON API of a node: one table of operations, spoken over
+// the socket in the data folder, and called directly by a command that opened
+// the folder itself. It decides nothing: every answer comes from a room below.
+//
+// A request is POST /api/v1/OPERATION. Its body is one line of JSON, the
+// operation's input, and after it whatever bytes the operation reads (a file to
+// import). The answer is JSON lines: any number of {"progress": …}, then one
+// {"result": …} or {"error": {"code", "message", "kind", "args"}}.
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// maxInput bounds an operation's input line.
+const maxInput = 1 << 20
+
+// Call is one call of an operation.
+type Call struct {
+	*Services
+	Input    []byte    // one JSON value
+	Body     io.Reader // what follows the input
+	Progress func(any) // tells the caller how far it is; never nil
+}
+
+// Bind decodes the input strictly: unknown fields are errors.
+func (c *Call) Bind(v any) error {
+	if len(bytes.TrimSpace(c.Input)) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(c.Input))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return noroshi.Errorf(noroshi.Invalid, "api.input", "input: %w", err)
+	}
+	return nil
+}
+
+// Op is one operation.
+type Op struct {
+	Action noroshi.Action // what it does, in the words of the role table
+	Signed bool           // a person must sign it
+	Run    func(context.Context, *Call) (any, error)
+}
+
+// Invoke runs an operation by name; NotFound when there is none.
+func Invoke(ctx context.Context, s *Services, name string, input []byte, body io.Reader, progress func(any)) (any, error) {
+	op, ok := Ops[name]
+	if !ok {
+		return nil, noroshi.Errorf(noroshi.NotFound, "api.unknown", "no operation %q", name)
+	}
+	if body == nil {
+		body = bytes.NewReader(nil)
+	}
+	if progress == nil {
+		progress = func(any) {}
+	}
+	return op.Run(ctx, &Call{Services: s, Input: input, Body: body, Progress: progress})
+}
+
+// Problem is an error as the API tells it.
+type Problem struct {
+	Code    string       `json:"code"`
+	Message string       `json:"message"` // English; callers have the text of the code
+	Kind    noroshi.Kind `json:"kind"`
+	Args    []string     `json:"args,omitempty"`
+}
+
+// line is one line of an answer.
+type line struct {
+	Progress json.RawMessage `json:"progress,omitempty"`
+	Result   json.RawMessage `json:"result,omitempty"`
+	Error    *Problem        `json:"error,omitempty"`
+}
+
+// Handler serves the operations. Whoever reaches it is inside the border: it
+// is mounted on the folder's socket only.
+func Handler(s *Services) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v1/{op}", func(w http.ResponseWriter, r *http.Request) {
+		in := bufio.NewReaderSize(r.Body, 64<<10)
+		input, err := readLine(in)
+		w.Header().Set("Content-Type", "application/jsonl")
+		flush := http.NewResponseController(w)
+		_ = flush.EnableFullDuplex()
+		out := json.NewEncoder(w)
+		progress := func(v any) {
+			if b, err := json.Marshal(v); err == nil && out.Encode(line{Progress: b}) == nil {
+				_ = flush.Flush()
+			}
+		}
+		var result any
+		if err == nil {
+			result, err = Invoke(r.Context(), s, r.PathValue("op"), input, in, progress)
+		}
+		_ = out.Encode(answer(s.Log, r.PathValue("op"), result, err))
+	})
+	return mux
+}
+
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var all []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		all = append(all, part...)
+		switch {
+		case len(all) > maxInput:
+			return nil, noroshi.Errorf(noroshi.Invalid, "api.input", "input line is over %d bytes", maxInput)
+		case err == nil || errors.Is(err, io.EOF):
+			return all, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		}
+	}
+}
+
+func answer(log *slog.Logger, op string, result any, err error) line {
+	if err == nil {
+		b, merr := json.Marshal(result)
+		if merr == nil {
+			return line{Result: b}
+		}
+		err = merr
+	}
+	var e *noroshi.Error
+	if errors.As(err, &e) {
+		return line{Error: &Problem{Code: e.Code, Message: err.Error(), Kind: e.Kind, Args: e.Args}}
+	}
+	log.Error("operation failed", "op", op, "err", strings.ReplaceAll(err.Error(), "\n", " "))
+	return line{Error: &Problem{Code: "internal", Message: err.Error(), Kind: noroshi.Other}}
+}
