@@ -1,0 +1,170 @@
+package https
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// Bounds of a sender.
+const (
+	dialTimeout = 5 * time.Second
+	postTimeout = 60 * time.Second
+	firstPause  = 250 * time.Millisecond // after a failure; doubles
+	longPause   = 2 * time.Second
+	maxClients  = 1024
+)
+
+// Sender pushes envelopes to partners over kept-alive connections. It is the
+// channel named "https".
+type Sender struct {
+	cert  tls.Certificate
+	peers Peers
+	now   func() time.Time
+
+	mu      sync.Mutex
+	clients map[noroshi.NodeID]*http.Client
+	pauses  map[string]pause // by endpoint
+}
+
+type pause struct {
+	until time.Time
+	for_  time.Duration
+}
+
+// Name is "https".
+func (s *Sender) Name() string { return "https" }
+
+// Send posts an envelope to the first of the partner's endpoints that takes
+// it. An endpoint that failed is left alone for a while that doubles up to two
+// seconds. Errors have the codes https.pin, https.timeout, https.refused,
+// https.paused and https.answer.
+func (s *Sender) Send(ctx context.Context, p noroshi.Partner, envelope []byte) error {
+	err := error(noroshi.Errorf(noroshi.Invalid, "https.no-endpoint", "partner %s has no https endpoint", p.Organisation.CallSign))
+	for _, endpoint := range p.Endpoints {
+		if err = s.post(ctx, p.Node, endpoint, envelope); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (s *Sender) post(ctx context.Context, to noroshi.NodeID, endpoint string, envelope []byte) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return noroshi.Errorf(noroshi.Invalid, "https.endpoint", "endpoint %q must look like https://host:port", endpoint)
+	}
+	if s.paused(endpoint) {
+		return noroshi.Errorf(noroshi.Busy, "https.paused", "endpoint %s failed just now and is left alone", endpoint)
+	}
+	u.Path, u.RawQuery, u.Fragment = Path, "", ""
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(envelope))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("User-Agent", "NX/1")
+	resp, err := s.client(to).Do(req)
+	if err != nil {
+		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			s.fail(endpoint)
+		}
+		return classify(endpoint, err)
+	}
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
+	resp.Body.Close()
+	s.clear(endpoint)
+	switch resp.StatusCode {
+	case http.StatusNoContent:
+		return nil
+	case http.StatusServiceUnavailable:
+		return noroshi.Errorf(noroshi.Busy, "https.busy", "endpoint %s asks to come again later", endpoint)
+	}
+	return noroshi.Errorf(noroshi.Refused, "https.answer", "endpoint %s answered %s", endpoint, resp.Status)
+}
+
+// classify says what failed, without anything the other end sent.
+func classify(endpoint string, err error) error {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, errPin), errors.As(err, new(tls.AlertError)):
+		return noroshi.Errorf(noroshi.Broken, "https.pin", "endpoint %s shows another TLS key than its KEYSET names, or refuses ours", endpoint)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return noroshi.Errorf(noroshi.Queued, "https.refused", "endpoint %s refuses connections", endpoint)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return noroshi.Errorf(noroshi.Queued, "https.timeout", "endpoint %s did not answer in time", endpoint)
+	}
+	return noroshi.Errorf(noroshi.Queued, "https.unreachable", "endpoint %s was not reached: %w", endpoint, err)
+}
+
+func (s *Sender) client(to noroshi.NodeID) *http.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.clients[to]; c != nil {
+		return c
+	}
+	if len(s.clients) >= maxClients {
+		for id, c := range s.clients { // any: it is dialled anew
+			c.CloseIdleConnections()
+			delete(s.clients, id)
+			break
+		}
+	}
+	c := &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+			TLSClientConfig:     config(s.cert, func(pin [32]byte) bool { return holds(s.peers()[to], pin) }),
+			TLSHandshakeTimeout: dialTimeout,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConnsPerHost: 8,
+			IdleConnTimeout:     idleTimeout - time.Minute,
+			DisableCompression:  true,
+		},
+	}
+	s.clients[to] = c
+	return c
+}
+
+// Close drops idle connections.
+func (s *Sender) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.clients {
+		c.CloseIdleConnections()
+	}
+}
+
+func (s *Sender) paused(endpoint string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now().Before(s.pauses[endpoint].until)
+}
+
+func (s *Sender) fail(endpoint string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := min(max(firstPause, 2*s.pauses[endpoint].for_), longPause)
+	if s.now().Before(s.pauses[endpoint].until) {
+		return // one failure of several at once counts
+	}
+	s.pauses[endpoint] = pause{until: s.now().Add(d), for_: d}
+}
+
+func (s *Sender) clear(endpoint string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pauses, endpoint)
+}
