@@ -37,13 +37,32 @@ func LabelOf(o *stix.Object, assigned []stix.ID, defs func(stix.ID) []*stix.Obje
 			l = l.Join(MarkingLabel(id, defs(id), statements))
 		}
 	}
-	if len(o.Markings) == 0 && o.Property("object_marking_refs") != nil {
-		l = l.Join(unknown(UnknownField, "")) // null, an empty list, or no list
+	return l.Join(FormLabel(o))
+}
+
+// FormLabel returns what the form of an object adds to its label: granular
+// markings are not decided yet, and marking properties that are empty, null or
+// spelled in another case are no markings that can be understood.
+func FormLabel(o *stix.Object) Label {
+	switch {
+	case o.Granular:
+		return unknown(UnknownGranular, "")
+	case len(o.Markings) == 0 && o.Property("object_marking_refs") != nil, oddCase(o.Bytes()):
+		return unknown(UnknownField, "")
 	}
-	if o.Granular {
-		l = l.Join(unknown(UnknownGranular, ""))
+	return Label{}
+}
+
+// oddCase reports whether a name of a marking property stands in the bytes in
+// another case than the specification's.
+func oddCase(raw []byte) bool {
+	lower := bytes.ToLower(raw)
+	for _, name := range [][]byte{[]byte(`"object_marking_refs"`), []byte(`"granular_markings"`)} {
+		if bytes.Count(lower, name) != bytes.Count(raw, name) {
+			return true
+		}
 	}
-	return l
+	return false
 }
 
 // MarkingLabel returns what one marking means alone. The well-known TLP ids

@@ -217,24 +217,20 @@ type labeller struct {
 }
 
 func (l *labeller) of(r store.Record) noroshi.Label {
-	if r.Object.Granular || len(r.Object.Markings) == 0 {
-		return l.compute(r)
-	}
 	l.key = l.key[:0]
 	for _, ids := range [][]stix.ID{r.Object.Markings, r.Assigned} {
 		for _, id := range ids {
 			l.key = append(append(l.key, id...), 0)
 		}
-		l.key = append(l.key, 1)
 	}
-	if known, ok := l.known[string(l.key)]; ok {
-		return known
+	joined, ok := l.known[string(l.key)]
+	if !ok {
+		for _, ids := range [][]stix.ID{r.Object.Markings, r.Assigned} {
+			for _, id := range ids {
+				joined = joined.Join(noroshi.MarkingLabel(id, l.defs[id], l.statements))
+			}
+		}
+		l.known[string(l.key)] = joined
 	}
-	found := l.compute(r)
-	l.known[string(l.key)] = found
-	return found
-}
-
-func (l *labeller) compute(r store.Record) noroshi.Label {
-	return noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return l.defs[id] }, l.statements)
+	return joined.Join(noroshi.FormLabel(r.Object))
 }

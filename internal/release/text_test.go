@@ -1,0 +1,70 @@
+package release_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/noroshi-cti/noroshi/internal/release"
+)
+
+func TestPortionMark(t *testing.T) {
+	for text, want := range map[string]bool{
+		"plain text":                   false,
+		"(S//NF) Collected at site 4.": true,
+		"(C) 2026 Example":             true,
+		"end of text.(S)":              true,
+		"(TS//SI//NOFORN)":             true,
+		"(s//nf) in lower case":        true,
+		"server(s) and host(c)":        false,
+		"noforn":                       true,
+		"U//NF":                        true,
+		"（Ｓ／／ＮＦ） full width":           true,
+		"(S\u200b//NF) zero width":     true,
+		"(\u202eS\u202c)":              true,
+		"【極秘】関係部署限り":                   true,
+		"（秘）":                          true,
+		"(機密)":                         true,
+		"［特定秘密］":                       true,
+		"〔取扱厳重注意〕":                     true,
+		"【極秘・指定】":                      true,
+		"㊙資料":                          true,
+		"🄢 parenthesised":              true,
+		"機密性への影響:中。SECRETS MANAGER の設定を確認。": false,
+		"(機密性)": false,
+		"秘書課":   false,
+	} {
+		for _, member := range []string{"name", "description", "x_note"} {
+			raw, err := json.Marshal(map[string]any{"type": "x", member: text, "nested": []any{map[string]any{"deep": "ok"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := release.PortionMark(raw) != ""; got != want {
+				t.Errorf("%s %q: mark %v, want %v", member, text, got, want)
+			}
+		}
+	}
+}
+
+func TestPortionMarkPlaces(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"pattern":"[file:name = '(S//NF)']"}`:                          false,
+		`{"pattern":"[file:name = '(S//NF)']","name":"é"}`:               false,
+		`{"pattern":"[file:name = 'é(S//NF)']","description":"(S//NF)"}`: true,
+		`{"x":{"pattern":"(S//NF)é"}}`:                                   true,
+		`{"(S//NF)":"a member's name é"}`:                                true,
+		`{"labels":["a","(S//NF)é"]}`:                                    true,
+		`{"name":"\u0028S\u0029"}`:                                       true,
+		`{"name":"pattern","y":"(S)é"}`:                                  true,
+	} {
+		if got := release.PortionMark([]byte(raw)) != ""; got != want {
+			t.Errorf("%s: mark %v, want %v", raw, got, want)
+		}
+	}
+}
+
+func FuzzPortionMark(f *testing.F) {
+	f.Add([]byte(`{"name":"(S//NF)"}`))
+	f.Add([]byte(`{"pattern":"x","name":"\ud83d\udd12"}`))
+	f.Add([]byte(`[`))
+	f.Fuzz(func(t *testing.T, b []byte) { release.PortionMark(b) })
+}
