@@ -18,6 +18,7 @@ var (
 	placeholder = regexp.MustCompile(`\{([0-9])(:[^}]*)?\}`)
 	forbidden   = regexp.MustCompile(`摂取|目撃|君|ピエール`)
 	// Every sentence ends politely; a label is a noun and has no full stop.
+	aside    = regexp.MustCompile(`（[^（）]*）`)
 	sentence = regexp.MustCompile(`[^。]*。`)
 	polite   = regexp.MustCompile(`(です|ます|ました|ません|でした|ください|ましょう|でしょう|[0-9]})[」）]*。$`)
 	plain    = regexp.MustCompile(`(である|だった|のだ|[^んまいけ]だ)[」）]*($|。)`)
@@ -62,7 +63,7 @@ func faults(key, en, ja string) (found []string) {
 	bad(leadingEN.MatchString(en) || leadingEN.MatchString(ja), "stray spaces")
 	bad(strings.IndexFunc(en+ja, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }) >= 0, "control character")
 	bad(forbidden.MatchString(ja), "forbidden word "+forbidden.FindString(ja))
-	for _, one := range sentence.FindAllString(ja, -1) {
+	for _, one := range sentence.FindAllString(aside.ReplaceAllString(ja, ""), -1) {
 		bad(!polite.MatchString(one), "plain style, want です・ます: "+one)
 	}
 	bad(plain.MatchString(ja), "plain style, want です・ます: "+plain.FindString(ja))

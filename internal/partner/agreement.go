@@ -1,0 +1,338 @@
+package partner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// docApproval holds a release officer's signature over an agreement; key: Hash
+// + "/" + Person.ID; body: noroshi.Signed as JSON.
+const docApproval = "agreement-approval"
+
+// maxProposed bounds how many open proposals a partner may pile up here.
+const maxProposed = 16
+
+func signatureKey(h noroshi.Hash, n noroshi.NodeID) string { return h.String() + "/" + n.String() }
+
+// Propose takes in an agreement file of which we and an introduced partner are
+// the parties, and sends it to the partner as our node's proposal. A proposal
+// binds nobody: see Sign. The person signs ActProposeAgreement over subject
+// HASH (64 hexadecimal digits) bound to the SHA-256 of the file. Whether its
+// clauses are sound is for the exit gate to say before.
+func (o *Office) Propose(ctx context.Context, file []byte, by noroshi.Signed) (noroshi.Hash, error) {
+	h := noroshi.Sum(file)
+	if err := o.ordered(ctx, by, noroshi.ActProposeAgreement, h.String(), h); err != nil {
+		return h, err
+	}
+	_, p, err := o.between(ctx, file)
+	if err != nil {
+		return h, err
+	}
+	doc, err := message.SignAgreement(o.o.Keys, file, o.o.Now())
+	if err != nil {
+		return h, err
+	}
+	act := noroshi.Act{Action: noroshi.ActProposeAgreement, Persons: []noroshi.Signed{by}, Subject: h.String(), Partner: p.Node, Agreement: h}
+	if err := o.keepProposal(ctx, act, p.Node, h, file); err != nil {
+		return h, err
+	}
+	return h, o.mail.Document(ctx, p.Node, doc)
+}
+
+// between reads an agreement file and finds the partner it is with: it must be
+// of our realm, name us and the partner exactly as we know both, and not be
+// over.
+func (o *Office) between(ctx context.Context, file []byte) (*noroshi.Agreement, noroshi.Partner, error) {
+	a, err := noroshi.ParseAgreement(file)
+	if err != nil {
+		return nil, noroshi.Partner{}, err
+	}
+	other, party := a.Other(o.o.Keys.NodeID())
+	if !party {
+		return nil, noroshi.Partner{}, noroshi.Errorf(noroshi.Invalid, "agreement.not-party", "this node is no party of the agreement")
+	}
+	p, err := partner(ctx, o.store.Reads, other.Node)
+	if err != nil {
+		return nil, p, err
+	}
+	self, _ := a.Other(other.Node)
+	switch {
+	case a.Realm != o.o.Realm:
+		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.realm", "the agreement is for realm %s, this is %s", a.Realm, o.o.Realm)
+	case self.CallSign != o.o.Self.CallSign || self.Identity != o.o.Self.Identity:
+		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.names", "the agreement names %s otherwise than it is known here", o.o.Self.CallSign)
+	case other.CallSign != p.Organisation.CallSign || other.Identity != p.Organisation.Identity:
+		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.names", "the agreement names %s otherwise than it is known here", p.Organisation.CallSign)
+	case p.Trust != noroshi.Introduced && p.Trust != noroshi.InForce:
+		return nil, p, noroshi.Errorf(noroshi.Refused, "partner.not-introduced", "%s is not introduced: its documents are not taken", p.Organisation.CallSign)
+	case !o.o.Now().Before(a.Until):
+		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.over", "the agreement ended at %s", a.Until)
+	}
+	return a, p, nil
+}
+
+// keepProposal stores an agreement file under its hash and lists it with the
+// partner; what is there already changes nothing.
+func (o *Office) keepProposal(ctx context.Context, act noroshi.Act, node noroshi.NodeID, h noroshi.Hash, file []byte) error {
+	_, err := o.store.Do(ctx, act, func(tx *store.Tx) error {
+		if err := putOnce(ctx, tx, noroshi.DocAgreement, h.String(), file); err != nil {
+			return err
+		}
+		return o.change(ctx, tx, node, func(p *noroshi.Partner) error { return propose(p, h) })
+	})
+	return err
+}
+
+func propose(p *noroshi.Partner, h noroshi.Hash) error {
+	if p.Agreement == h || slices.Contains(p.Proposed, h) {
+		return nil
+	}
+	if len(p.Proposed) >= maxProposed {
+		return noroshi.Errorf(noroshi.Refused, "agreement.too-many", "%s has %d open proposals already", p.Organisation.CallSign, len(p.Proposed))
+	}
+	p.Proposed = append(p.Proposed, h)
+	return nil
+}
+
+func putOnce(ctx context.Context, tx *store.Tx, kind, key string, body []byte) error {
+	_, err := tx.Doc(ctx, kind, key)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return tx.PutDoc(kind, key, body)
+	}
+	return err
+}
+
+// Signing says where the signing of an agreement stands here.
+type Signing struct {
+	Waiting int  `json:"waiting"`  // release officers' signatures still missing here
+	Ours    bool `json:"ours"`     // our node has consented
+	Theirs  bool `json:"theirs"`   // the partner's consent is here
+	InForce bool `json:"in_force"` // both, and no higher version is: data flows
+}
+
+// Sign adds a release officer's signature to an agreement; with the second one
+// (the first, where the node has a single release officer) our node consents
+// and sends its consent. These signatures are the two-person rule for the first
+// release. The person signs ActSignAgreement over subject HASH bound to HASH.
+func (o *Office) Sign(ctx context.Context, h noroshi.Hash, by noroshi.Signed) (Signing, error) {
+	if err := o.ordered(ctx, by, noroshi.ActSignAgreement, h.String(), h); err != nil {
+		return Signing{}, err
+	}
+	file, err := o.store.Doc(ctx, noroshi.DocAgreement, h.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return Signing{}, noroshi.Errorf(noroshi.NotFound, "agreement.none", "no agreement %s", h)
+	}
+	if err != nil {
+		return Signing{}, err
+	}
+	a, p, err := o.between(ctx, file)
+	if err != nil {
+		return Signing{}, err
+	}
+	consent, err := message.ConsentAgreement(o.o.Keys, file, o.o.Now())
+	if err != nil {
+		return Signing{}, err
+	}
+	s, err := o.sign(ctx, a, p.Node, by, consent)
+	if err != nil || !s.Ours {
+		return s, err
+	}
+	return s, o.mail.Document(ctx, p.Node, consent)
+}
+
+// sign keeps the officer's signature, and the node's consent when it was the
+// last one needed.
+func (o *Office) sign(ctx context.Context, a *noroshi.Agreement, node noroshi.NodeID, by noroshi.Signed, consent []byte) (s Signing, err error) {
+	before, officers, err := o.signing(ctx, o.store.Reads, a, node)
+	if err != nil {
+		return s, err
+	}
+	act := noroshi.Act{Action: noroshi.ActSignAgreement, Persons: []noroshi.Signed{by}, Subject: a.Hash.String(), Partner: node,
+		Agreement: a.Hash, Precedence: noroshi.Immediate}
+	if before.Waiting <= 1 && before.Theirs {
+		act.Action, act.Persons = noroshi.ActAgreementInForce, append(officers, by)
+	}
+	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
+		if err := approve(ctx, tx, a.Hash, by); err != nil {
+			return err
+		}
+		now, _, err := o.signing(ctx, tx.Reads, a, node)
+		if err != nil {
+			return err
+		}
+		if now.Waiting == 0 && !now.Ours {
+			if err := tx.PutDoc(noroshi.DocSignature, signatureKey(a.Hash, o.o.Keys.NodeID()), consent); err != nil {
+				return err
+			}
+		}
+		s, err = o.enter(ctx, tx, a, node)
+		return err
+	})
+	return s, err
+}
+
+// approve keeps an officer's signature; the same person's second one is refused.
+func approve(ctx context.Context, tx *store.Tx, h noroshi.Hash, by noroshi.Signed) error {
+	key := h.String() + "/" + by.Person
+	_, err := tx.Doc(ctx, docApproval, key)
+	if err == nil {
+		return noroshi.Errorf(noroshi.Refused, "agreement.second-person", "%s has signed already: a second person must sign too", by.Person)
+	}
+	if noroshi.KindOf(err) != noroshi.NotFound {
+		return err
+	}
+	body, err := json.Marshal(by)
+	if err != nil {
+		return err
+	}
+	return tx.PutDoc(docApproval, key, body)
+}
+
+// agreementArrived takes an AGREEMENT document from a partner: the file as its
+// proposal, and its consent when its release key signed.
+func (o *Office) agreementArrived(ctx context.Context, p noroshi.Partner, doc []byte) error {
+	ks, err := o.keyset(ctx, p.Node)
+	if err != nil {
+		return err
+	}
+	_, consentErr := message.VerifyConsent(doc, ks)
+	if consentErr != nil {
+		if _, err := message.VerifyAgreement(doc, ks); err != nil {
+			return err
+		}
+	}
+	file, _, err := message.AgreementFile(doc)
+	if err != nil {
+		return err
+	}
+	a, with, err := o.between(ctx, file)
+	if err != nil {
+		return err
+	}
+	if with.Node != p.Node {
+		return noroshi.Errorf(noroshi.Refused, "agreement.not-party", "%s is no party of the agreement", p.Organisation.CallSign)
+	}
+	before, officers, err := o.signing(ctx, o.store.Reads, a, p.Node)
+	if err != nil {
+		return err
+	}
+	consents := consentErr == nil && !before.Theirs
+	act := noroshi.Act{Action: noroshi.ActProposeAgreement, Subject: a.Hash.String(), Partner: p.Node, Agreement: a.Hash, Precedence: noroshi.Immediate}
+	switch {
+	case !consents && (before.Theirs || p.Agreement == a.Hash || slices.Contains(p.Proposed, a.Hash)):
+		return nil // nothing new
+	case consents && before.Ours:
+		act.Action, act.Persons = noroshi.ActAgreementInForce, officers
+	case consents:
+		act.Action = noroshi.ActSignAgreement
+	}
+	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
+		if err := putOnce(ctx, tx, noroshi.DocAgreement, a.Hash.String(), file); err != nil {
+			return err
+		}
+		if consents {
+			if err := tx.PutDoc(noroshi.DocSignature, signatureKey(a.Hash, p.Node), doc); err != nil {
+				return err
+			}
+		}
+		_, err := o.enter(ctx, tx, a, p.Node)
+		return err
+	})
+	return err
+}
+
+// enter brings the partner's record up to the signatures that are there now:
+// listed as proposed, or in force when both nodes consented and no agreement of
+// this or a higher version is.
+func (o *Office) enter(ctx context.Context, tx *store.Tx, a *noroshi.Agreement, node noroshi.NodeID) (Signing, error) {
+	s, _, err := o.signing(ctx, tx.Reads, a, node)
+	if err != nil {
+		return s, err
+	}
+	p, err := partner(ctx, tx.Reads, node)
+	if err != nil {
+		return s, err
+	}
+	if !s.Ours || !s.Theirs || p.Agreement == a.Hash {
+		if err := propose(&p, a.Hash); err != nil {
+			return s, err
+		}
+		return s, put(tx, p)
+	}
+	p.Proposed = slices.DeleteFunc(p.Proposed, func(h noroshi.Hash) bool { return h == a.Hash })
+	if newer, err := o.supersedes(ctx, tx.Reads, a, p.Agreement); err != nil || !newer {
+		return s, errors.Join(err, put(tx, p))
+	}
+	p.Agreement, p.Trust = a.Hash, noroshi.InForce
+	s.InForce = true
+	if err := put(tx, p); err != nil {
+		return s, err
+	}
+	return s, tx.Notice(store.AgreementChanged, node.String())
+}
+
+// supersedes reports whether a may take the place of the agreement in force.
+func (o *Office) supersedes(ctx context.Context, r store.Reads, a *noroshi.Agreement, inForce noroshi.Hash) (bool, error) {
+	if inForce.IsZero() {
+		return true, nil
+	}
+	file, err := r.Doc(ctx, noroshi.DocAgreement, inForce.String())
+	if err != nil {
+		return false, err
+	}
+	old, err := noroshi.ParseAgreement(file)
+	if err != nil {
+		return false, err
+	}
+	return a.Version > old.Version, nil
+}
+
+// signing reads where an agreement stands, and the officers' signatures here.
+func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreement, node noroshi.NodeID) (s Signing, officers []noroshi.Signed, err error) {
+	all, err := persons(ctx, r)
+	if err != nil {
+		return s, nil, err
+	}
+	for id := range all {
+		body, err := r.Doc(ctx, docApproval, a.Hash.String()+"/"+id)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			continue
+		}
+		if err != nil {
+			return s, nil, err
+		}
+		var by noroshi.Signed
+		if err := json.Unmarshal(body, &by); err != nil {
+			return s, nil, err
+		}
+		officers = append(officers, by)
+	}
+	slices.SortFunc(officers, func(x, y noroshi.Signed) int { return compare(x.Person, y.Person) })
+	s.Waiting = max(0, needed(all, noroshi.ActSignAgreement)-len(officers))
+	if s.Ours, err = has(ctx, r, signatureKey(a.Hash, o.o.Keys.NodeID())); err != nil {
+		return s, nil, err
+	}
+	if s.Ours {
+		s.Waiting = 0
+	}
+	if s.Theirs, err = has(ctx, r, signatureKey(a.Hash, node)); err != nil {
+		return s, nil, err
+	}
+	p, err := partner(ctx, r, node)
+	s.InForce = p.Agreement == a.Hash
+	return s, officers, err
+}
+
+func has(ctx context.Context, r store.Reads, signature string) (bool, error) {
+	_, err := r.Doc(ctx, noroshi.DocSignature, signature)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,91 @@
+package partner
+
+import (
+	"context"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// docPendingKeyset holds a KEYSET whose change of root must be confirmed by
+// voice before it is believed; key: NodeID.
+const docPendingKeyset = "keyset-pending"
+
+// Document takes a document that a partner's link brought: a KEYSET that
+// succeeds the one we hold, or an AGREEMENT it proposes or consents to. The
+// same document again changes nothing. A card is refused: cards are handed in
+// by persons.
+func (o *Office) Document(ctx context.Context, from noroshi.NodeID, doc []byte) error {
+	kind, err := message.KindOfDocument(doc)
+	if err != nil {
+		return err
+	}
+	p, err := partner(ctx, o.store.Reads, from)
+	if err != nil {
+		return err
+	}
+	if p.Trust != noroshi.Introduced && p.Trust != noroshi.InForce {
+		return noroshi.Errorf(noroshi.Refused, "partner.not-introduced", "%s is not introduced: its documents are not taken", p.Organisation.CallSign)
+	}
+	switch kind {
+	case message.KeysetDocument:
+		return o.newKeys(ctx, from, doc)
+	case message.AgreementDocument:
+		return o.agreementArrived(ctx, p, doc)
+	}
+	return noroshi.Errorf(noroshi.Refused, "partner.document", "a %s is not taken from a link: a person hands it in", string(kind))
+}
+
+// newKeys takes a KEYSET that follows the one we hold. Two keysets of one
+// version, and a new root the old one did not sign, change nothing here: they
+// raise an alarm for people.
+func (o *Office) newKeys(ctx context.Context, from noroshi.NodeID, doc []byte) error {
+	ks, err := message.ParseKeyset(o.o.Realm, doc)
+	if err != nil {
+		return err
+	}
+	held, err := o.keyset(ctx, from)
+	if err != nil {
+		return err
+	}
+	if ks.Node == from && (ks.Hash() == held.Hash() || ks.Version < held.Version) {
+		return nil // known, or late
+	}
+	confirm, err := ks.Succeeds(held)
+	switch {
+	case noroshi.KindOf(err) == noroshi.Conflict:
+		return o.alarm(ctx, from, "keyset.fork", err, nil)
+	case err != nil:
+		return err
+	case confirm:
+		unconfirmed := noroshi.Errorf(noroshi.Refused, "partner.new-root", "node %s has a new root its old one did not sign: confirm it by voice", from)
+		return o.alarm(ctx, from, "keyset.new-root", unconfirmed, doc)
+	}
+	act := noroshi.Act{Action: noroshi.ActKeys, Subject: from.String(), Partner: from, Precedence: noroshi.Immediate}
+	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
+		if err := tx.PutDoc(noroshi.DocKeyset, from.String(), doc); err != nil {
+			return err
+		}
+		return tx.Notice(store.PartnerChanged, from.String())
+	})
+	return err
+}
+
+// alarm puts a code into the feed, with the document that raised it if it is to
+// be kept, and returns why.
+func (o *Office) alarm(ctx context.Context, from noroshi.NodeID, code string, why error, doc []byte) error {
+	act := noroshi.Act{Action: noroshi.ActAlarm, Subject: code, Partner: from, Precedence: noroshi.Immediate}
+	_, err := o.store.Do(ctx, act, func(tx *store.Tx) error {
+		if doc != nil {
+			if err := tx.PutDoc(docPendingKeyset, from.String(), doc); err != nil {
+				return err
+			}
+		}
+		return tx.Notice(store.AlarmRaised, code)
+	})
+	if err != nil {
+		return err
+	}
+	return why
+}

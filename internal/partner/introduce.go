@@ -1,0 +1,97 @@
+package partner
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// Fingerprint returns ours: what our officer reads aloud to the partner's.
+func (o *Office) Fingerprint() string { return o.o.Keys.Keyset().Fingerprint() }
+
+// Confirm says that a person heard the partner read this fingerprint aloud.
+// Spaces and hyphens do not matter. When it is the right one, from two
+// different persons where the node has two who may, the partner is Introduced;
+// waiting is how many are missing. The person signs ActIntroduce over subject
+// NODEID bound to FingerprintBound(fingerprint). A wrong fingerprint changes
+// nothing and is a Broken error: someone may stand between the two nodes.
+func (o *Office) Confirm(ctx context.Context, node noroshi.NodeID, fingerprint string, by noroshi.Signed) (waiting int, err error) {
+	if err := o.ordered(ctx, by, noroshi.ActIntroduce, node.String(), FingerprintBound(fingerprint)); err != nil {
+		return 0, err
+	}
+	ks, err := o.keyset(ctx, node)
+	if err != nil {
+		return 0, err
+	}
+	if digits(fingerprint) != digits(ks.Fingerprint()) {
+		return 0, noroshi.Errorf(noroshi.Broken, "partner.fingerprint", "that is not the fingerprint of node %s: check the card, do not go on", node)
+	}
+	act := noroshi.Act{Action: noroshi.ActIntroduce, Persons: []noroshi.Signed{by}, Subject: node.String(), Partner: node}
+	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
+		all, err := persons(ctx, tx.Reads)
+		if err != nil {
+			return err
+		}
+		return o.change(ctx, tx, node, func(p *noroshi.Partner) error {
+			waiting, err = confirmed(p, by.Person, needed(all, noroshi.ActIntroduce))
+			return err
+		})
+	})
+	return waiting, err
+}
+
+// confirmed adds a person who heard the fingerprint and says how many more of
+// need are missing.
+func confirmed(p *noroshi.Partner, person string, need int) (waiting int, err error) {
+	switch {
+	case p.Trust == noroshi.Suspended:
+		return 0, noroshi.Errorf(noroshi.Refused, "partner.suspended", "%s is suspended", p.Organisation.CallSign)
+	case p.Trust != noroshi.CardHeld:
+		return 0, noroshi.Errorf(noroshi.Conflict, "partner.known", "%s is introduced already: its own keys speak for it", p.Organisation.CallSign)
+	case slices.Contains(p.ConfirmedBy, person):
+		return 0, noroshi.Errorf(noroshi.Refused, "partner.second-person", "%s has confirmed already: a second person must hear it too", person)
+	}
+	p.ConfirmedBy = append(p.ConfirmedBy, person)
+	if len(p.ConfirmedBy) < need {
+		return need - len(p.ConfirmedBy), nil
+	}
+	p.Trust = noroshi.Introduced
+	return 0, nil
+}
+
+// FingerprintBound is what a confirmation is bound to: the sixty digits.
+func FingerprintBound(fingerprint string) noroshi.Hash {
+	return noroshi.Sum([]byte(digits(fingerprint)))
+}
+
+// digits drops what people write between groups of digits. Full-width digits
+// count as digits.
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9':
+			return r
+		case r >= '０' && r <= '９':
+			return r - '０' + '0'
+		case r == ' ' || r == '-' || r == '　' || r == '\t' || r == '\n' || r == '\r':
+			return -1
+		}
+		return 'x'
+	}, s)
+}
+
+// keyset returns the newest keyset we hold of a partner.
+func (o *Office) keyset(ctx context.Context, node noroshi.NodeID) (*message.Keyset, error) {
+	doc, err := o.store.Doc(ctx, noroshi.DocKeyset, node.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return nil, noroshi.Errorf(noroshi.NotFound, "partner.none", "no partner %s", node)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return message.ParseKeyset(o.o.Realm, doc)
+}

@@ -1,0 +1,166 @@
+package partner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+)
+
+func compare(a, b string) int { return cmp.Compare(a, b) }
+
+// Row is a partner as lists show it.
+type Row struct {
+	noroshi.Partner
+	Fingerprint string `json:"fingerprint"` // what their officer reads aloud
+	Ours        string `json:"ours"`        // what ours reads to them
+	KeysFresh   bool   `json:"keys_fresh"`  // its node confirmed its keys lately
+	KeyVersion  uint64 `json:"key_version"`
+}
+
+// Partners lists every partner by call sign. Gate secrets are left out.
+func (o *Office) Partners(ctx context.Context) ([]Row, error) {
+	all, err := partners(ctx, o.store.Reads)
+	if err != nil {
+		return nil, err
+	}
+	rows := []Row{}
+	for _, p := range all {
+		r, err := o.row(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// Partner finds one by call sign or node id, or NotFound.
+func (o *Office) Partner(ctx context.Context, name string) (Row, error) {
+	var node noroshi.NodeID
+	p, err := o.byCallSign(ctx, noroshi.CallSign(name))
+	if noroshi.KindOf(err) == noroshi.NotFound && node.UnmarshalText([]byte(name)) == nil {
+		p, err = partner(ctx, o.store.Reads, node)
+	}
+	if err != nil {
+		return Row{}, err
+	}
+	return o.row(ctx, p)
+}
+
+func (o *Office) row(ctx context.Context, p noroshi.Partner) (Row, error) {
+	ks, err := o.keyset(ctx, p.Node)
+	if err != nil {
+		return Row{}, err
+	}
+	p.GateIn, p.GateOut = nil, nil
+	return Row{Partner: p, Fingerprint: ks.Fingerprint(), Ours: o.Fingerprint(), KeysFresh: ks.Fresh(o.o.Now()), KeyVersion: ks.Version}, nil
+}
+
+// AgreementRow is an agreement as lists show it.
+type AgreementRow struct {
+	Agreement *noroshi.Agreement `json:"agreement"`
+	Hash      noroshi.Hash       `json:"hash"`
+	File      string             `json:"file"` // the exact text that is signed
+	Partner   noroshi.NodeID     `json:"partner"`
+	CallSign  noroshi.CallSign   `json:"call_sign"`
+	State     string             `json:"state"`               // "proposed", "in-force", "superseded", "over"
+	SignedBy  []string           `json:"signed_by,omitempty"` // release officers here
+	Signing
+}
+
+// Agreements lists every agreement we hold: by partner, newest version first.
+func (o *Office) Agreements(ctx context.Context) ([]AgreementRow, error) {
+	docs, err := o.store.Docs(ctx, noroshi.DocAgreement)
+	if err != nil {
+		return nil, err
+	}
+	rows := []AgreementRow{}
+	for _, file := range docs {
+		r, err := o.agreementRow(ctx, file)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, func(a, b AgreementRow) int {
+		return cmp.Or(compare(string(a.CallSign), string(b.CallSign)), cmp.Compare(b.Agreement.Version, a.Agreement.Version), compare(a.Hash.String(), b.Hash.String()))
+	})
+	return rows, nil
+}
+
+// Agreement returns one by its hash, or NotFound.
+func (o *Office) Agreement(ctx context.Context, h noroshi.Hash) (AgreementRow, error) {
+	file, err := o.store.Doc(ctx, noroshi.DocAgreement, h.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return AgreementRow{}, noroshi.Errorf(noroshi.NotFound, "agreement.none", "no agreement %s", h)
+	}
+	if err != nil {
+		return AgreementRow{}, err
+	}
+	return o.agreementRow(ctx, file)
+}
+
+func (o *Office) agreementRow(ctx context.Context, file []byte) (r AgreementRow, err error) {
+	a, err := noroshi.ParseAgreement(file)
+	if err != nil {
+		return r, err
+	}
+	other, _ := a.Other(o.o.Keys.NodeID())
+	r = AgreementRow{Agreement: a, Hash: a.Hash, File: string(file), Partner: other.Node, CallSign: other.CallSign, State: "proposed"}
+	var officers []noroshi.Signed
+	if r.Signing, officers, err = o.signing(ctx, o.store.Reads, a, other.Node); err != nil {
+		return r, err
+	}
+	for _, s := range officers {
+		r.SignedBy = append(r.SignedBy, s.Person)
+	}
+	switch {
+	case !o.o.Now().Before(a.Until):
+		r.State = "over"
+	case r.InForce:
+		r.State = "in-force"
+	case r.Ours && r.Theirs:
+		r.State = "superseded"
+	}
+	return r, nil
+}
+
+// Resend sends our proposals and consents again, as a node does when it starts:
+// a crash may have come between keeping one and handing it to the courier. The
+// partner takes the same document once.
+func (o *Office) Resend(ctx context.Context) error {
+	all, err := partners(ctx, o.store.Reads)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range all {
+		hashes := p.Proposed
+		if !p.Agreement.IsZero() {
+			hashes = append(hashes, p.Agreement)
+		}
+		for _, h := range hashes {
+			doc, err := o.store.Doc(ctx, noroshi.DocSignature, signatureKey(h, o.o.Keys.NodeID()))
+			if noroshi.KindOf(err) == noroshi.NotFound {
+				doc, err = o.proposalAgain(ctx, h)
+			}
+			if err == nil && p.Trust != noroshi.Suspended {
+				err = o.mail.Document(ctx, p.Node, doc)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o *Office) proposalAgain(ctx context.Context, h noroshi.Hash) ([]byte, error) {
+	file, err := o.store.Doc(ctx, noroshi.DocAgreement, h.String())
+	if err != nil {
+		return nil, err
+	}
+	return message.SignAgreement(o.o.Keys, file, o.o.Now())
+}
