@@ -1,7 +1,7 @@
 package watch
 
 import (
-	"encoding/json"
+	"github.com/go-json-experiment/json"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"

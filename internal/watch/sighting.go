@@ -1,7 +1,7 @@
 package watch
 
 import (
-	"encoding/json"
+	"github.com/go-json-experiment/json"
 	"slices"
 	"strings"
 	"time"

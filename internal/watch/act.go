@@ -1,0 +1,265 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/locale"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// Bounds of what a person writes into a warning.
+const (
+	maxTitle    = 200    // characters
+	maxText     = 10_000 // characters
+	maxRefs     = 100
+	maxAudience = 32
+)
+
+// Draft is a warning a person writes, in both languages.
+type Draft struct {
+	ID         stix.ID            `json:"id"` // made by the author: stix.NewID("report")
+	TitleEN    string             `json:"title_en"`
+	TitleJA    string             `json:"title_ja"`
+	TextEN     string             `json:"text_en"`
+	TextJA     string             `json:"text_ja"`
+	Severity   noroshi.Severity   `json:"severity"`
+	Precedence noroshi.Precedence `json:"precedence"`
+	Action     string             `json:"action"` // see Actions
+	Due        time.Time          `json:"due,omitzero"`
+	Audience   []string           `json:"audience,omitempty"` // call signs
+	Replaces   stix.ID            `json:"replaces,omitempty"`
+	Refs       []stix.ID          `json:"refs"`            // at least one object it is about
+	Marking    string             `json:"marking"`         // such as tlp:amber
+	Marks      []stix.ID          `json:"marks,omitempty"` // further markings, such as an exercise's
+}
+
+// Bound is what the author's signature is bound to: the whole draft.
+func (d Draft) Bound() noroshi.Hash {
+	b, err := json.Marshal(d, json.Deterministic(true))
+	if err != nil {
+		panic("watch: a draft of strings and times does not marshal: " + err.Error())
+	}
+	return noroshi.Sum(b)
+}
+
+var actions = []string{"inform", "check", "investigate", "block", "isolate"}
+
+// Actions lists the action codes of warnings, least demanding first; their
+// texts are in locale under action.CODE and action.CODE.text.
+func Actions() []string { return slices.Clone(actions) }
+
+// check says what is wrong with a draft, naming the field.
+func (d Draft) check() error {
+	bad := func(field, want string) error {
+		return noroshi.Errorf(noroshi.Invalid, "warning.field", "warning: %s: %s", field, want)
+	}
+	long := func(s string, n int) bool { return s == "" || utf8.RuneCountInString(s) > n }
+	_, idErr := stix.ParseID(string(d.ID))
+	switch {
+	case idErr != nil || d.ID.Type() != "report":
+		return bad("id", "report--UUID")
+	case long(d.TitleEN, maxTitle) || long(d.TitleJA, maxTitle):
+		return bad("title_en, title_ja", "1-200")
+	case long(d.TextEN, maxText) || long(d.TextJA, maxText):
+		return bad("text_en, text_ja", "1-10000")
+	case !slices.Contains([]noroshi.Severity{noroshi.Low, noroshi.Medium, noroshi.High, noroshi.Critical}, d.Severity):
+		return bad("severity", "low, medium, high, critical")
+	case d.Precedence < noroshi.Routine || d.Precedence > noroshi.Flash:
+		return bad("precedence", "routine, priority, immediate, flash")
+	case !slices.Contains(actions, d.Action):
+		return bad("action", "inform, check, investigate, block, isolate")
+	case len(d.Refs) == 0 || len(d.Refs) > maxRefs:
+		return bad("refs", "1-100")
+	case len(d.Audience) > maxAudience:
+		return bad("audience", "0-32")
+	}
+	if _, err := noroshi.ParseTLP(d.Marking); err != nil {
+		return err
+	}
+	for _, a := range d.Audience {
+		if _, err := noroshi.ParseCallSign(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// New makes a warning from a draft. The person signs ActWarn over subject
+// Draft.ID bound to Draft.Bound(). The same id again is a Conflict. What it
+// refers to must be here.
+func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
+	if _, err := w.ordered(ctx, by, noroshi.ActWarn, string(d.ID), d.Bound()); err != nil {
+		return err
+	}
+	if err := d.check(); err != nil {
+		return err
+	}
+	held, err := w.store.Held(ctx, append(slices.Clone(d.Refs), d.ID))
+	if err != nil {
+		return err
+	}
+	if held[d.ID] {
+		return noroshi.Errorf(noroshi.Conflict, "warning.exists", "warning %s is there already", d.ID)
+	}
+	for _, ref := range d.Refs {
+		if !held[ref] {
+			return noroshi.Errorf(noroshi.Invalid, "warning.ref", "warning refers to %s, which is not here", ref)
+		}
+	}
+	salt, err := w.readSalt(ctx)
+	if err != nil {
+		return err
+	}
+	texts := map[locale.Lang]said{locale.EN: {d.TitleEN, d.TextEN}, locale.JA: {d.TitleJA, d.TextJA}}
+	warning := noroshi.Warning{ID: d.ID, Severity: d.Severity, Precedence: d.Precedence, Action: d.Action, Due: d.Due,
+		Audience: d.Audience, Replaces: d.Replaces, Refs: d.Refs}
+	tlp, err := noroshi.ParseTLP(d.Marking)
+	if err != nil {
+		return err
+	}
+	marks := append([]stix.ID{tlp.MarkingID()}, d.Marks...)
+	report, words, err := warningObjects(warning, texts, translationID(salt, d.ID), w.o.Self.Identity, w.o.Now(), marks)
+	if err != nil {
+		return err
+	}
+	p, err := w.gate.PrepareObjects(noroshi.Source{Kind: noroshi.FromSelf, Person: by.Person}, "", []*stix.Object{report, words})
+	if err != nil {
+		return err
+	}
+	act := noroshi.Act{Action: noroshi.ActWarn, Persons: []noroshi.Signed{by}, Subject: string(d.ID), Label: tlp.String(),
+		Count: 1, Precedence: max(d.Precedence, noroshi.Immediate)}
+	_, err = w.store.Do(ctx, act, func(tx *store.Tx) error {
+		a, err := w.gate.Admit(tx, p)
+		if err == nil && a.New != 2 {
+			return noroshi.Errorf(noroshi.Conflict, "warning.exists", "warning %s is there already", d.ID)
+		}
+		return err
+	})
+	return err
+}
+
+// ordered checks that a person of this node may do the action and signed
+// exactly this subject and these bytes.
+func (w *Watch) ordered(ctx context.Context, by noroshi.Signed, a noroshi.Action, subject string, bound noroshi.Hash) (noroshi.Person, error) {
+	var p noroshi.Person
+	body, err := w.store.Doc(ctx, noroshi.DocPerson, by.Person)
+	if err == nil {
+		err = json.Unmarshal(body, &p)
+	}
+	if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
+		return p, err
+	}
+	return p, p.Check(by, a, noroshi.ActDigest(w.o.Realm, w.o.Node, a, subject, bound))
+}
+
+// Ack acknowledges a warning. The person signs ActAck over subject ID bound to
+// the Hash of the row that was shown; a Conflict when another version stands
+// there by now. When a partner sent it, Run tells the partner that somebody in
+// the person's role has read it. Twice by one person adds nothing.
+func (w *Watch) Ack(ctx context.Context, id stix.ID, by noroshi.Signed) error {
+	row, err := w.row(ctx, id)
+	if err != nil {
+		return err
+	}
+	p, err := w.ordered(ctx, by, noroshi.ActAck, string(id), row.Hash)
+	if err != nil {
+		return err
+	}
+	ack := Ack{Person: p.ID, Role: ackRole(p), Time: w.o.Now().UTC(), Hash: row.Hash}
+	act := noroshi.Act{Action: noroshi.ActAck, Persons: []noroshi.Signed{by}, Subject: string(id), Partner: row.From,
+		Label: row.Label, Message: row.Message, Precedence: noroshi.Immediate}
+	_, err = w.store.Do(ctx, act, func(tx *store.Tx) error {
+		acks, err := acksOf(ctx, tx.Reads, id)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(acks, func(a Ack) bool { return a.Person == p.ID && a.Hash == row.Hash }) {
+			return errKnown
+		}
+		body, err := json.Marshal(append(acks, ack))
+		if err != nil {
+			return err
+		}
+		if err := tx.PutDoc(docAck, string(id), body); err != nil {
+			return err
+		}
+		return tx.Notice(store.AckGiven, string(id))
+	})
+	if errors.Is(err, errKnown) {
+		return nil
+	}
+	return err
+}
+
+// errKnown ends an act that has nothing to add.
+var errKnown = noroshi.Errorf(noroshi.Conflict, "warning.acknowledged", "acknowledged already")
+
+// ackRole is the first of a person's roles that may acknowledge.
+func ackRole(p noroshi.Person) noroshi.Role {
+	for _, r := range p.Roles {
+		if noroshi.May(r, noroshi.ActAck) {
+			return r
+		}
+	}
+	return ""
+}
+
+// readsFollower is the follower that tells partners what was read here.
+const readsFollower = "watch-read"
+
+// followReads tells partners, in the order of the feed, that their warnings
+// were acknowledged here; it also keeps the board up to date. Its place is
+// durable: what a crash interrupted is told again, which does no harm. A
+// partner that cannot be told now is tried again at the next change.
+func (w *Watch) followReads(ctx context.Context) error {
+	after, err := w.store.Cursor(ctx, readsFollower)
+	if err != nil {
+		return err
+	}
+	var waiting []stix.ID
+	return w.follow(ctx, after, func(changes []store.Change) error {
+		for _, c := range changes {
+			if c.Kind == store.AckGiven && !slices.Contains(waiting, stix.ID(c.ID)) {
+				waiting = append(waiting, stix.ID(c.ID))
+			}
+		}
+		n, last := len(waiting), changes[len(changes)-1].Seq
+		waiting = slices.DeleteFunc(waiting, func(id stix.ID) bool { return w.tell(ctx, id) == nil })
+		if len(waiting) > 0 || n == 0 && last-after < advanceEvery {
+			return nil
+		}
+		after = last
+		return w.store.Advance(ctx, readsFollower, last)
+	})
+}
+
+// advanceEvery is how many changes that need nothing may pass before the
+// follower's place is written.
+const advanceEvery = 50_000
+
+// tell tells the partner that sent a warning of its last acknowledgement here.
+// What can never be told (ours, a partner that is none any more) counts as told.
+func (w *Watch) tell(ctx context.Context, id stix.ID) error {
+	row, err := w.row(ctx, id)
+	if err != nil || row.From == (noroshi.NodeID{}) || len(row.Acks) == 0 {
+		return final(err)
+	}
+	last := row.Acks[len(row.Acks)-1]
+	return final(w.reader.ReadBy(ctx, row.From, row.Message, last.Role, last.Time))
+}
+
+// final drops errors that trying again does not mend.
+func final(err error) error {
+	switch noroshi.KindOf(err) {
+	case noroshi.NotFound, noroshi.Refused, noroshi.Forbidden, noroshi.Invalid, noroshi.Conflict:
+		return nil
+	}
+	return err
+}

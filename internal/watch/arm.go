@@ -1,0 +1,246 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+	"sync"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/detect"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+	"github.com/noroshi-cti/noroshi/stix/pattern"
+)
+
+// Armed says what is armed.
+type Armed struct {
+	Indicators int   `json:"indicators"` // in the index
+	Values     int   `json:"values"`
+	Bytes      int   `json:"bytes"`
+	NotArmed   int   `json:"not_armed"`  // current indicators whose pattern is not of an armed form
+	KnownGood  int   `json:"known_good"` // armed, but named by a warning-list: a hit pages nobody
+	Seq        int64 `json:"seq"`        // change-feed sequence the index stands at
+}
+
+// armoury is where the index stands.
+type armoury struct {
+	mu       sync.Mutex // guards everything below
+	loaded   bool
+	seq      int64
+	moved    chan struct{} // closed when seq moves on
+	notArmed map[stix.ID]struct{}
+	flagged  map[stix.ID]struct{}
+}
+
+func (a *armoury) isLoaded() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.loaded
+}
+
+// moveTo says that everything up to seq is in the index.
+func (a *armoury) moveTo(seq int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seq, a.loaded = seq, true
+	if a.moved != nil {
+		close(a.moved)
+		a.moved = nil
+	}
+}
+
+// note remembers what the counts need of an indicator.
+func (a *armoury) note(id stix.ID, notArmed, flagged bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.notArmed == nil {
+		a.notArmed, a.flagged = map[stix.ID]struct{}{}, map[stix.ID]struct{}{}
+	}
+	delete(a.notArmed, id)
+	delete(a.flagged, id)
+	if notArmed {
+		a.notArmed[id] = struct{}{}
+	}
+	if flagged {
+		a.flagged[id] = struct{}{}
+	}
+}
+
+// Arm fills the index from the store: everything that may be armed now. Call
+// it once, before Run and before matching; what changes meanwhile Run takes in.
+func (w *Watch) Arm(ctx context.Context) error {
+	head, err := w.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	next, stop := iter.Pull2(w.entries(ctx))
+	defer stop()
+	err = w.index.Load(func() (detect.Entry, error) {
+		e, err, ok := next()
+		if !ok {
+			return detect.Entry{}, io.EOF
+		}
+		return e, err
+	})
+	if err != nil {
+		return err
+	}
+	w.armoury.moveTo(head)
+	return nil
+}
+
+var errStopped = errors.New("stopped")
+
+// entries reads every indicator that may be armed, in feed order.
+func (w *Watch) entries(ctx context.Context) iter.Seq2[detect.Entry, error] {
+	return func(yield func(detect.Entry, error) bool) {
+		err := w.store.Each(ctx, "indicator", 0, func(r store.Record) error {
+			e, ok := w.entry(r)
+			if ok && !yield(e, nil) {
+				return errStopped
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(detect.Entry{}, err)
+		}
+	}
+}
+
+// entry returns what the index gets of a record; ok is false when it may not be
+// armed (withdrawn, revoked, superseded, another source's, held for two bodies)
+// or its pattern is not of an armed form, which is counted.
+func (w *Watch) entry(r store.Record) (e detect.Entry, ok bool) {
+	if !r.Current || r.Withdrawn || r.Conflict || r.Object.Revoked {
+		w.armoury.note(r.Object.ID, false, false)
+		return e, false
+	}
+	values, from, until := armedValues(r.Object)
+	flagged := len(r.Flags) > 0
+	w.armoury.note(r.Object.ID, len(values) == 0, flagged && len(values) > 0)
+	if len(values) == 0 {
+		return e, false
+	}
+	e = detect.Entry{Seq: r.Seq, ID: r.Object.ID, Values: values, Flagged: flagged}
+	if !from.IsZero() {
+		e.ValidFrom = from.Time()
+	}
+	if !until.IsZero() {
+		e.ValidUntil = until.Time()
+	}
+	return e, true
+}
+
+// armedValues returns the values of an indicator's pattern, none when it is not
+// of an armed form, and the time it is valid in.
+func armedValues(o *stix.Object) (values []noroshi.Value, from, until stix.Time) {
+	ind, err := o.Indicator()
+	if err != nil || ind.PatternType != "stix" {
+		return nil, from, until
+	}
+	p, err := pattern.Parse(ind.Pattern, pattern.Options{Version20: ind.PatternVersion == "2.0"})
+	if err != nil {
+		return nil, from, until
+	}
+	values, armed := detect.Values(p)
+	if !armed {
+		return nil, from, until
+	}
+	return values, ind.ValidFrom, ind.ValidUntil
+}
+
+// followArms keeps the index equal to the store.
+func (w *Watch) followArms(ctx context.Context) error {
+	w.armoury.mu.Lock()
+	after := w.armoury.seq
+	w.armoury.mu.Unlock()
+	return w.follow(ctx, after, func(changes []store.Change) error {
+		if err := w.rearm(ctx, changes); err != nil {
+			return err
+		}
+		w.armoury.moveTo(changes[len(changes)-1].Seq)
+		return nil
+	})
+}
+
+// rearm takes changes into the index. A version that is not current now is
+// passed over: the change that made it so comes later in the feed.
+func (w *Watch) rearm(ctx context.Context, changes []store.Change) error {
+	var seqs []int64
+	again := map[stix.ID]bool{}
+	for _, c := range changes {
+		switch {
+		case !strings.HasPrefix(c.ID, "indicator--"):
+		case c.Kind == store.ObjectChanged:
+			seqs = append(seqs, c.Seq)
+		case c.Kind == store.ObjectWithdrawn:
+			again[stix.ID(c.ID)] = true
+		}
+	}
+	records, err := w.store.Records(ctx, seqs)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Conflict {
+			again[r.Object.ID] = true
+		} else if r.Current {
+			w.arm(r)
+		}
+	}
+	for id := range again {
+		r, err := w.store.Current(ctx, id)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			w.armoury.note(id, false, false)
+			w.index.Remove(id)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		w.arm(r)
+	}
+	return nil
+}
+
+func (w *Watch) arm(r store.Record) {
+	if e, ok := w.entry(r); ok {
+		w.index.Put(e)
+	} else {
+		w.index.Remove(r.Object.ID)
+	}
+}
+
+// Armed counts.
+func (w *Watch) Armed(context.Context) (Armed, error) {
+	s := w.index.Stats()
+	w.armoury.mu.Lock()
+	defer w.armoury.mu.Unlock()
+	return Armed{Indicators: s.Indicators, Values: s.Values, Bytes: s.Bytes, NotArmed: len(w.armoury.notArmed),
+		KnownGood: len(w.armoury.flagged), Seq: w.armoury.seq}, nil
+}
+
+// ArmedUpTo returns when the index has taken in the change feed up to seq, or
+// ctx ends. Run must be running.
+func (w *Watch) ArmedUpTo(ctx context.Context, seq int64) error {
+	for {
+		w.armoury.mu.Lock()
+		if w.armoury.loaded && w.armoury.seq >= seq {
+			w.armoury.mu.Unlock()
+			return nil
+		}
+		if w.armoury.moved == nil {
+			w.armoury.moved = make(chan struct{})
+		}
+		moved := w.armoury.moved
+		w.armoury.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-moved:
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package watch
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// List returns warnings, open ones first, then by precedence, then newest; only
+// open ones when open is set.
+func (w *Watch) List(ctx context.Context, open bool) ([]Row, error) {
+	w.board.mu.Lock()
+	defer w.board.mu.Unlock()
+	if err := w.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	rows := []Row{}
+	for _, row := range w.board.rows {
+		if open && !row.Open() {
+			continue
+		}
+		if err := w.recount(ctx, row); err != nil {
+			return nil, err
+		}
+		rows = append(rows, row.clone())
+	}
+	slices.SortFunc(rows, func(a, b Row) int {
+		return cmp.Or(cmp.Compare(rank(b.Open()), rank(a.Open())), cmp.Compare(b.Precedence, a.Precedence),
+			b.Published.Compare(a.Published), cmp.Compare(b.Seq, a.Seq))
+	})
+	return rows, nil
+}
+
+func rank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (r *Row) clone() Row {
+	c := *r
+	c.Acks, c.Refs, c.Audience = slices.Clone(r.Acks), slices.Clone(r.Refs), slices.Clone(r.Audience)
+	return c
+}
+
+// maxReferrers bounds how many objects that refer to an indicator are looked
+// at to count the events of a warning.
+const maxReferrers = 5000
+
+// recount counts a warning's events anew when a sighting has come since.
+func (w *Watch) recount(ctx context.Context, row *Row) error {
+	if !w.board.stale[row.ID] {
+		return nil
+	}
+	days := map[stix.ID]bool{}
+	counts := map[stix.ID]int{}
+	for _, ref := range row.Refs {
+		if ref.Type() == "indicator" {
+			if err := w.countSightings(ctx, ref, row, days, counts); err != nil {
+				return err
+			}
+		}
+	}
+	row.Events = 0
+	for _, n := range counts {
+		row.Events += n
+	}
+	delete(w.board.stale, row.ID)
+	return nil
+}
+
+// countSightings adds the counts of an indicator's sightings on the days of
+// those the warning refers to, of the warning's source.
+func (w *Watch) countSightings(ctx context.Context, indicator stix.ID, row *Row, days map[stix.ID]bool, counts map[stix.ID]int) error {
+	type seen struct {
+		day   string
+		count int
+	}
+	all := map[stix.ID]seen{}
+	after, looked := stix.ID(""), 0
+	for looked < maxReferrers {
+		ids, err := w.store.Referrers(ctx, indicator, after, 500)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if !strings.HasPrefix(string(id), "sighting--") {
+				continue
+			}
+			r, err := w.store.Current(ctx, id)
+			if noroshi.KindOf(err) == noroshi.NotFound {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			s, err := r.Object.Sighting()
+			if err != nil || r.Withdrawn || r.Source.Owner() != row.owner {
+				continue
+			}
+			all[id] = seen{s.FirstSeen.Time().UTC().Format(time.DateOnly), max(s.Count, 1)}
+		}
+		if len(ids) < 500 {
+			break
+		}
+		after, looked = ids[len(ids)-1], looked+len(ids)
+	}
+	for id, s := range all {
+		for _, ref := range row.Refs {
+			if named, ok := all[ref]; ok && named.day == s.day {
+				counts[id] = s.count
+			}
+		}
+	}
+	return nil
+}
+
+// Delivery is how far a warning of ours has got with one partner.
+type Delivery struct {
+	Partner  noroshi.NodeID   `json:"partner"`
+	CallSign noroshi.CallSign `json:"call_sign"`
+	State    string           `json:"state"` // "held", "released", "sent"; a partner with none of them has no row
+	Batch    string           `json:"batch,omitempty"`
+	Hold     string           `json:"hold,omitempty"`
+}
+
+// Detail is a warning with who has it.
+type Detail struct {
+	Row
+	JSON       string     `json:"json"` // the exact bytes
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+}
+
+// Show returns one warning, or NotFound.
+func (w *Watch) Show(ctx context.Context, id stix.ID) (Detail, error) {
+	row, err := w.row(ctx, id)
+	if err != nil {
+		return Detail{}, err
+	}
+	r, err := w.store.Current(ctx, id)
+	if err != nil {
+		return Detail{}, err
+	}
+	d := Detail{Row: row, JSON: string(r.Object.Bytes())}
+	d.Deliveries, err = w.deliveries(ctx, row.Seq)
+	return d, err
+}
+
+func (w *Watch) row(ctx context.Context, id stix.ID) (Row, error) {
+	w.board.mu.Lock()
+	defer w.board.mu.Unlock()
+	if err := w.catchUp(ctx); err != nil {
+		return Row{}, err
+	}
+	row := w.board.rows[id]
+	if row == nil {
+		return Row{}, noroshi.Errorf(noroshi.NotFound, "warning.none", "no warning %s", id)
+	}
+	return row.clone(), w.recount(ctx, row)
+}
+
+func (w *Watch) deliveries(ctx context.Context, seq int64) ([]Delivery, error) {
+	docs, err := w.store.Docs(ctx, noroshi.DocPartner)
+	if err != nil {
+		return nil, err
+	}
+	var list []Delivery
+	for _, body := range docs {
+		var p noroshi.Partner
+		if err := json.Unmarshal(body, &p); err != nil {
+			return nil, err
+		}
+		d := Delivery{Partner: p.Node, CallSign: p.Organisation.CallSign}
+		if err := w.delivery(ctx, seq, &d); err != nil {
+			return nil, err
+		}
+		if d.State != "" {
+			list = append(list, d)
+		}
+	}
+	slices.SortFunc(list, func(a, b Delivery) int { return cmp.Compare(a.CallSign, b.CallSign) })
+	return list, nil
+}
+
+func (w *Watch) delivery(ctx context.Context, seq int64, d *Delivery) error {
+	held, err := w.store.HeldFor(ctx, d.Partner, []int64{seq})
+	if err != nil {
+		return err
+	}
+	if d.Hold = held[seq]; d.Hold != "" {
+		d.State = "held"
+	}
+	released, err := w.store.Released(ctx, d.Partner, []int64{seq})
+	if err != nil {
+		return err
+	}
+	if d.Batch = released[seq]; d.Batch == "" {
+		return nil
+	}
+	d.State = "released"
+	b, err := w.store.Batch(ctx, d.Batch)
+	if err == nil && b.Sent {
+		d.State = "sent"
+	}
+	return err
+}
