@@ -106,6 +106,9 @@ func (a *Admitted) quarantine(tx *store.Tx, e *element) error {
 	r := e.refused
 	a.Quarantined++
 	a.Faults = append(a.Faults, Fault{e.index, r.code})
+	if e.kept {
+		return nil
+	}
 	return tx.Quarantine(store.Quarantined{
 		Source: r.source, Run: r.run, Code: r.code, Place: r.place, Detail: r.msg,
 		Raw: r.raw[:min(len(r.raw), maxQuarantined)], Size: r.size,

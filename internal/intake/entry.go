@@ -77,8 +77,8 @@ func (g *Gate) entry(l *list, v noroshi.Value) element {
 	}
 	values := []noroshi.Value{v}
 	return element{version: &store.Version{
-		Object: o, Hash: o.Hash(), Source: l.source, Run: l.run, Values: values,
-		Refs: targets(o), Assign: assigned(o, l.assign), Flags: g.flags(values), Text: l.name,
+		Object: o, Hash: o.Hash(), Source: l.source, Creator: true, Run: l.run, Values: values,
+		Assign: assigned(o, l.assign), Flags: g.flags(values), Text: l.name,
 	}}
 }
 
@@ -112,9 +112,17 @@ func (g *Gate) known(ctx context.Context, ids []stix.ID) (map[stix.ID]*knownVers
 // and no marking was there.
 func (a *Admitted) meet(tx *store.Tx, e *element) error {
 	a.Unchanged++
-	if e.known.marked || len(e.version.Assign) == 0 {
+	if !e.marks() {
 		return nil
 	}
 	a.Marked++
 	return tx.AssignMarking(e.known.seq, e.version.Assign[0])
+}
+
+// marks reports whether a known entry is to get the import's marking.
+func (e *element) marks() bool { return !e.known.marked && len(e.version.Assign) > 0 }
+
+// idle reports whether admitting the element writes nothing.
+func (e *element) idle() bool {
+	return e.refused != nil && e.kept || e.refused == nil && e.known != nil && !e.marks()
 }

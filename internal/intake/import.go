@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -96,7 +97,9 @@ type importing struct {
 	in     *input
 	doc    Run
 	print  string
-	from   int64 // elements before this offset were admitted by a former run
+	from   int64                 // elements before this offset were admitted by a former run
+	kept   bool                  // the run's document was written
+	seen   map[noroshi.Hash]bool // what this input has in quarantine; nil = not looked up yet
 	report Report
 }
 
@@ -174,17 +177,24 @@ func (im *importing) slice(ctx context.Context, elements []element, at reached) 
 	if ctx.Err() != nil {
 		return 0, interrupted(ctx.Err())
 	}
+	if err := im.recognise(ctx, elements); err != nil {
+		return 0, err
+	}
 	var a Admitted
 	var n int
 	var doc Run
+	if im.idle(elements) {
+		a, n, _ = admit(nil, elements, nil)
+		im.doc = im.reach(elements, a, at)
+		im.after(elements, a)
+		return n, nil
+	}
 	_, err := im.gate.store.Do(ctx, im.act(), func(tx *store.Tx) (err error) {
 		if a, n, err = admit(tx, elements, tx.Yield); err != nil {
 			return err
 		}
-		doc = im.doc
-		doc.Elements += n
-		doc.Offset, doc.Hashed, doc.Sum = elements[n-1].place.end, at.read, at.sum
-		doc.Counts.add(Admitted{New: a.New, Updated: a.Updated, Unchanged: a.Unchanged, Older: a.Older, Foreign: a.Foreign, Quarantined: a.Quarantined, Conflicts: a.Conflicts, Marked: a.Marked})
+		tx.Act().Count = n
+		doc = im.reach(elements[:n], a, at)
 		return im.keep(tx, doc)
 	})
 	if err != nil {
@@ -193,12 +203,32 @@ func (im *importing) slice(ctx context.Context, elements []element, at reached) 
 		}
 		return 0, err
 	}
-	im.doc = doc
-	im.count(elements[:n], a)
+	im.doc, im.kept = doc, true
+	im.after(elements[:n], a)
+	return n, nil
+}
+
+// idle reports whether there is nothing to write for any of the elements: an
+// import of what is here takes no acts but its last.
+func (im *importing) idle(elements []element) bool {
+	return !slices.ContainsFunc(elements, func(e element) bool { return !e.idle() })
+}
+
+// reach returns the run's document with these elements done.
+func (im *importing) reach(elements []element, a Admitted, at reached) Run {
+	doc := im.doc
+	doc.Elements += len(elements)
+	doc.Offset, doc.Hashed, doc.Sum = elements[len(elements)-1].place.end, at.read, at.sum
+	doc.Counts.add(a)
+	doc.Counts.Faults, doc.Counts.Seqs = nil, nil
+	return doc
+}
+
+func (im *importing) after(elements []element, a Admitted) {
+	im.count(elements, a)
 	if im.o.Progress != nil {
 		im.o.Progress(Progress{Bytes: im.in.raw.n.Load(), Size: im.o.Size, Objects: im.doc.Elements})
 	}
-	return n, nil
 }
 
 func (im *importing) act() noroshi.Act {
@@ -211,7 +241,7 @@ func (im *importing) act() noroshi.Act {
 
 // keep writes the run's document; the first time also how to find it again.
 func (im *importing) keep(tx *store.Tx, doc Run) error {
-	if im.doc.Elements == 0 {
+	if !im.kept {
 		if err := tx.PutDoc(inputOf, im.print, []byte(doc.ID)); err != nil {
 			return err
 		}

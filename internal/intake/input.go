@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/noroshi-cti/noroshi"
 )
@@ -98,17 +97,11 @@ func (in *input) format(asked string) (string, error) {
 	default:
 		return "", noroshi.Errorf(noroshi.Invalid, "import.format-unknown", "format %q must be stix, list or tsv", asked)
 	}
-	head := bytes.TrimPrefix(in.head, []byte("\ufeff"))
-	if len(in.head) == headBytes { // the last character may be cut
-		for n := 0; n < utf8.UTFMax && len(head) > 0 && !utf8.Valid(head); n++ {
-			head = head[:len(head)-1]
-		}
-	}
-	text := bytes.TrimLeft(head, " \t\r\n")
-	switch {
-	case bytes.IndexByte(head, 0) >= 0, !utf8.Valid(head):
+	if bytes.IndexByte(in.head, 0) >= 0 {
 		return "", noroshi.Errorf(noroshi.Invalid, "import.format", "the input is neither STIX nor a list: it is no UTF-8 text; name its format if it is one")
-	case len(text) > 0 && text[0] == '{', isJSONArray(text):
+	}
+	text := bytes.TrimLeft(bytes.TrimPrefix(in.head, []byte("\ufeff")), " \t\r\n")
+	if bytes.HasPrefix(text, []byte("{")) || isJSONArray(text) {
 		return "stix", nil
 	}
 	return "list", nil

@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -43,6 +45,7 @@ type element struct {
 	version *store.Version
 	refused *refusal
 	known   *knownVersion // a list entry that is here already: nothing to put
+	kept    bool          // refused, and in quarantine from an earlier import
 	index   int           // in what Prepare was given
 	note    string        // why an indicator is not armed, "" = armed or no indicator
 	place   place
@@ -85,6 +88,7 @@ type rules struct {
 	assign noroshi.TLP // for what has no handling marking
 	strict bool
 	ahead  stix.Time // nothing may be modified after this
+	maker  stix.ID   // the identity this source speaks for, "" = none
 }
 
 // Prepare reads, checks and flags objects of one source. src must be valid.
@@ -135,7 +139,32 @@ func (g *Gate) rulesFor(src noroshi.Source, run string) (rules, error) {
 	if g.o.Realm.IsZero() {
 		return rules{}, noroshi.Errorf(noroshi.Invalid, "intake.no-realm", "the gate has no realm: nothing enters")
 	}
-	return rules{source: src, run: run, ahead: stix.TimeOf(g.o.Now().Add(futureLimit))}, nil
+	maker, err := g.maker(src)
+	return rules{source: src, run: run, ahead: stix.TimeOf(g.o.Now().Add(futureLimit)), maker: maker}, err
+}
+
+// maker returns the identity a source speaks for: this node's for what was made
+// here, a partner's for what came in its own message. A file, feed or client
+// speaks for nobody, whatever its objects claim.
+func (g *Gate) maker(src noroshi.Source) (stix.ID, error) {
+	switch src.Kind {
+	case noroshi.FromSelf:
+		return g.o.Self.Identity, nil
+	case noroshi.FromPartner:
+		body, err := g.store.Doc(context.Background(), noroshi.DocPartner, src.Partner.String())
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		var p noroshi.Partner
+		if err := json.Unmarshal(body, &p); err != nil {
+			return "", fmt.Errorf("read partner %s: %w", src.Partner, err)
+		}
+		return p.Organisation.Identity, nil
+	}
+	return "", nil
 }
 
 // from completes an element with where it came from.
@@ -178,6 +207,7 @@ func (g *Gate) check(r rules, o *stix.Object) element {
 		}
 	}
 	v := &store.Version{Object: o, Hash: o.Hash(), Source: r.source, Run: r.run, Refs: targets(o)}
+	v.Creator = r.maker != "" && o.CreatedBy == r.maker
 	var note string
 	v.Values, note = valuesOf(o)
 	v.Flags = g.flags(v.Values)
@@ -186,12 +216,13 @@ func (g *Gate) check(r rules, o *stix.Object) element {
 	return element{version: v, note: note}
 }
 
-// targets returns what an object refers to, each once.
+// targets returns what an object refers to, each once, its maker excepted: most
+// objects of a source have the same.
 func targets(o *stix.Object) []stix.ID {
 	var ids []stix.ID
 	seen := map[stix.ID]bool{}
 	for _, r := range o.Refs() {
-		if !seen[r.Target] {
+		if r.Path != "created_by_ref" && !seen[r.Target] {
 			seen[r.Target] = true
 			ids = append(ids, r.Target)
 		}

@@ -22,6 +22,7 @@ const (
 // grouped by it, and an interrupted import goes on from it.
 type Run struct {
 	ID       string       `json:"id"`
+	Nth      int          `json:"nth"`  // import of this input, from 1
 	Name     string       `json:"name"` // of the file or list
 	Format   string       `json:"format"`
 	Marking  string       `json:"marking,omitempty"`
@@ -72,10 +73,10 @@ func (g *Gate) openRun(ctx context.Context, in *input, o ImportOptions, format s
 			return run, print, nil
 		}
 	}
-	started := stix.TimeOf(g.o.Now())
+	nth := run.Nth + 1
 	return Run{
-		ID: fmt.Sprintf("import-%s-%d", print, started.Micros()/1000), Name: o.Name, Format: format,
-		Marking: o.Marking.String(), Person: o.Person.Person, Started: started.String(),
+		ID: fmt.Sprintf("import-%s-%d", print, nth), Nth: nth, Name: o.Name, Format: format, Marking: o.Marking.String(),
+		Person: o.Person.Person, Started: stix.TimeOf(g.o.Now()).String(),
 	}, print, nil
 }
 
@@ -107,3 +108,42 @@ func (run *Run) resume(r io.Reader, in *input, limit int64) (*input, error) {
 }
 
 func encodeRun(r Run) ([]byte, error) { return json.Marshal(r) }
+
+// recognise looks which of the refused elements are in quarantine from an
+// earlier import of this input: the same import again adds nothing.
+func (im *importing) recognise(ctx context.Context, elements []element) error {
+	for i := range elements {
+		r := elements[i].refused
+		if r == nil {
+			continue
+		}
+		if im.seen == nil {
+			if err := im.lookUp(ctx); err != nil {
+				return err
+			}
+		}
+		elements[i].kept = im.seen[quarantineKey(r.code, r.place, r.raw)]
+	}
+	return nil
+}
+
+// lookUp gathers what came from inputs of this name and is in quarantine.
+func (im *importing) lookUp(ctx context.Context) error {
+	im.seen = map[noroshi.Hash]bool{}
+	for after := int64(0); ; {
+		list, err := im.gate.store.QuarantineList(ctx, after, 500)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for _, q := range list {
+			if after = q.Seq; q.Source.Kind == noroshi.FromFile && q.Source.Name == im.o.Name {
+				im.seen[quarantineKey(q.Code, q.Place, q.Raw)] = true
+			}
+		}
+	}
+}
+
+func quarantineKey(code, place string, raw []byte) noroshi.Hash {
+	raw = raw[:min(len(raw), maxQuarantined)]
+	return noroshi.Sum(fmt.Appendf(nil, "%s\n%s\n%s", code, place, raw))
+}

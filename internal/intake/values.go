@@ -26,7 +26,11 @@ func valuesOf(o *stix.Object) (values []noroshi.Value, note string) {
 	case "indicator":
 		return indicatorValues(o)
 	case "ipv4-addr", "ipv6-addr", "domain-name", "url", "email-addr":
-		if v, err := detect.ParseKindValue(o.Type, o.Text("value")); err == nil {
+		kind, text := o.Type, o.Text("value")
+		if kind[:2] == "ip" && strings.Contains(text, "/") { // CIDR (STIX 2.1 §6.9, §6.10)
+			kind = "ip-net"
+		}
+		if v, err := detect.ParseKindValue(kind, text); err == nil {
 			return []noroshi.Value{v}, ""
 		}
 	case "file", "artifact", "x509-certificate":

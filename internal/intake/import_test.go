@@ -1,0 +1,470 @@
+package intake_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/intake"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// take imports a text under a name.
+func (h house) take(name, text string, o intake.ImportOptions) intake.Report {
+	h.Helper()
+	o.Name = name
+	r, err := h.Import(h.Context(), strings.NewReader(text), o)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return r
+}
+
+// takeFile imports a file of testdata.
+func (h house) takeFile(path string, o intake.ImportOptions) intake.Report {
+	h.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer f.Close()
+	o.Name = filepath.Base(path)
+	r, err := h.Import(h.Context(), f, o)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return r
+}
+
+func (h house) acts() int {
+	h.Helper()
+	n := 0
+	for {
+		list, err := h.store.Acts(h.Context(), uint64(n), 1000)
+		if err != nil {
+			h.Fatal(err)
+		}
+		if n += len(list); len(list) == 0 {
+			return n
+		}
+	}
+}
+
+// sum is a report's counts without its run and lists.
+func sum(r intake.Report) string {
+	return fmt.Sprintf("new %d updated %d unchanged %d older %d foreign %d conflicts %d quarantined %d marked %d",
+		r.New, r.Updated, r.Unchanged, r.Older, r.Foreign, r.Conflicts, r.Quarantined, r.Marked)
+}
+
+func bytesOf(t *testing.T, path string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(path, ".gz") {
+		z, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err = io.ReadAll(z); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return body
+}
+
+// TestRealBundles takes the spyware bundles and ATT&CK for ICS in and out of the
+// store: every object comes out byte for byte as it stands in its file, read
+// here by another parser.
+func TestRealBundles(t *testing.T) {
+	h := open(t, noroshi.Real, nil)
+	total, spyware, unarmed := 0, 0, 0
+	for _, name := range []string{"indicators/stix/rcs.json", "indicators/stix/kingspawn.json", "indicators/stix/candiru.json",
+		"indicators/stix/wyrmspy_dragonegg.json", "indicators/stix/pegasus.json.gz", "attack/ics-attack-18.1.json.gz"} {
+		var bundle struct {
+			Objects []json.RawMessage `json:"objects"`
+		}
+		if err := json.Unmarshal(bytesOf(t, testdata+name), &bundle); err != nil {
+			t.Fatal(err)
+		}
+		r := h.takeFile(testdata+name, intake.ImportOptions{Marking: noroshi.Clear})
+		if want := fmt.Sprintf("new %d updated 0 unchanged 0 older 0 foreign 0 conflicts 0 quarantined 0 marked 0", len(bundle.Objects)); sum(r) != want {
+			t.Errorf("%s: %s, want %s", name, sum(r), want)
+		}
+		total += len(bundle.Objects)
+		if unarmed += r.NotArmed; !strings.HasPrefix(name, "attack") {
+			spyware += len(bundle.Objects)
+		}
+		for _, raw := range bundle.Objects {
+			var header struct {
+				ID      stix.ID   `json:"id"`
+				Type    string    `json:"type"`
+				Marking []stix.ID `json:"object_marking_refs"`
+			}
+			if err := json.Unmarshal(raw, &header); err != nil {
+				t.Fatal(err)
+			}
+			got := h.current(header.ID)
+			if !bytes.Equal(got.Object.Bytes(), raw) {
+				t.Fatalf("%s came out as %s, want %s", header.ID, got.Object.Bytes(), raw)
+			}
+			if want := header.Type != "marking-definition"; (len(got.Assigned) == 1) != want {
+				t.Errorf("%s has assigned %v, want one: %v", header.ID, got.Assigned, want)
+			}
+		}
+	}
+	if spyware != 3873 || total != 3873+1826 {
+		t.Errorf("%d spyware objects, %d in all; want 3873 and 5699", spyware, total)
+	}
+	t.Logf("%d of 1934 indicators are not of an armed form", unarmed)
+	acts := h.acts()
+	again := h.takeFile(testdata+"indicators/stix/pegasus.json.gz", intake.ImportOptions{Marking: noroshi.Clear})
+	if again.New+again.Updated+again.Marked+again.Quarantined != 0 || h.acts() == acts {
+		t.Errorf("the same bundle again: %s", sum(again))
+	}
+}
+
+// TestRealLists holds the counts of testdata/SOURCES.md, that a list twice adds
+// nothing, and that 100,000 entries take about 100 acts.
+func TestRealLists(t *testing.T) {
+	h := open(t, noroshi.Real, realLists(t))
+	acts, entries := h.acts(), 0
+	for name, want := range map[string]int{"kimsuky": 26_493, "lazarus": 5_573, "bluenoroff": 2_140, "sandworm": 816, "mustangpanda": 525} {
+		path := testdata + "indicators/lists/apt_" + name + ".txt"
+		r := h.takeFile(path, intake.ImportOptions{Marking: noroshi.Amber})
+		if r.New+r.Unchanged != want || r.Quarantined+r.NotArmed+r.Updated != 0 {
+			t.Errorf("%s: %s, want %d entries", name, sum(r), want)
+		}
+		entries += want
+		before := h.acts()
+		again := h.takeFile(path, intake.ImportOptions{Marking: noroshi.Amber})
+		if again.Unchanged != want || again.New+again.Updated+again.Marked+again.Quarantined != 0 || again.Flagged != r.Flagged {
+			t.Errorf("%s again: %s, want %d unchanged", name, sum(again), want)
+		}
+		if n := h.acts() - before; n > 2 {
+			t.Errorf("%s again takes %d acts, want at most 2", name, n)
+		}
+		acts += h.acts() - before
+	}
+	if n := h.acts() - acts; n*1000 > entries+10*1000 {
+		t.Errorf("%d entries take %d acts", entries, n)
+	}
+}
+
+func TestListIndicatorIsDerivable(t *testing.T) {
+	const want = `{"type":"indicator","spec_version":"2.1","id":"%s","created_by_ref":"identity--11111111-1111-4111-8111-111111111111",` +
+		`"created":"2026-11-22T10:00:00.000Z","modified":"2026-11-22T10:00:00.000Z","name":"apt_x","indicator_types":["malicious-activity"],` +
+		`"pattern":"[domain-name:value = 'bad.example']","pattern_type":"stix","pattern_version":"2.1","valid_from":"2026-11-22T10:00:00.000Z"}`
+	id := stix.DeriveID("indicator", [16]byte{0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x41, 0x11, 0x81, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11}, "apt_x\ndomain-name\nbad.example")
+	for range 2 {
+		h := open(t, noroshi.Real, nil)
+		r := h.take("apt_x.txt", "# who\nBad.Example\nbad.example\n", intake.ImportOptions{Person: noroshi.Signed{Person: "hana"}})
+		if r.New != 1 || r.Unchanged != 1 {
+			t.Errorf("%s, want one new and one unchanged", sum(r))
+		}
+		got := h.current(id)
+		if text := string(got.Object.Bytes()); text != fmt.Sprintf(want, id) {
+			t.Errorf("made %s, want %s", text, fmt.Sprintf(want, id))
+		}
+		src := noroshi.Source{Kind: noroshi.FromSelf, Name: "apt_x", Person: "hana"}
+		if got.Source != src || !got.Creator || len(got.Assigned) != 0 || got.Run != r.Run {
+			t.Errorf("kept as %+v of run %q, want source %+v", got.Source, got.Run, src)
+		}
+		if problems := stix.Validate(got.Object); len(problems) > 0 {
+			t.Errorf("it departs from STIX: %v", problems)
+		}
+		if len(h.search("bad")) != 0 || len(h.search("apt_x")) != 1 {
+			t.Error("the text index has the value, or not the list's name")
+		}
+	}
+}
+
+// TestMarkingIsAssigned where there is none, also by a second import.
+func TestMarkingIsAssigned(t *testing.T) {
+	marked := indicator(1, old, "[ipv4-addr:value='192.0.2.1']", fmt.Sprintf(`,"object_marking_refs":["%s"]`, noroshi.Red.MarkingID()))
+	statement := `{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--00000000-0000-4000-8000-000000000009","created":"2026-01-01T00:00:00.000Z","definition_type":"statement","definition":{"statement":"x"}}`
+	stated := indicator(2, old, "[ipv4-addr:value='192.0.2.1']", `,"object_marking_refs":["marking-definition--00000000-0000-4000-8000-000000000009"]`)
+	plain := indicator(3, old, "[ipv4-addr:value='192.0.2.1']", "")
+	text := strings.Join([]string{marked, statement, stated, plain}, "\n")
+	h := open(t, noroshi.Real, nil)
+	check := func(when string, want map[stix.ID]int) {
+		t.Helper()
+		for id, n := range want {
+			if got := h.current(id).Assigned; len(got) != n || n == 1 && got[0] != noroshi.Green.MarkingID() {
+				t.Errorf("%s: %s has assigned %v, want %d", when, id, got, n)
+			}
+		}
+	}
+	h.take("a.json", text, intake.ImportOptions{})
+	list := h.take("l.txt", "bad.example\n", intake.ImportOptions{})
+	check("without", map[stix.ID]int{indicatorID(1): 0, indicatorID(2): 0, indicatorID(3): 0})
+	r := h.take("a.json", text, intake.ImportOptions{Marking: noroshi.Green})
+	if r.Marked != 2 || r.Unchanged != 4 {
+		t.Errorf("the same import with a marking: %s, want 2 marked of 4", sum(r))
+	}
+	check("with", map[stix.ID]int{indicatorID(1): 0, indicatorID(2): 1, indicatorID(3): 1,
+		"marking-definition--00000000-0000-4000-8000-000000000009": 0})
+	if r := h.take("a.json", text, intake.ImportOptions{Marking: noroshi.Amber}); r.Marked != 0 {
+		t.Errorf("a third import: %s, want nothing marked", sum(r))
+	}
+	if r := h.take("l.txt", "bad.example\n", intake.ImportOptions{Marking: noroshi.Green}); list.New != 1 || r.Marked != 1 || r.Unchanged != 1 {
+		t.Errorf("a list again with a marking: %s, want its entry marked", sum(r))
+	}
+}
+
+func TestFormatsAreTold(t *testing.T) {
+	one := indicator(1, old, "[ipv4-addr:value='192.0.2.1']", "")
+	two := indicator(2, old, "[ipv4-addr:value='192.0.2.2']", "")
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	io.WriteString(z, one+"\n"+two)
+	z.Close()
+	for name, c := range map[string]struct {
+		text string
+		want int
+	}{
+		"bundle":       {`{"type":"bundle","id":"bundle--00000000-0000-4000-8000-000000000001","objects":[` + one + "," + two + `]}`, 2},
+		"array":        {" \n[" + one + ",\n" + two + "]", 2},
+		"one object":   {one, 1},
+		"JSON lines":   {one + "\n" + two + "\n", 2},
+		"gz":           {packed.String(), 2},
+		"list":         {"# bad\nbad.example\n192.0.2.7:80\n", 2},
+		"tsv":          {"domain-name\tbad.example\nipv4-port\t192.0.2.7:80\n", 2},
+		"IPv6 address": {"[2001:db8::1]:443\n", 1},
+		"BOM":          {"\ufeffbad.example\n", 1},
+		"empty":        {"", 0},
+		"comments":     {"# nothing\n\n", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, noroshi.Real, nil)
+			if r := h.take("x", c.text, intake.ImportOptions{}); r.New != c.want || r.Quarantined != 0 {
+				t.Errorf("%s, want %d new; %+v", sum(r), c.want, r.Faults)
+			}
+		})
+	}
+	h := open(t, noroshi.Real, nil)
+	for name, c := range map[string]struct {
+		text, format, code string
+	}{
+		"binary":         {"\x7fELF\x00\x01", "", "import.format"},
+		"UTF-16":         {"\xff\xfeb\x00a\x00", "", "import.format"},
+		"unknown format": {"bad.example", "csv", "import.format-unknown"},
+		"broken gz":      {"\x1f\x8b\x00\x00", "", "import.read"},
+	} {
+		_, err := h.Import(t.Context(), strings.NewReader(c.text), intake.ImportOptions{Name: "x", Format: c.format})
+		var e *noroshi.Error
+		if !errors.As(err, &e) || e.Code != c.code {
+			t.Errorf("%s: error %v, want code %s", name, err, c.code)
+		}
+	}
+}
+
+// TestFaultsHaveTheirPlace: each hostile element is reported with line and
+// offset, quarantined once, and what stands around it enters.
+func TestFaultsHaveTheirPlace(t *testing.T) {
+	before := indicator(1, old, "[ipv4-addr:value='192.0.2.1']", "")
+	after := indicator(2, old, "[ipv4-addr:value='192.0.2.2']", "")
+	good := indicator(3, old, "[ipv4-addr:value='192.0.2.3']", "")
+	objects := map[string]struct{ text, code string }{
+		"duplicate key": {strings.Replace(good, `{`, `{"type":"x",`, 1), "malformed"},
+		"deep nesting":  {strings.Replace(good, `}`, `,"x":`+strings.Repeat("[", 70)+strings.Repeat("]", 70)+`}`, 1), "malformed"},
+		"bad UTF-8":     {strings.Replace(good, "192", "\xff", 1), "malformed"},
+		"type 5":        {`{"type": 5}`, "malformed"},
+		"future":        {indicator(3, "2027-01-01T00:00:00.000Z", "[ipv4-addr:value='192.0.2.3']", ""), "future"},
+		"too large":     {strings.Replace(good, `}`, `,"x":"`+strings.Repeat("a", stix.MaxObjectBytes)+`"}`, 1), "too-large"},
+	}
+	for name, c := range objects {
+		for form, join := range map[string][3]string{"bundle": {`{"type":"bundle","id":"bundle--00000000-0000-4000-8000-000000000001","objects":[` + "\n", ",\n", "]}"}, "lines": {"\n", "\n", "\n"}} {
+			t.Run(name+" in "+form, func(t *testing.T) {
+				h := open(t, noroshi.Real, nil)
+				head := join[0] + before + join[1]
+				text := head + c.text + join[1] + after + join[2]
+				r := h.take("x.json", text, intake.ImportOptions{})
+				if r.New != 2 || r.Quarantined != 1 || len(r.Faults) != 1 {
+					t.Fatalf("%s, want 2 new, 1 quarantined; %+v", sum(r), r.Faults)
+				}
+				f := r.Faults[0]
+				if f.Line != 3 || f.Offset != int64(len(head)) || f.Code != c.code || f.Msg == "" || len([]rune(f.Value)) > 81 {
+					t.Errorf("fault %+v, want %s at line 3, byte %d", f, c.code, len(head))
+				}
+				if q := h.quarantine(); len(q) != 1 || q[0].Place != fmt.Sprintf("line 3, byte %d", len(head)) {
+					t.Errorf("quarantine %+v, want one at line 3", q)
+				}
+				again := h.take("x.json", text, intake.ImportOptions{})
+				if q := h.quarantine(); again.New != 0 || again.Quarantined != 1 || len(q) != 1 {
+					t.Errorf("the same again: %s and %d in quarantine, want nothing added", sum(again), len(q))
+				}
+			})
+		}
+	}
+	h := open(t, noroshi.Real, nil)
+	r := h.take("l.txt", "a.example\nno value\n"+strings.Repeat("x", 2<<20)+"\nb.example\n\x01\xff\n", intake.ImportOptions{})
+	want := []intake.Placed{
+		{Line: 2, Offset: 10, Code: "malformed", Value: "no value"},
+		{Line: 3, Offset: 19, Code: "too-large", Value: strings.Repeat("x", 80) + "…"},
+		{Line: 5, Offset: 19 + 2<<20 + 11, Code: "malformed", Value: "\uFFFD\uFFFD"},
+	}
+	for i := range r.Faults {
+		r.Faults[i].Msg = ""
+	}
+	if r.New != 2 || !slices.Equal(r.Faults, want) {
+		t.Errorf("%s, faults %+v, want %+v", sum(r), r.Faults, want)
+	}
+}
+
+func TestBreaksOff(t *testing.T) {
+	h := open(t, noroshi.Real, nil)
+	one := indicator(1, old, "[ipv4-addr:value='192.0.2.1']", "")
+	r, err := h.Import(t.Context(), strings.NewReader("["+one+`,{"type":`), intake.ImportOptions{Name: "x.json"})
+	if noroshi.KindOf(err) != noroshi.Invalid || r.New != 1 {
+		t.Errorf("a truncated array: %s, error %v; want its object and an Invalid error", sum(r), err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	io.WriteString(z, strings.Repeat("a.example\n", 100_000))
+	z.Close()
+	half := packed.Bytes()[:packed.Len()/2]
+	if _, err := h.Import(t.Context(), bytes.NewReader(half), intake.ImportOptions{Name: "half.gz"}); noroshi.KindOf(err) != noroshi.Invalid {
+		t.Errorf("half a gz: error %v, want Invalid", err)
+	}
+	r, err = h.Import(t.Context(), strings.NewReader("a.example\n"+strings.Repeat("#", 100)), intake.ImportOptions{Name: "l.txt", MaxBytes: 50})
+	var e *noroshi.Error
+	if !errors.As(err, &e) || e.Code != "import.too-large" || r.New != 1 {
+		t.Errorf("beyond the cap: %s, error %v; want its first entry and import.too-large", sum(r), err)
+	}
+}
+
+func TestStrict(t *testing.T) {
+	odd := strings.Replace(indicator(1, old, "[ipv4-addr:value='192.0.2.1']", ""), `"valid_from":"2026-01-01T00:00:00Z"`, `"x_y":1`, 1)
+	text := odd + "\n" + indicator(2, old, "[ipv4-addr:value='192.0.2.1']", "")
+	h := open(t, noroshi.Real, nil)
+	if r := h.take("x.json", text, intake.ImportOptions{Strict: true}); r.New != 1 || r.Quarantined != 1 || r.Faults[0].Code != "invalid" {
+		t.Errorf("strict: %s %+v, want one invalid", sum(r), r.Faults)
+	}
+	if r := h.take("x.json", text, intake.ImportOptions{}); r.New != 1 || r.Quarantined != 0 {
+		t.Errorf("not strict: %s, want the other too", sum(r))
+	}
+}
+
+func TestNotArmedIsCounted(t *testing.T) {
+	h := open(t, noroshi.Real, nil)
+	text := indicator(1, old, "[process:name='x']", "") + "\n" + indicator(2, old, "[", "") + "\n" +
+		strings.Replace(indicator(3, old, "rule x", ""), `"stix"`, `"yara"`, 1) + "\n" +
+		indicator(4, old, "[domain-name:value='"+strings.Repeat("a", 100_000)+"']", "") + "\n" + indicator(5, old, "[ipv4-addr:value='192.0.2.1']", "")
+	r := h.take("x.json", text, intake.ImportOptions{})
+	if r.New != 5 || r.NotArmed != 4 || len(r.Unarmed) != 4 || r.Quarantined != 0 {
+		t.Fatalf("%s, %d not armed; want all kept and 4 not armed", sum(r), r.NotArmed)
+	}
+	for i, part := range []string{"form", "parse", "yara", "parse"} {
+		if u := r.Unarmed[i]; u.Line != i+1 || u.Value != string(indicatorID(i+1)) || !strings.Contains(u.Msg, part) {
+			t.Errorf("not armed %+v, want line %d and %q", u, i+1, part)
+		}
+	}
+}
+
+// lines returns a list of n entries.
+func lines(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "host-%06d.example\n", i)
+	}
+	return b.String()
+}
+
+// jsonLines returns n indicators.
+func jsonLines(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(indicator(i, old, fmt.Sprintf("[domain-name:value='h%d.example']", i), "") + "\n")
+	}
+	return b.String()
+}
+
+// TestResume interrupts an import and takes it up again: same run, what was
+// admitted is passed over, nothing is missing, nothing is there twice.
+func TestResume(t *testing.T) {
+	for format, text := range map[string]string{"list": lines(6000), "stix": jsonLines(6000)} {
+		t.Run(format, func(t *testing.T) {
+			h := open(t, noroshi.Real, nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			o := intake.ImportOptions{Name: "x", Size: int64(len(text)), Progress: func(p intake.Progress) {
+				if p.Objects >= 2000 {
+					cancel()
+				}
+			}}
+			first, err := h.Import(ctx, strings.NewReader(text), o)
+			if !errors.Is(err, context.Canceled) || first.New != 2000 {
+				t.Fatalf("interrupted: %s, error %v; want 2000 new and a cancellation", sum(first), err)
+			}
+			o.Progress = nil
+			pipe := struct{ io.Reader }{strings.NewReader(text)}
+			if format == "stix" { // a pipe cannot be read twice: nothing is passed over, nothing added twice
+				r, err := h.Import(t.Context(), pipe, intake.ImportOptions{Name: "x", Size: o.Size})
+				if err != nil || r.Run != first.Run || r.Resumed != 0 || r.New != 4000 || r.Unchanged != 2000 {
+					t.Errorf("from a pipe: %s resumed %d run %s, error %v", sum(r), r.Resumed, r.Run, err)
+				}
+				return
+			}
+			r, err := h.Import(t.Context(), strings.NewReader(text), o)
+			if err != nil || r.Run != first.Run || r.Resumed != 2000 || r.New != 4000 || r.Unchanged != 0 {
+				t.Errorf("taken up: %s resumed %d run %s, error %v; want run %s", sum(r), r.Resumed, r.Run, err, first.Run)
+			}
+			body, err := h.store.Doc(t.Context(), intake.RunDoc, r.Run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run, err := intake.ReadRun(body)
+			if err != nil || !run.Done || run.Elements != 6000 || run.Counts.New != 6000 || run.Sum != noroshi.Sum([]byte(text)) || run.Offset != int64(len(text)) {
+				t.Errorf("run document %+v, error %v; want it done with 6000", run, err)
+			}
+			again := h.take("x", text, intake.ImportOptions{Size: o.Size})
+			if again.Run == r.Run || again.Unchanged != 6000 || again.Resumed != 0 {
+				t.Errorf("a further import: %s of run %s, want another run and all unchanged", sum(again), again.Run)
+			}
+		})
+	}
+}
+
+// TestResumeOfAChangedFile takes the whole of it.
+func TestResumeOfAChangedFile(t *testing.T) {
+	h := open(t, noroshi.Real, nil)
+	text := lines(20_000)
+	ctx, cancel := context.WithCancel(t.Context())
+	o := intake.ImportOptions{Name: "x", Size: int64(len(text)), Progress: func(p intake.Progress) {
+		if p.Objects >= 8000 {
+			cancel()
+		}
+	}}
+	if _, err := h.Import(ctx, strings.NewReader(text), o); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(text, "host-005000.example", "evil-005000.example", 1)
+	r, err := h.Import(t.Context(), strings.NewReader(changed), intake.ImportOptions{Name: "x", Size: o.Size})
+	if err != nil || r.Resumed != 0 || r.New+r.Unchanged != 20_000 || r.New < 12_000 {
+		t.Errorf("%s resumed %d, error %v; want all of it read", sum(r), r.Resumed, err)
+	}
+	f := store.Filter{Type: "indicator", Run: r.Run, Limit: 1}
+	if list, err := h.store.List(t.Context(), f); err != nil || len(list) != 1 {
+		t.Errorf("run lists %d, error %v", len(list), err)
+	}
+}
+
+func TestEveryRefusalIsReported(t *testing.T) {
+	h := open(t, noroshi.Real, nil)
+	r := h.take("x.txt", strings.Repeat("no value\n", 250)+"a.example\n", intake.ImportOptions{})
+	if r.Quarantined != 250 || len(r.Faults) != 100 || r.New != 1 || len(h.quarantine()) != 250 {
+		t.Errorf("%s, %d named, %d kept; want 250, 100, 250", sum(r), len(r.Faults), len(h.quarantine()))
+	}
+}
