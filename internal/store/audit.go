@@ -2,9 +2,12 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/ledger"
 )
 
 // Entry is one act as the ledger has it.
@@ -18,7 +21,71 @@ type Entry struct {
 }
 
 // Acts lists ledger entries from an index on, oldest first.
-func (r Reads) Acts(ctx context.Context, from uint64, limit int) ([]Entry, error) { panic("stub") }
+func (r Reads) Acts(ctx context.Context, from uint64, limit int) (list []Entry, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var index int64
+			var leaf, detail []byte
+			if err := rows.Scan(&index, &leaf, &detail); err != nil {
+				return err
+			}
+			e, err := entry(leaf, detail)
+			if err != nil {
+				return noroshi.Errorf(noroshi.Broken, "store.act", "read act %d: %w", index, err)
+			}
+			list = append(list, e)
+			return nil
+		}, "SELECT idx, leaf, detail FROM act WHERE idx >= $1 ORDER BY idx LIMIT $2", int64(from), page(limit))
+	})
+	return list, err
+}
+
+// entry reads an act back from its leaf and detail.
+func entry(leaf, detail []byte) (Entry, error) {
+	l, err := ledger.Decode[ledger.Leaf](leaf)
+	if err != nil {
+		return Entry{}, err
+	}
+	d, err := ledger.Decode[ledger.Detail](detail)
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{Index: l.Index, Time: fromMicros(l.Time), Root: noroshi.Hash(l.Root), Leaf: leaf, Act: noroshi.Act{
+		Action: noroshi.Action(l.Action), Subject: d.Subject, Label: l.Label, Previous: l.Previous, Count: int(l.Count), Precedence: noroshi.Precedence(l.Precedence),
+	}}
+	copy(e.Act.Partner[:], l.Partner)
+	copy(e.Act.Agreement[:], l.Agreement)
+	copy(e.Act.Message[:], l.Message)
+	for _, p := range d.Persons {
+		e.Act.Persons = append(e.Act.Persons, noroshi.Signed{Person: p.ID, Digest: noroshi.Hash(p.Digest), Signature: p.Signature})
+	}
+	for _, t := range l.Rows {
+		e.Rows += int(t.Rows)
+	}
+	return e, nil
+}
+
+// LinkHead returns the size and root of the link ledger with a partner.
+func (r Reads) LinkHead(ctx context.Context, partner noroshi.NodeID) (size uint64, root noroshi.Hash, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		var id int64
+		found, err := c.one(to(&id), "SELECT id FROM tree WHERE partner = $1", partner[:])
+		if err != nil || !found {
+			root = noroshi.Hash(ledger.Empty)
+			return err
+		}
+		if size, err = treeSize(c, id); err != nil {
+			return err
+		}
+		tr, err := ledger.OpenTree(size, hashReader(c, id))
+		if err != nil {
+			return fmt.Errorf("read ledger of link %s: %w", partner, err)
+		}
+		root = noroshi.Hash(tr.Root())
+		return nil
+	})
+	return size, root, err
+}
 
 // Fault is one thing Verify found.
 type Fault struct {
@@ -35,25 +102,4 @@ type Verified struct {
 	Links  int
 	Head   noroshi.Hash // root of the node's ledger
 	Faults []Fault      // empty = intact; the first has the lowest index
-}
-
-// Verify re-derives every leaf from its rows, both kinds of trees from their
-// leaves, checks the signed checkpoints and the signatures of approved batches
-// (persons' keys from their documents), and rebuilds and compares derived
-// tables. progress may be nil.
-func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) (Verified, error) {
-	panic("stub")
-}
-
-// Proof is a self-contained file: one act's leaf, its inclusion proof, the
-// signed checkpoint and the key, and for a message or object its row's path.
-// Text form, checked offline by CheckProof.
-func (s *Store) Prove(ctx context.Context, index uint64) ([]byte, error) { panic("stub") }
-
-// CheckProof checks a proof file without a store and says what it proves.
-func CheckProof(file []byte) (string, error) { panic("stub") }
-
-// LinkHead returns the size and root of the link ledger with a partner.
-func (r Reads) LinkHead(ctx context.Context, partner noroshi.NodeID) (size uint64, root noroshi.Hash, err error) {
-	panic("stub")
 }

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// ChangeKind says what changed.
+type ChangeKind string
+
+// The kinds of changes. Object changes carry Seq of the version; notices carry
+// the id given.
+const (
+	ObjectChanged    ChangeKind = "object"    // a version was put
+	MarkingAssigned  ChangeKind = "marking"   // id = decimal sequence of the version
+	ObjectWithdrawn  ChangeKind = "withdrawn" // id = object id
+	AgreementChanged ChangeKind = "agreement" // id = node id of the partner
+	BatchReleased    ChangeKind = "batch"     // id = batch id
+	MessageStored    ChangeKind = "received"  // id = message id
+	StreamChanged    ChangeKind = "stream"    // id = node id of the partner
+	HoldChanged      ChangeKind = "hold"      // id = hold id
+	AckGiven         ChangeKind = "ack"       // id = warning id
+	PartnerChanged   ChangeKind = "partner"   // id = node id
+	AlarmRaised      ChangeKind = "alarm"     // id = alarm text code
+)
+
+// Change is one entry of the feed: a gap-free local sequence. Nothing that a
+// partner or client sees may be derived from it.
+type Change struct {
+	Seq  int64
+	Kind ChangeKind
+	ID   string // object id for ObjectChanged
+	Time time.Time
+}
+
+// Notice puts a change into the feed that is no object: kind and id say what.
+func (t *Tx) Notice(kind ChangeKind, id string) error {
+	if kind == ObjectChanged || kind == "" {
+		return noroshi.Errorf(noroshi.Invalid, "store.notice", "notice of kind %q cannot be given", string(kind))
+	}
+	return t.add(noticeTable, t.feed(), string(kind), id)
+}
+
+// Feed returns changes with Seq > after, in order, at most limit (1..1000).
+// There are no holes: the next change is after+1, and none appears later below
+// one that was seen.
+func (r Reads) Feed(ctx context.Context, after int64, limit int) (list []Change, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var ch Change
+			var at int64
+			if err := rows.Scan(&ch.Seq, &ch.Kind, &ch.ID, &at); err != nil {
+				return err
+			}
+			ch.Time = fromMicros(at)
+			list = append(list, ch)
+			return nil
+		}, feedQuery, after, after+int64(page(limit)))
+	})
+	if r.tx != nil {
+		for i := range list {
+			if list[i].Time.IsZero() {
+				list[i].Time = r.tx.now
+			}
+		}
+	}
+	return list, err
+}
+
+const feedQuery = `SELECT f.seq, f.kind, f.id, coalesce(a.time, 0) FROM (
+	SELECT seq, act, 'object' AS kind, sid AS id FROM object WHERE seq > $1 AND seq <= $2
+	UNION ALL
+	SELECT seq, act, kind, id FROM notice WHERE seq > $1 AND seq <= $2) f
+	LEFT JOIN act a ON a.idx = f.act ORDER BY f.seq`
+
+// Head returns the last sequence of the feed.
+func (r Reads) Head(ctx context.Context) (seq int64, err error) {
+	if r.tx != nil {
+		return r.tx.state.seq, nil
+	}
+	err = r.on(ctx, func(c *conn) error { seq, err = head(c); return err })
+	return seq, err
+}
+
+func head(c *conn) (seq int64, err error) {
+	_, err = c.one(to(&seq), "SELECT max((SELECT coalesce(max(seq), 0) FROM object), (SELECT coalesce(max(seq), 0) FROM notice))")
+	return seq, err
+}
+
+// Cursor returns a follower's place, 0 when it has none.
+func (r Reads) Cursor(ctx context.Context, follower string) (seq int64, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		_, err := c.one(to(&seq), "SELECT seq FROM cursor WHERE follower = $1", follower)
+		return err
+	})
+	return seq, err
+}
+
+// SetCursor moves a follower's place inside the act that did the follower's work.
+func (t *Tx) SetCursor(follower string, seq int64) error {
+	text := cursorText(t.s.options.Realm, follower, seq)
+	sig := []byte{}
+	if t.s.options.Sign != nil {
+		sig = t.s.options.Sign(text)
+	}
+	t.derived = true
+	_, err := t.c.exec("INSERT INTO cursor (follower, seq, signature) VALUES ($1, $2, $3) ON CONFLICT (follower) DO UPDATE SET seq = excluded.seq, signature = excluded.signature", follower, seq, sig)
+	return err
+}
+
+// cursorText is what is signed of a cursor: no evidence could rebuild it, and
+// one moved ahead by hand would make a follower pass over changes.
+func cursorText(realm noroshi.Realm, follower string, seq int64) []byte {
+	return fmt.Appendf(nil, "noroshi cursor 1\n%s\n%q\n%d\n", realm, follower, seq)
+}
+
+// Advance moves a follower's place where there was nothing to do. A cursor is
+// derived state: a follower that reads again does nothing twice, so no act.
+func (s *Store) Advance(ctx context.Context, follower string, seq int64) error {
+	return s.write(ctx, ordinary, noroshi.Act{}, func(t *Tx) error { return t.SetCursor(follower, seq) })
+}

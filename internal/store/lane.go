@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// slice is how long a bulk act may hold the lane while an urgent one waits.
+const slice = 10 * time.Millisecond
+
+// class orders those who wait for the lane.
+type class int
+
+const (
+	urgent     class = iota // acts of precedence Immediate and Flash
+	ordinary                // all other acts
+	background              // the store's own derived work
+)
+
+// lane lets one writer in at a time: urgent acts first, then ordinary ones in
+// the order they came, background work when nobody else waits or when it has
+// been passed over for patience.
+type lane struct {
+	mu      sync.Mutex
+	busy    bool
+	queues  [3][]chan struct{}
+	passed  time.Time // since when background work has been passed over
+	waiting atomic.Int32
+}
+
+// patience bounds how long background work (full text, start-up blocks) can be
+// passed over by ordinary acts that never pause.
+const patience = 200 * time.Millisecond
+
+// enter waits for the lane; it is then the caller's until leave.
+func (l *lane) enter(ctx context.Context, c class) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	if !l.busy {
+		l.busy = true
+		l.mu.Unlock()
+		return nil
+	}
+	turn := make(chan struct{})
+	if c == background && len(l.queues[background]) == 0 {
+		l.passed = time.Now()
+	}
+	l.queues[c] = append(l.queues[c], turn)
+	if c == urgent {
+		l.waiting.Add(1)
+	}
+	l.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	for i, w := range l.queues[c] {
+		if w == turn {
+			l.queues[c] = append(l.queues[c][:i:i], l.queues[c][i+1:]...)
+			if c == urgent {
+				l.waiting.Add(-1)
+			}
+			l.mu.Unlock()
+			return ctx.Err()
+		}
+	}
+	l.mu.Unlock()
+	l.leave() // the turn came in the same moment
+	return ctx.Err()
+}
+
+// leave hands the lane to whoever is next.
+func (l *lane) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	order := [3]class{urgent, ordinary, background}
+	if len(l.queues[background]) > 0 && time.Since(l.passed) > patience {
+		order = [3]class{urgent, background, ordinary}
+	}
+	for _, c := range order {
+		if q := l.queues[c]; len(q) > 0 {
+			l.queues[c] = q[1:]
+			if c == urgent {
+				l.waiting.Add(-1)
+			}
+			if c == background {
+				l.passed = time.Now()
+			}
+			close(q[0])
+			return
+		}
+	}
+	l.busy = false
+}
+
+// idle reports whether nobody waits.
+func (l *lane) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queues[urgent])+len(l.queues[ordinary])+len(l.queues[background]) == 0
+}

@@ -1,0 +1,101 @@
+package store
+
+import (
+	"encoding/binary"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/ledger"
+)
+
+// Decided is one object's outcome in a release or hold: rows of one batch or
+// hold in the order of its Merkle tree.
+type Decided struct {
+	Seq  int64        // version
+	Hash noroshi.Hash // of the version's bytes
+	View noroshi.Hash // of the bytes the partner gets; equals Hash when uncut
+}
+
+// BatchRoot is the root of a batch or hold: the RFC 6962 root over the leaves
+// CBOR ["decided", object hash, view hash, outcome], outcome being Redact where
+// the view differs and Release where it does not.
+func BatchRoot(rows []Decided) noroshi.Hash {
+	hashes := make([]ledger.Hash, len(rows))
+	var r ledger.Row
+	for i := range rows {
+		d := &rows[i]
+		outcome := noroshi.Release
+		if d.View != d.Hash {
+			outcome = noroshi.Redact
+		}
+		r.Begin("decided", 3)
+		r.Bytes(d.Hash[:])
+		r.Bytes(d.View[:])
+		r.Int(int64(outcome))
+		hashes[i] = r.Hash()
+	}
+	return noroshi.Hash(ledger.Root(hashes))
+}
+
+// chunkMembers bounds how many members one row holds.
+const chunkMembers = 1000
+
+// packMembers packs members: each the difference of its sequence to the one
+// before (zig-zag varint), then 0 and the hash, or 1, hash and view.
+func packMembers(rows []Decided) []byte {
+	b := make([]byte, 0, 36*len(rows))
+	last := int64(0)
+	for i := range rows {
+		d := &rows[i]
+		b = binary.AppendVarint(b, d.Seq-last)
+		last = d.Seq
+		if d.View == d.Hash {
+			b = append(append(b, 0), d.Hash[:]...)
+			continue
+		}
+		b = append(append(append(b, 1), d.Hash[:]...), d.View[:]...)
+	}
+	return b
+}
+
+func unpackMembers(b []byte) ([]Decided, error) {
+	u := unpacker{b: b}
+	var rows []Decided
+	last := int64(0)
+	for len(u.b) > 0 {
+		last += u.varint()
+		d := Decided{Seq: last}
+		cut := u.take(1)
+		copy(d.Hash[:], u.take(32))
+		d.View = d.Hash
+		if len(cut) == 1 && cut[0] == 1 {
+			copy(d.View[:], u.take(32))
+		}
+		rows = append(rows, d)
+	}
+	return rows, u.err
+}
+
+// packRuns packs sorted sequences as runs: the gap to the run, its length.
+func packRuns(seqs []int64) []byte {
+	var b []byte
+	last := int64(0)
+	for _, r := range runs(seqs) {
+		b = binary.AppendUvarint(b, uint64(r.lo-last))
+		b = binary.AppendUvarint(b, uint64(r.hi-r.lo))
+		last = r.hi
+	}
+	return b
+}
+
+func unpackRuns(b []byte) ([]span, error) {
+	u := unpacker{b: b}
+	var list []span
+	last := int64(0)
+	for len(u.b) > 0 {
+		lo := last + int64(u.uvarint())
+		hi := lo + int64(u.uvarint())
+		list = append(list, span{lo, hi, 1})
+		last = hi
+	}
+	return list, u.err
+}
