@@ -1,18 +1,5 @@
 package stix
 
-// Problem is one way an object departs from STIX 2.1.
-type Problem struct {
-	Code string // stable
-	Path string
-	Msg  string
-}
-
-// Validate is noroshi's own check of an object against STIX 2.1: required and
-// known properties, their types, vocabularies that are closed, id forms,
-// reference types, time order. No problem means the OASIS 2.1 schemas accept
-// the object, and the reverse.
-func Validate(o *Object) []Problem { panic("stub") }
-
 // Canonical returns the RFC 8785 form of a JSON value.
 func Canonical(raw []byte) ([]byte, error) { panic("stub") }
 
