@@ -76,6 +76,8 @@ func arity(b []byte) int {
 	return int(b[0] - 0x80)
 }
 
+// malformed is an error in the form of what was read; why is for those who mend
+// the other side's program.
 func malformed(what, why string) error {
 	return noroshi.Errorf(noroshi.Invalid, "message.form", "read %s: %s", what, why)
 }

@@ -56,7 +56,7 @@ func signDocument(realm noroshi.Realm, signer noroshi.NodeID, body []byte, keys 
 
 func decodeDocument(doc []byte) (*wireDocument, error) {
 	if len(doc) > maxDocument {
-		return nil, noroshi.Errorf(noroshi.Invalid, "message.size", "document has %d bytes, must be %d to %d", len(doc), 1, maxDocument)
+		return nil, noroshi.Errorf(noroshi.Invalid, "message.too-large", "%s has %d bytes, must be 1 to %d", "document", len(doc), maxDocument)
 	}
 	var d wireDocument
 	if err := decode("document", doc, &d); err != nil {

@@ -88,6 +88,17 @@ func TestAgreement(t *testing.T) {
 	if kind, err := message.KindOfDocument(doc); kind != message.AgreementDocument || err != nil {
 		t.Errorf("got kind %q, %v", kind, err)
 	}
+	_, err = message.VerifyConsent(doc, p.a.Keyset()) // a proposal binds nobody
+	code(t, err, "agreement.consent")
+	consent, err := message.ConsentAgreement(p.a, file, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := message.VerifyConsent(consent, p.a.Keyset()); err != nil || h != noroshi.Sum(file) {
+		t.Errorf("got %s, %v", h, err)
+	}
+	_, err = message.VerifyAgreement(consent, p.a.Keyset())
+	code(t, err, "agreement.signature")
 	_, err = message.VerifyAgreement(message.RootSigned(p.a, file), p.a.Keyset())
 	code(t, err, "agreement.signature")
 	other, err := message.SignAgreement(p.b, append(file, '\n'), now)
@@ -103,7 +114,7 @@ func TestAgreement(t *testing.T) {
 	_, err = message.SignAgreement(p.a, p.a.Keyset().Bytes(), now)
 	code(t, err, "message.form")
 	_, err = message.SignAgreement(p.a, nil, now)
-	code(t, err, "message.size")
+	code(t, err, "message.too-large")
 }
 
 func TestKindOfDocument(t *testing.T) {

@@ -45,7 +45,7 @@ type Gate struct {
 func ReadGate(envelope []byte) (g Gate, err error) {
 	switch {
 	case len(envelope) > MaxEnvelope:
-		return g, noroshi.Errorf(noroshi.Invalid, "message.envelope", "envelope of %d bytes is over 24 MiB", len(envelope))
+		return g, noroshi.Errorf(noroshi.Invalid, "message.too-large", "%s has %d bytes, must be 1 to %d", "envelope", len(envelope), MaxEnvelope)
 	case len(envelope) > 0 && envelope[0] != suiteS1:
 		return g, noroshi.Errorf(noroshi.Invalid, "message.version", "envelope is of unknown type %d", envelope[0])
 	case len(envelope) < ctStart+tagLen:

@@ -78,7 +78,7 @@ func TestGateKnowsItsLink(t *testing.T) {
 	_, err = message.ReadGate(e[:1160])
 	code(t, err, "message.envelope")
 	_, err = message.ReadGate(make([]byte, message.MaxEnvelope+1))
-	code(t, err, "message.envelope")
+	code(t, err, "message.too-large")
 }
 
 // Each key signs what its use says: a stolen server key cannot release.

@@ -2,6 +2,7 @@ package message
 
 import (
 	"crypto/hpke"
+	"encoding/hex"
 	"slices"
 	"time"
 
@@ -313,7 +314,7 @@ func (ks *Keyset) signing(kid [4]byte, use KeyUse, at time.Time) (publicKey, err
 			return publicKey{kid: kid, key: k.Key}, nil
 		}
 	}
-	return publicKey{}, noroshi.Errorf(noroshi.Broken, "message.key", "keyset %d of node %s has no key %x of use %d valid at %s", ks.Version, ks.Node, kid, use, at.UTC().Format(time.RFC3339))
+	return publicKey{}, noroshi.Errorf(noroshi.Broken, "message.key", "keyset %d of node %s has no key %s of use %d valid at %s", ks.Version, ks.Node, hex.EncodeToString(kid[:]), use, at.UTC().Format(time.RFC3339))
 }
 
 func (ks *Keyset) revoked(kid [4]byte) *Revocation {

@@ -2,6 +2,7 @@ package message
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"time"
 
@@ -197,7 +198,7 @@ func (m *Message) Verify(ks *Keyset) error {
 		return err
 	}
 	if r := ks.revoked(m.KeyID); r != nil && !r.covers(m.Context.Epoch, m.Header.Seq) {
-		return noroshi.Errorf(noroshi.Broken, "message.key-revoked", "message %d is signed with key %x, revoked before it", m.Header.Seq, m.KeyID)
+		return noroshi.Errorf(noroshi.Broken, "message.key-revoked", "message %d is signed with key %s, revoked before it", m.Header.Seq, hex.EncodeToString(m.KeyID[:]))
 	}
 	return key.verify(m.signedBytes(), m.Signature)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/hpke"
 	"crypto/sha256"
+	"encoding/hex"
 	"math/big"
 	"slices"
 
@@ -26,7 +27,7 @@ func kidOf(key []byte) [4]byte {
 
 func (p publicKey) verify(signed, signature []byte) error {
 	if !ed25519.Verify(p.key, signed, signature) {
-		return noroshi.Errorf(noroshi.Broken, "message.signature", "signature of key %x does not verify", p.kid)
+		return noroshi.Errorf(noroshi.Broken, "message.signature", "signature of key %s does not verify", hex.EncodeToString(p.kid[:]))
 	}
 	return nil
 }
@@ -46,7 +47,7 @@ var (
 // with such a key could deny whatever it signed.
 func checkEd25519(key []byte) error {
 	bad := func(why string) error {
-		return noroshi.Errorf(noroshi.Invalid, "keyset.weak-key", "Ed25519 key %x: %s", key, why)
+		return noroshi.Errorf(noroshi.Invalid, "keyset.weak-key", "key %s: Ed25519 point %s", hex.EncodeToString(key), why)
 	}
 	if len(key) != ed25519.PublicKeySize {
 		return bad("must be 32 bytes")
@@ -106,7 +107,8 @@ func double(x, y *big.Int) (*big.Int, *big.Int) {
 func readKEM(key []byte) (hpke.PublicKey, error) {
 	k, err := hpke.MLKEM768X25519().NewPublicKey(key)
 	if err != nil {
-		return nil, noroshi.Errorf(noroshi.Invalid, "keyset.weak-key", "KEM key %x: %s", kidOf(key), err)
+		kid := kidOf(key)
+		return nil, noroshi.Errorf(noroshi.Invalid, "keyset.weak-key", "key %s: %s", hex.EncodeToString(kid[:]), err)
 	}
 	return k, nil
 }

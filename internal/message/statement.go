@@ -1,6 +1,7 @@
 package message
 
 import (
+	"encoding/hex"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -151,7 +152,7 @@ func (s *Statement) Verify(ks *Keyset) error {
 		return err
 	}
 	if ks.revoked(s.KeyID) != nil {
-		return noroshi.Errorf(noroshi.Broken, "message.key-revoked", "statement %d is signed with key %x, revoked before it", s.Counter, s.KeyID)
+		return noroshi.Errorf(noroshi.Broken, "message.key-revoked", "statement %d is signed with key %s, revoked before it", s.Counter, hex.EncodeToString(s.KeyID[:]))
 	}
 	return key.verify(s.signedBytes(), s.Signature)
 }

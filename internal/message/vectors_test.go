@@ -264,11 +264,15 @@ func TestDocumentVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine, err := message.SignAgreement(p.a, []byte(agreementFile), now)
+	proposed, err := message.SignAgreement(p.a, []byte(agreementFile), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := message.SignAgreement(p.b, []byte(agreementFile), now)
+	mine, err := message.ConsentAgreement(p.a, []byte(agreementFile), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := message.ConsentAgreement(p.b, []byte(agreementFile), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +282,8 @@ func TestDocumentVectors(t *testing.T) {
 	}
 	golden(t, "documents.json", []documentVector{
 		{"card of USA-01", message.Body(c), c},
-		{"agreement, signed by USA-01 and JPN-01", message.Body(both), both},
+		{"agreement, consent of USA-01 and JPN-01", message.Body(both), both},
+		{"agreement, proposed by USA-01", message.Body(proposed), proposed},
 	})
 	v := load[[]documentVector](t, "documents.json")
 	got, err := message.ParseCard(noroshi.Real, v[0].Document)
@@ -286,9 +291,12 @@ func TestDocumentVectors(t *testing.T) {
 		t.Errorf("card: got %+v, %v", got, err)
 	}
 	for _, k := range []*message.Keyring{p.a, p.b} {
-		if h, err := message.VerifyAgreement(v[1].Document, k.Keyset()); err != nil || h != noroshi.Sum([]byte(agreementFile)) {
+		if h, err := message.VerifyConsent(v[1].Document, k.Keyset()); err != nil || h != noroshi.Sum([]byte(agreementFile)) {
 			t.Errorf("agreement: got %s, %v", h, err)
 		}
+	}
+	if h, err := message.VerifyAgreement(v[2].Document, p.a.Keyset()); err != nil || h != noroshi.Sum([]byte(agreementFile)) {
+		t.Errorf("proposal: got %s, %v", h, err)
 	}
 }
 
