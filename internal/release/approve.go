@@ -24,7 +24,7 @@ func (d *Desk) Digest(ctx context.Context, hold string) (noroshi.Hash, error) {
 
 // openHold returns a hold that waits.
 func (d *Desk) openHold(ctx context.Context, id string) (store.HoldGroup, error) {
-	open, err := d.store.Holds(ctx, "open")
+	open, err := d.store.Holds(ctx, store.HoldOpen)
 	if err != nil {
 		return store.HoldGroup{}, err
 	}
@@ -46,7 +46,7 @@ func (d *Desk) bound(ctx context.Context, g store.HoldGroup) ([]store.Decided, n
 		return nil, noroshi.Hash{}, noroshi.Hash{}, noroshi.Errorf(noroshi.Conflict, "release.hold-empty", "nothing waits in hold %s any more", g.ID)
 	}
 	g.Count = len(rows)
-	root := Root(rows)
+	root := store.BatchRoot(rows)
 	return rows, root, HoldDigest(d.o.Realm, d.o.Node, g, root), nil
 }
 
@@ -196,7 +196,7 @@ func (d *Desk) settle(ctx context.Context, g store.HoldGroup, rows []store.Decid
 	all := append(defs, rows...)
 	b := store.Batch{
 		Partner: g.Partner, Agreement: g.Agreement, Clause: g.Clause, Label: g.Label, Precedence: g.Precedence,
-		Count: len(all), Root: Root(all), Hold: g.ID,
+		Count: len(all), Root: store.BatchRoot(all), Hold: g.ID,
 	}
 	act := noroshi.Act{
 		Action: noroshi.ActRelease, Partner: g.Partner, Agreement: g.Agreement, Label: g.Label,
@@ -212,7 +212,7 @@ func (d *Desk) settle(ctx context.Context, g store.HoldGroup, rows []store.Decid
 		if err := tx.PutApproval(by[len(by)-1].signed); err != nil {
 			return err
 		}
-		if err := tx.CloseHold(g.ID, "approved"); err != nil {
+		if err := tx.CloseHold(g.ID, store.HoldApproved); err != nil {
 			return err
 		}
 		return tx.PutBatch(b, all)
@@ -267,6 +267,6 @@ func (d *Desk) Return(ctx context.Context, hold string, s noroshi.Signed) error 
 	act := noroshi.Act{
 		Action: noroshi.ActReturn, Persons: []noroshi.Signed{s}, Subject: g.ID, Agreement: g.Agreement, Label: g.Label, Count: g.Count,
 	}
-	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error { return tx.CloseHold(g.ID, "returned") })
+	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error { return tx.CloseHold(g.ID, store.HoldReturned) })
 	return err
 }

@@ -123,9 +123,10 @@ func validator() (*validate.Validator, error) {
 func (c *Clauses) Agreement() *noroshi.Agreement { return c.agreement }
 
 // clause asks the agreement: released alone, with two persons, or not at all.
-// A FLASH always needs two persons, whatever clause permits it.
+// A FLASH always needs two persons, whatever clause permits it. A label that
+// is not understood belongs to no class that could be asked about.
 func (c *Case) clause(it *Item, d *Decision) {
-	if c.Clauses == nil {
+	if c.Clauses == nil || !it.Label.Handled() || len(it.Label.Unknown) > 0 {
 		return
 	}
 	a := c.Clauses.ask(c.Partner, c.Now, classOf(c.Partner, it))

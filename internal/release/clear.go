@@ -164,6 +164,8 @@ func (d *Desk) Explain(ctx context.Context, seq int64, partner noroshi.NodeID) (
 		return noroshi.Undecided, nil, err
 	}
 	switch {
+	case len(g.stale) > 0 && g.stale[0].Conflict:
+		return noroshi.Hold, []noroshi.Reason{{Code: "object.conflict", Outcome: noroshi.Hold, Key: noroshi.NotUnderstood}}, nil
 	case len(g.stale) > 0:
 		return noroshi.Deny, []noroshi.Reason{{Code: "object.superseded", Outcome: noroshi.Deny}}, nil
 	case g.asked == 0:

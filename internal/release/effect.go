@@ -75,7 +75,7 @@ func (w *plan) load(ctx context.Context) error {
 		return err
 	}
 	w.open, w.byKey = map[string]store.HoldGroup{}, map[string]string{}
-	for _, state := range []string{"returned", "open"} {
+	for _, state := range []string{store.HoldReturned, store.HoldOpen} {
 		holds, err := s.Holds(ctx, state)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func (w *plan) load(ctx context.Context) error {
 		for _, h := range holds {
 			if h.Partner == node {
 				w.open[h.ID] = h
-				if state == "open" {
+				if state == store.HoldOpen {
 					w.byKey[groupKey(h)] = h.ID
 				}
 			}
@@ -139,7 +139,7 @@ func (w *plan) group(i int) store.HoldGroup {
 	it, d := &w.c.Items[i], &w.out[i]
 	g := store.HoldGroup{
 		Partner: w.link.party.Node, Run: it.Group, Label: it.Label.String(), Key: d.Key, Clause: d.Clause,
-		Agreement: w.link.clauses.Agreement().Hash, Precedence: it.Precedence, State: "open", Opened: w.c.Now,
+		Agreement: w.link.clauses.Agreement().Hash, Precedence: it.Precedence,
 	}
 	for _, m := range it.Markings {
 		g.Reasons = append(g.Reasons, noroshi.Reason{Code: travels, Marking: string(m), Outcome: noroshi.Release})
@@ -148,10 +148,10 @@ func (w *plan) group(i int) store.HoldGroup {
 		if r.Outcome != noroshi.Hold {
 			continue
 		}
-		if strings.HasPrefix(r.Code, "closure.") || strings.HasPrefix(r.Code, "text.") {
+		if (strings.HasPrefix(r.Code, "closure.") && !maker(r)) || strings.HasPrefix(r.Code, "text.") {
 			r.Args, r.Marking = nil, "" // differ from object to object; Explain says them
 		}
-		if !slices.ContainsFunc(g.Reasons, func(x noroshi.Reason) bool { return x.Code == r.Code && x.Marking == r.Marking }) {
+		if !slices.ContainsFunc(g.Reasons, func(x noroshi.Reason) bool { return reasonKey(x) == reasonKey(r) }) {
 			g.Reasons = append(g.Reasons, r)
 		}
 	}
@@ -162,9 +162,20 @@ func (w *plan) group(i int) store.HoldGroup {
 func groupKey(g store.HoldGroup) string {
 	parts := []string{g.Partner.String(), g.Run, g.Label, string(g.Key), g.Clause, g.Agreement.String(), g.Precedence.String()}
 	for _, r := range g.Reasons {
-		parts = append(parts, r.Code+" "+r.Marking)
+		parts = append(parts, reasonKey(r))
 	}
 	return strings.Join(parts, "\x00")
+}
+
+func reasonKey(r noroshi.Reason) string {
+	return r.Code + " " + r.Marking + " " + strings.Join(r.Args, " ")
+}
+
+// maker reports whether a reason is about the identity that made an object.
+// Objects of one maker are held together: they wait for the same identity, and
+// the reference index does not know makers.
+func maker(r noroshi.Reason) bool {
+	return r.Code == "closure.cut" && len(r.Args) == 2 && r.Args[0] == "created_by_ref"
 }
 
 func (w *plan) drop(seq int64) {
@@ -247,7 +258,7 @@ func (w *plan) batches() ([]store.Batch, [][]store.Decided) {
 		rows := w.graph.rows(w.c, w.ready[k], travelled)
 		b := store.Batch{
 			Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash, Clause: k.clause, Label: k.label,
-			Precedence: k.precedence, Count: len(rows), Root: Root(rows),
+			Precedence: k.precedence, Count: len(rows), Root: store.BatchRoot(rows),
 		}
 		b.ID = batchID(b)
 		batches, all = append(batches, b), append(all, rows)

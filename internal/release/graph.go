@@ -42,6 +42,12 @@ func (d *Desk) collect(ctx context.Context, seqs []int64) (*graph, error) {
 		g.at[r.Object.ID] = len(g.recs)
 		g.recs = append(g.recs, r)
 	}
+	for _, r := range g.stale {
+		// What came may have changed which of the former versions is current.
+		if err := d.load(ctx, g, r.Object.ID, true); err != nil {
+			return nil, err
+		}
+	}
 	g.asked = len(g.recs)
 	for i := 0; i < len(g.recs); i++ {
 		if err := d.neighbours(ctx, g, g.recs[i]); err != nil {

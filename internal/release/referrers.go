@@ -15,6 +15,9 @@ func (d *Desk) referrers(ctx context.Context, w *touched, seqs []int64) error {
 		return err
 	}
 	for _, r := range recs {
+		if r.Object.ID == d.o.Self.Identity {
+			continue // every partner has it from the card
+		}
 		if err := d.referrersOf(ctx, w, r.Object.ID); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	changes, err := d.store.Feed(ctx, at, slice)
+	changes, err := d.feed(ctx, at)
 	if err != nil {
 		return false, err
 	}
@@ -59,22 +59,38 @@ func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 	return false, nil
 }
 
+// feed reads a slice of changes.
+func (d *Desk) feed(ctx context.Context, after int64) ([]store.Change, error) {
+	var all []store.Change
+	for len(all) < slice {
+		page, err := d.store.Feed(ctx, after, slice-len(all))
+		if err != nil || len(page) == 0 {
+			return all, err
+		}
+		all = append(all, page...)
+		after = page[len(page)-1].Seq
+	}
+	return all, nil
+}
+
 // walkOn decides a slice of what was here before an agreement came into force.
 func (d *Desk) walkOn(ctx context.Context, l *link, until int64) (bool, error) {
 	at, err := d.store.Cursor(ctx, walk(l))
 	if err != nil || at == walked {
 		return false, err
 	}
-	changes, err := d.store.Feed(ctx, at, slice)
+	changes, err := d.feed(ctx, at)
 	if err != nil {
 		return false, err
 	}
 	next := int64(walked)
 	if i := slices.IndexFunc(changes, func(c store.Change) bool { return c.Seq > until }); i >= 0 {
 		changes = changes[:i]
-	} else if len(changes) == slice {
+	} else if len(changes) > 0 {
 		next = changes[len(changes)-1].Seq
 	}
+	// What stands is in the versions themselves; notices say nothing more.
+	changes = slices.DeleteFunc(changes, func(c store.Change) bool { return c.Kind != store.ObjectChanged })
 	if len(changes) > 0 {
 		if err := d.follow(ctx, []*link{l}, changes); err != nil {
 			return false, err
@@ -117,8 +133,8 @@ func (d *Desk) touch(ctx context.Context, w *touched, c store.Change) error {
 	switch c.Kind {
 	case store.ObjectChanged:
 		w.seqs[c.Seq] = true
-		if stix.ID(c.ID).Type() == "marking-definition" {
-			return d.markedBy(ctx, w, c.ID)
+		if t := stix.ID(c.ID).Type(); t == "marking-definition" || t == "identity" {
+			return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return r.Marking == c.ID || (maker(r) && r.Args[1] == c.ID) })
 		}
 	case store.MarkingAssigned:
 		seq, err := strconv.ParseInt(c.ID, 10, 64)
@@ -140,15 +156,15 @@ func (d *Desk) touch(ctx context.Context, w *touched, c store.Change) error {
 	return nil
 }
 
-// markedBy notes what was held because this marking was not understood: its
-// definition may have come now.
-func (d *Desk) markedBy(ctx context.Context, w *touched, marking string) error {
-	holds, err := d.store.Holds(ctx, "open")
+// heldFor notes what waits in open holds for a reason: a marking that was not
+// understood, a maker's identity the partner lacked.
+func (d *Desk) heldFor(ctx context.Context, w *touched, why func(noroshi.Reason) bool) error {
+	holds, err := d.store.Holds(ctx, store.HoldOpen)
 	if err != nil {
 		return err
 	}
 	for _, h := range holds {
-		if h.Key != noroshi.NotUnderstood || !names(h, marking) {
+		if h.Key != noroshi.NotUnderstood || !slices.ContainsFunc(h.Reasons, why) {
 			continue
 		}
 		if err := d.members(ctx, h.ID, func(m store.Decided) { w.seqs[m.Seq] = true }); err != nil {
@@ -158,14 +174,10 @@ func (d *Desk) markedBy(ctx context.Context, w *touched, marking string) error {
 	return nil
 }
 
-func names(h store.HoldGroup, marking string) bool {
-	return slices.ContainsFunc(h.Reasons, func(r noroshi.Reason) bool { return r.Marking == marking })
-}
-
 // members calls fn for every member of a hold, in order.
 func (d *Desk) members(ctx context.Context, hold string, fn func(store.Decided)) error {
 	for after := int64(0); ; {
-		page, err := d.store.HoldMembers(ctx, hold, after, 10_000)
+		page, err := d.store.HoldMembers(ctx, hold, after, store.MaxPage)
 		if err != nil {
 			return err
 		}
@@ -191,7 +203,7 @@ func (d *Desk) former(ctx context.Context, g *graph) error {
 			return err
 		}
 		for _, v := range versions {
-			if v.Seq < r.Seq && !v.Current {
+			if !v.Current {
 				g.stale = append(g.stale, v)
 			}
 		}
@@ -206,9 +218,12 @@ func (d *Desk) waiting(ctx context.Context, w *touched, batch string) error {
 		return err
 	}
 	for from := 0; from < b.Count; {
-		rows, err := d.store.BatchRows(ctx, batch, from, 10_000)
-		if err != nil || len(rows) == 0 {
+		rows, err := d.store.BatchRows(ctx, batch, from, store.MaxPage)
+		if err != nil {
 			return err
+		}
+		if len(rows) == 0 {
+			break
 		}
 		seqs := make([]int64, len(rows))
 		for i, r := range rows {
@@ -219,7 +234,18 @@ func (d *Desk) waiting(ctx context.Context, w *touched, batch string) error {
 		}
 		from += len(rows)
 	}
-	return nil
+	return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return maker(r) && d.went(ctx, b.Partner, stix.ID(r.Args[1])) })
+}
+
+// went reports whether the current version of an object is released to the
+// partner; an error is no: what waits goes on waiting.
+func (d *Desk) went(ctx context.Context, partner noroshi.NodeID, id stix.ID) bool {
+	rec, err := d.store.Current(ctx, id)
+	if err != nil {
+		return false
+	}
+	gone, err := d.store.Released(ctx, partner, []int64{rec.Seq})
+	return err == nil && gone[rec.Seq] != ""
 }
 
 // wake decides what refers to objects a partner just brought: they are the
