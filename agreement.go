@@ -41,11 +41,11 @@ type Party struct {
 // Clause is one release rule: a Cedar policy with its article and its text.
 // No clause lifts what a marking holds or denies.
 type Clause struct {
-	ID      string `toml:"id"` // such as "1"; cited by every release it allowed
-	Article string `toml:"article"`
-	EN      string `toml:"en"`
-	JA      string `toml:"ja"`
-	Cedar   string `toml:"cedar"`
+	ID      string `toml:"id" json:"id"` // such as "1"; cited by every release it allowed
+	Article string `toml:"article" json:"article"`
+	EN      string `toml:"en" json:"en"`
+	JA      string `toml:"ja" json:"ja"`
+	Cedar   string `toml:"cedar" json:"cedar"`
 }
 
 // Clock says how fast a precedence is to be received and acknowledged.

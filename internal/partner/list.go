@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
@@ -62,13 +63,19 @@ func (o *Office) row(ctx context.Context, p noroshi.Partner) (Row, error) {
 
 // AgreementRow is an agreement as lists show it.
 type AgreementRow struct {
-	Agreement *noroshi.Agreement `json:"agreement"`
-	Hash      noroshi.Hash       `json:"hash"`
-	File      string             `json:"file"` // the exact text that is signed
-	Partner   noroshi.NodeID     `json:"partner"`
-	CallSign  noroshi.CallSign   `json:"call_sign"`
-	State     string             `json:"state"`               // "proposed", "in-force", "superseded", "over"
-	SignedBy  []string           `json:"signed_by,omitempty"` // release officers here
+	Hash         noroshi.Hash     `json:"hash"`
+	Partner      noroshi.NodeID   `json:"partner"`
+	CallSign     noroshi.CallSign `json:"call_sign"`
+	Version      int              `json:"version"`
+	TitleEN      string           `json:"title_en"`
+	TitleJA      string           `json:"title_ja"`
+	From         time.Time        `json:"from"`
+	Until        time.Time        `json:"until"`
+	SightingMark string           `json:"sighting_mark"`
+	Clauses      []noroshi.Clause `json:"clauses"`
+	File         []byte           `json:"-"`                   // the exact text that is signed
+	State        string           `json:"state"`               // "proposed", "in-force", "superseded", "over"
+	SignedBy     []string         `json:"signed_by,omitempty"` // release officers here
 	Signing
 }
 
@@ -87,7 +94,7 @@ func (o *Office) Agreements(ctx context.Context) ([]AgreementRow, error) {
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b AgreementRow) int {
-		return cmp.Or(compare(string(a.CallSign), string(b.CallSign)), cmp.Compare(b.Agreement.Version, a.Agreement.Version), compare(a.Hash.String(), b.Hash.String()))
+		return cmp.Or(compare(string(a.CallSign), string(b.CallSign)), cmp.Compare(b.Version, a.Version), compare(a.Hash.String(), b.Hash.String()))
 	})
 	return rows, nil
 }
@@ -110,7 +117,8 @@ func (o *Office) agreementRow(ctx context.Context, file []byte) (r AgreementRow,
 		return r, err
 	}
 	other, _ := a.Other(o.o.Keys.NodeID())
-	r = AgreementRow{Agreement: a, Hash: a.Hash, File: string(file), Partner: other.Node, CallSign: other.CallSign, State: "proposed"}
+	r = AgreementRow{Hash: a.Hash, Partner: other.Node, CallSign: other.CallSign, Version: a.Version, TitleEN: a.TitleEN, TitleJA: a.TitleJA,
+		From: a.From, Until: a.Until, SightingMark: a.SightingMark, Clauses: a.Clauses, File: file, State: "proposed"}
 	var officers []noroshi.Signed
 	if r.Signing, officers, err = o.signing(ctx, o.store.Reads, a, other.Node); err != nil {
 		return r, err

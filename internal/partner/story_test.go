@@ -87,7 +87,7 @@ func TestTrustGrowsInThreeSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	usa.carry(jpn)
-	if a, err := jpn.office.Agreement(t.Context(), h); err != nil || a.State != "proposed" || a.Theirs || a.File != string(file) {
+	if a, err := jpn.office.Agreement(t.Context(), h); err != nil || a.State != "proposed" || a.Theirs || string(a.File) != string(file) {
 		t.Fatalf("the proposal at JPN: %+v, %v", a, err)
 	}
 	if s, err := jpn.signs("suzuki", h); err != nil || !s.Ours || s.InForce {

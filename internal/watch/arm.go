@@ -76,29 +76,38 @@ func (w *Watch) Arm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next, stop := iter.Pull2(w.entries(ctx))
-	defer stop()
-	err = w.index.Load(func() (detect.Entry, error) {
-		e, err, ok := next()
-		if !ok {
-			return detect.Entry{}, io.EOF
-		}
-		return e, err
-	})
-	if err != nil {
+	if err := load(ctx, w.store, w.index, &w.armoury); err != nil {
 		return err
 	}
 	w.armoury.moveTo(head)
 	return nil
 }
 
+// Load fills an index from a store once: for a command that matches against a
+// folder without a running node.
+func Load(ctx context.Context, s *store.Store, x *detect.Index) error {
+	return load(ctx, s, x, &armoury{})
+}
+
+func load(ctx context.Context, s *store.Store, x *detect.Index, a *armoury) error {
+	next, stop := iter.Pull2(entries(ctx, s, a))
+	defer stop()
+	return x.Load(func() (detect.Entry, error) {
+		e, err, ok := next()
+		if !ok {
+			return detect.Entry{}, io.EOF
+		}
+		return e, err
+	})
+}
+
 var errStopped = errors.New("stopped")
 
 // entries reads every indicator that may be armed, in feed order.
-func (w *Watch) entries(ctx context.Context) iter.Seq2[detect.Entry, error] {
+func entries(ctx context.Context, s *store.Store, a *armoury) iter.Seq2[detect.Entry, error] {
 	return func(yield func(detect.Entry, error) bool) {
-		err := w.store.Each(ctx, "indicator", 0, func(r store.Record) error {
-			e, ok := w.entry(r)
+		err := s.Each(ctx, "indicator", 0, func(r store.Record) error {
+			e, ok := a.entry(r)
 			if ok && !yield(e, nil) {
 				return errStopped
 			}
@@ -113,14 +122,14 @@ func (w *Watch) entries(ctx context.Context) iter.Seq2[detect.Entry, error] {
 // entry returns what the index gets of a record; ok is false when it may not be
 // armed (withdrawn, revoked, superseded, another source's, held for two bodies)
 // or its pattern is not of an armed form, which is counted.
-func (w *Watch) entry(r store.Record) (e detect.Entry, ok bool) {
+func (a *armoury) entry(r store.Record) (e detect.Entry, ok bool) {
 	if !r.Current || r.Withdrawn || r.Conflict || r.Object.Revoked {
-		w.armoury.note(r.Object.ID, false, false)
+		a.note(r.Object.ID, false, false)
 		return e, false
 	}
 	values, from, until := armedValues(r.Object)
 	flagged := len(r.Flags) > 0
-	w.armoury.note(r.Object.ID, len(values) == 0, flagged && len(values) > 0)
+	a.note(r.Object.ID, len(values) == 0, flagged && len(values) > 0)
 	if len(values) == 0 {
 		return e, false
 	}
@@ -207,7 +216,7 @@ func (w *Watch) rearm(ctx context.Context, changes []store.Change) error {
 }
 
 func (w *Watch) arm(r store.Record) {
-	if e, ok := w.entry(r); ok {
+	if e, ok := w.armoury.entry(r); ok {
 		w.index.Put(e)
 	} else {
 		w.index.Remove(r.Object.ID)
