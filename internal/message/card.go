@@ -49,13 +49,14 @@ type wireCard struct {
 // SignCard makes the CARD document of the keyring's node, signed by its root;
 // Realm, Node and Keyset are the keyring's own.
 func SignCard(k *Keyring, c Card) ([]byte, error) {
+	h := k.head.Load()
 	w := wireCard{Name: string(CardDocument), Realm: k.Realm().Bytes(), Node: k.NodeID(), CallSign: string(c.CallSign),
-		Tokens: c.Tokens, Identity: c.Identity, Keyset: k.Keyset().Bytes(), Endpoints: c.Endpoints,
+		Tokens: c.Tokens, Identity: c.Identity, Keyset: h.keyset.Bytes(), Endpoints: c.Endpoints,
 		GateSecret: c.GateSecret, From: unix(c.From), Until: unix(c.Until)}
 	if _, err := w.card(k.Realm()); err != nil {
 		return nil, err
 	}
-	return signDocument(k.Realm(), k.NodeID(), encode(w), k.root), nil
+	return signDocument(k.Realm(), k.NodeID(), encode(w), h.root), nil
 }
 
 // ParseCard reads a CARD document of the realm and checks its form, the KEYSET

@@ -78,16 +78,17 @@ func Resign(k *Keyring, m *Message, use KeyUse) *Message {
 
 // PublishWith signs a changed keyset with the keyring's root.
 func PublishWith(k *Keyring, change func(*Keyset)) []byte {
-	ks := *k.keyset
+	h := k.head.Load()
+	ks := *h.keyset
 	ks.Keys = slices.Clone(ks.Keys)
 	change(&ks)
 	body := ks.encode()
 	node := ks.Node
 	if ks.Version == 1 {
-		h := noroshi.Sum(body)
-		node = noroshi.NodeID(h[:16])
+		sum := noroshi.Sum(body)
+		node = noroshi.NodeID(sum[:16])
 	}
-	return signDocument(k.realm, node, body, k.root)
+	return signDocument(k.realm, node, body, h.root)
 }
 
 // Body returns the body of a document.
@@ -101,7 +102,7 @@ func Body(doc []byte) []byte {
 
 // RootSigned is a document of any body signed by the keyring's root.
 func RootSigned(k *Keyring, body []byte) []byte {
-	return signDocument(k.realm, k.NodeID(), body, k.root)
+	return signDocument(k.realm, k.NodeID(), body, k.head.Load().root)
 }
 
 func CheckEd25519(key []byte) error { return checkEd25519(key) }

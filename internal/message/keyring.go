@@ -11,6 +11,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -24,14 +26,19 @@ const (
 
 // Keyring holds a node's private keys in one realm: root, next root, release,
 // control, KEM and TLS keys, with the KEYSET that names them. It is plain in
-// memory; node seals it at rest. It is not safe for Renew or RotateRoot while
-// others use it; everything else may run at once.
+// memory; node seals it at rest. All methods may run at once.
 type Keyring struct {
-	realm      noroshi.Realm
+	realm   noroshi.Realm
+	signers []*signingKey
+	kems    []kemKey // newest first
+	tls     *ecdsa.PrivateKey
+	head    atomic.Pointer[head]
+	turning sync.Mutex // one Renew or RotateRoot at a time
+}
+
+// head is what changes together: the roots and the KEYSET they signed.
+type head struct {
 	root, next *signingKey
-	signers    []*signingKey
-	kems       []kemKey
-	tls        *ecdsa.PrivateKey
 	keyset     *Keyset
 }
 
@@ -75,7 +82,8 @@ func NewKeyringFrom(r io.Reader, realm noroshi.Realm, now time.Time) (*Keyring, 
 			return nil, fmt.Errorf("read randomness for keys: %w", err)
 		}
 	}
-	k := &Keyring{realm: realm, root: newSigningKey(seeds[0][:], 0), next: newSigningKey(seeds[1][:], 0)}
+	k := &Keyring{realm: realm}
+	root, next := newSigningKey(seeds[0][:], 0), newSigningKey(seeds[1][:], 0)
 	from := now.UTC().Truncate(time.Second)
 	for i, use := range []KeyUse{UseRelease, UseControl} {
 		s := newSigningKey(seeds[2+i][:], use)
@@ -90,11 +98,11 @@ func NewKeyringFrom(r io.Reader, realm noroshi.Realm, now time.Time) (*Keyring, 
 	if k.tls, err = tlsKey(seeds[5][:]); err != nil {
 		return nil, err
 	}
-	ks, err := k.firstKeyset(from)
+	ks, err := k.firstKeyset(root, next, from)
 	if err != nil {
 		return nil, err
 	}
-	return k, k.publish(ks)
+	return k, k.publish(ks, root, next)
 }
 
 // tlsKey derives a P-256 key from a seed: HKDF would be no better, the seed is
@@ -110,9 +118,9 @@ func tlsKey(seed []byte) (*ecdsa.PrivateKey, error) {
 	return nil, noroshi.Errorf(noroshi.Invalid, "keyring.form", "read keyring: TLS key is out of range")
 }
 
-func (k *Keyring) firstKeyset(from time.Time) (*Keyset, error) {
+func (k *Keyring) firstKeyset(root, next *signingKey, from time.Time) (*Keyset, error) {
 	ks := &Keyset{Realm: k.realm, Version: 1, Created: from, FreshUntil: from.Add(freshFor),
-		Root: k.root.key, Next: noroshi.Sum(k.next.key)}
+		Root: root.key, Next: noroshi.Sum(next.key)}
 	add := func(use KeyUse, key []byte) {
 		ks.Keys = append(ks.Keys, Key{ID: kidOf(key), Use: use, Key: key, From: from, Until: from.Add(keyLife)})
 	}
@@ -140,65 +148,71 @@ func SPKIPin(pub crypto.PublicKey) ([32]byte, error) {
 
 // publish signs a keyset with the root, and with the roots given besides, and
 // makes it the keyring's own.
-func (k *Keyring) publish(ks *Keyset, also ...*signingKey) error {
+func (k *Keyring) publish(ks *Keyset, root, next *signingKey, also ...*signingKey) error {
 	body := ks.encode()
 	node := ks.Node
 	if ks.Version == 1 {
 		h := noroshi.Sum(body)
 		node = noroshi.NodeID(h[:16])
 	}
-	doc := signDocument(k.realm, node, body, append([]*signingKey{k.root}, also...)...)
+	doc := signDocument(k.realm, node, body, append([]*signingKey{root}, also...)...)
 	parsed, err := ParseKeyset(k.realm, doc)
 	if err != nil {
 		return err
 	}
-	k.keyset = parsed
+	k.head.Store(&head{root: root, next: next, keyset: parsed})
 	return nil
 }
 
 // Renew makes the next version of the KEYSET, fresh from now on, with the same
 // keys. Store the keyring before the KEYSET leaves the node.
-func (k *Keyring) Renew(now time.Time) error { return k.succeed(now, k.root, k.keyset.Next) }
+func (k *Keyring) Renew(now time.Time) error {
+	k.turning.Lock()
+	defer k.turning.Unlock()
+	h := k.head.Load()
+	return k.publish(h.successor(h.root, h.next, now), h.root, h.next)
+}
 
 // RotateRoot makes the next root the root and a new key, read from r, the next
 // one. The KEYSET is signed by the old root too, so that partners accept it at
-// once.
+// once. Store the keyring before the KEYSET leaves the node.
 func (k *Keyring) RotateRoot(r io.Reader, now time.Time) error {
 	var seed [32]byte
 	if _, err := io.ReadFull(r, seed[:]); err != nil {
 		return fmt.Errorf("read randomness for keys: %w", err)
 	}
-	next, old := newSigningKey(seed[:], 0), k.root
-	turned := *k
-	turned.root, turned.next = k.next, next
-	if err := turned.succeed(now, old, noroshi.Sum(next.key)); err != nil {
-		return err
-	}
-	*k = turned
-	return nil
+	next := newSigningKey(seed[:], 0)
+	k.turning.Lock()
+	defer k.turning.Unlock()
+	h := k.head.Load()
+	return k.publish(h.successor(h.next, next, now), h.next, next, h.root)
 }
 
-func (k *Keyring) succeed(now time.Time, old *signingKey, next noroshi.Hash) error {
-	ks := *k.keyset
+// successor is the keyset that follows, under these roots.
+func (h *head) successor(root, next *signingKey, now time.Time) *Keyset {
+	ks := *h.keyset
 	ks.Version++
-	ks.Previous = k.keyset.Hash()
+	ks.Previous = h.keyset.Hash()
 	ks.Created = now.UTC().Truncate(time.Second)
 	ks.FreshUntil = ks.Created.Add(freshFor)
-	ks.Root, ks.Next = k.root.key, next
-	if old == k.root {
-		return k.publish(&ks)
-	}
-	return k.publish(&ks, old)
+	ks.Root, ks.Next = root.key, noroshi.Sum(next.key)
+	return &ks
 }
 
 // Realm returns the realm of the keys.
 func (k *Keyring) Realm() noroshi.Realm { return k.realm }
 
 // NodeID names the node: made of its first KEYSET, it never changes.
-func (k *Keyring) NodeID() noroshi.NodeID { return k.keyset.Node }
+func (k *Keyring) NodeID() noroshi.NodeID { return k.Keyset().Node }
 
 // Keyset returns the public keys, signed.
-func (k *Keyring) Keyset() *Keyset { return k.keyset }
+func (k *Keyring) Keyset() *Keyset { return k.head.Load().keyset }
+
+// String names the node and shows no key, whatever verb prints it.
+func (k *Keyring) String() string { return "keyring of node " + k.NodeID().String() }
+
+// GoString is String.
+func (k *Keyring) GoString() string { return k.String() }
 
 // Control returns the newest control key and a function that signs with it,
 // for the checkpoints of the ledger.
@@ -218,8 +232,9 @@ func (k *Keyring) TLSKey() crypto.Signer { return k.tls }
 // signer returns the newest key of a use that is valid at a time.
 func (k *Keyring) signer(use KeyUse, at time.Time) (*signingKey, error) {
 	var best *signingKey
+	ks := k.Keyset()
 	for _, s := range k.signers {
-		valid := Key{From: s.from, Until: s.until}.valid(at) && k.keyset.revoked(s.kid) == nil
+		valid := Key{From: s.from, Until: s.until}.valid(at) && ks.revoked(s.kid) == nil
 		if s.use == use && valid && (best == nil || s.from.After(best.from)) {
 			best = s
 		}
@@ -231,4 +246,4 @@ func (k *Keyring) signer(use KeyUse, at time.Time) (*signingKey, error) {
 }
 
 // speaks refuses to sign as another node or in another realm.
-func (k *Keyring) speaks(c Context) error { return k.keyset.speaks(c) }
+func (k *Keyring) speaks(c Context) error { return k.Keyset().speaks(c) }

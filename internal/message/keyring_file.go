@@ -2,6 +2,7 @@ package message
 
 import (
 	"crypto/hpke"
+	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -35,7 +36,8 @@ type wireKEM struct {
 
 // MarshalBinary writes the keyring in plain: whoever reads it is the node.
 func (k *Keyring) MarshalBinary() ([]byte, error) {
-	w := wireKeyring{Name: keyringName, Realm: k.realm.String(), Root: k.root.priv.Seed(), Next: k.next.priv.Seed(), Keyset: k.keyset.doc}
+	h := k.head.Load()
+	w := wireKeyring{Name: keyringName, Realm: k.realm.String(), Root: h.root.priv.Seed(), Next: h.next.priv.Seed(), Keyset: h.keyset.doc}
 	for _, s := range k.signers {
 		w.Signers = append(w.Signers, wireSigner{Use: uint8(s.use), Seed: s.priv.Seed(), From: unix(s.from), Until: unix(s.until)})
 	}
@@ -71,10 +73,12 @@ func UnmarshalKeyring(b []byte) (*Keyring, error) {
 	if w.Name != keyringName || len(w.Root) != 32 || len(w.Next) != 32 || len(w.KEMs) == 0 {
 		return nil, badKeyring("is of another form")
 	}
-	k := &Keyring{realm: realm, root: newSigningKey(w.Root, 0), next: newSigningKey(w.Next, 0)}
-	if k.keyset, err = ParseKeyset(realm, w.Keyset); err != nil {
+	k := &Keyring{realm: realm}
+	h := &head{root: newSigningKey(w.Root, 0), next: newSigningKey(w.Next, 0)}
+	if h.keyset, err = ParseKeyset(realm, w.Keyset); err != nil {
 		return nil, err
 	}
+	k.head.Store(h)
 	for _, s := range w.Signers {
 		if len(s.Seed) != 32 {
 			return nil, badKeyring("a seed must be 32 bytes")
@@ -90,6 +94,7 @@ func UnmarshalKeyring(b []byte) (*Keyring, error) {
 		}
 		k.kems = append(k.kems, kemKey{priv: priv, from: time.Unix(int64(x.From), 0).UTC()})
 	}
+	slices.SortStableFunc(k.kems, func(a, b kemKey) int { return b.from.Compare(a.from) })
 	if k.tls, err = tlsKey(w.TLS); err != nil {
 		return nil, err
 	}
@@ -98,11 +103,12 @@ func UnmarshalKeyring(b []byte) (*Keyring, error) {
 
 // matches checks that the private keys are those the KEYSET names.
 func (k *Keyring) matches() error {
-	if string(k.root.key) != string(k.keyset.Root) || noroshi.Sum(k.next.key) != k.keyset.Next {
+	h := k.head.Load()
+	if string(h.root.key) != string(h.keyset.Root) || noroshi.Sum(h.next.key) != h.keyset.Next {
 		return badKeyring("the roots are not those of its keyset")
 	}
 	named := map[[4]byte]KeyUse{}
-	for _, x := range k.keyset.Keys {
+	for _, x := range h.keyset.Keys {
 		named[x.ID] = x.Use
 	}
 	for _, s := range k.signers {
@@ -120,7 +126,7 @@ func (k *Keyring) matches() error {
 		}
 	}
 	for _, use := range []KeyUse{UseRelease, UseControl} {
-		if _, err := k.signer(use, k.keyset.Created); err != nil {
+		if _, err := k.signer(use, h.keyset.Created); err != nil {
 			return badKeyring("lacks a release or control key")
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/hex"
+	"fmt"
 	"math/big"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -285,6 +287,9 @@ func TestKeyringFile(t *testing.T) {
 	again, err := got.MarshalBinary()
 	if err != nil || !bytes.Equal(again, b) || got.NodeID() != k.NodeID() {
 		t.Errorf("keyring differs after reading (%v)", err)
+	}
+	if s := fmt.Sprintf("%v %+v %#v %s", k, k, k, k); strings.Contains(s, "{") {
+		t.Errorf("printing a keyring shows more than its node: %s", s)
 	}
 	pub, sign := got.Control()
 	if !ed25519.Verify(pub, []byte("checkpoint"), sign([]byte("checkpoint"))) {
