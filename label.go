@@ -56,14 +56,27 @@ func FormLabel(o *stix.Object) Label {
 // oddCase reports whether a name of a marking property stands in the bytes in
 // another case than the specification's.
 func oddCase(raw []byte) bool {
-	lower := bytes.ToLower(raw)
-	for _, name := range [][]byte{[]byte(`"object_marking_refs"`), []byte(`"granular_markings"`)} {
-		if bytes.Count(lower, name) != bytes.Count(raw, name) {
-			return true
+	for _, name := range markingNames {
+		under := strings.IndexByte(name, '_') // the part that has no case
+		for at := 0; ; at++ {
+			i := bytes.IndexByte(raw[at:], '_')
+			if i < 0 {
+				break
+			}
+			at += i
+			from, to := at-under, at-under+len(name)
+			if from < 0 || to > len(raw) {
+				continue
+			}
+			if s := raw[from:to]; string(s) != name && strings.EqualFold(string(s), name) {
+				return true
+			}
 		}
 	}
 	return false
 }
+
+var markingNames = []string{`"object_marking_refs"`, `"granular_markings"`}
 
 // MarkingLabel returns what one marking means alone. The well-known TLP ids
 // need no body; a body that is here must name the same level.

@@ -29,7 +29,7 @@ type graph struct {
 // collect loads the versions with these sequences and, transitively, what they
 // refer to.
 func (d *Desk) collect(ctx context.Context, seqs []int64) (*graph, error) {
-	recs, err := d.records(ctx, seqs)
+	recs, err := d.records(ctx, slices.Sorted(slices.Values(seqs)))
 	if err != nil {
 		return nil, err
 	}
@@ -58,16 +58,37 @@ func (d *Desk) collect(ctx context.Context, seqs []int64) (*graph, error) {
 }
 
 // recordsAtOnce bounds one question for versions.
-const recordsAtOnce = 1000
+const recordsAtOnce = store.MaxPage
 
+// shortRun is how many versions in a row are worth one question for the run.
+const shortRun = 8
+
+// records returns the versions with these sequences, ascending. What was
+// admitted in one go is read in one go.
 func (d *Desk) records(ctx context.Context, seqs []int64) ([]store.Record, error) {
-	var all []store.Record
-	for part := range slices.Chunk(seqs, recordsAtOnce) {
-		recs, err := d.store.Records(ctx, part)
+	all := make([]store.Record, 0, len(seqs))
+	for len(seqs) > 0 {
+		n := 1
+		for n < min(len(seqs), recordsAtOnce) && seqs[n] == seqs[n-1]+1 {
+			n++
+		}
+		var recs []store.Record
+		var err error
+		if n < shortRun {
+			for n < min(len(seqs), recordsAtOnce) && (n+1 >= len(seqs) || seqs[n]+1 != seqs[n+1]) {
+				n++ // single ones together
+			}
+			recs, err = d.store.Records(ctx, seqs[:n])
+		} else {
+			recs, err = d.store.List(ctx, store.Filter{After: seqs[0] - 1, Limit: n, All: true})
+			for len(recs) > 0 && recs[len(recs)-1].Seq > seqs[n-1] {
+				recs = recs[:len(recs)-1]
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, recs...)
+		all, seqs = append(all, recs...), seqs[n:]
 	}
 	return all, nil
 }

@@ -2,51 +2,32 @@ package release
 
 import (
 	"context"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
-	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // referrers notes the current versions of all objects that refer to objects
-// with these sequences.
+// with these sequences. Makers are not among what is looked up: every object
+// of a source has the same (heldFor finds what waits for one).
 func (d *Desk) referrers(ctx context.Context, w *touched, seqs []int64) error {
-	recs, err := d.records(ctx, seqs)
+	if len(seqs) == 0 {
+		return nil
+	}
+	seqs = slices.Sorted(slices.Values(seqs))
+	ids, err := d.store.ReferrersTo(ctx, seqs)
 	if err != nil {
 		return err
 	}
-	for _, r := range recs {
-		if r.Object.ID == d.o.Self.Identity {
-			continue // every partner has it from the card
+	for _, id := range ids {
+		rec, err := d.store.Current(ctx, id)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			continue
 		}
-		if err := d.referrersOf(ctx, w, r.Object.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// referrersAtOnce bounds one page of referrers.
-const referrersAtOnce = 1000
-
-func (d *Desk) referrersOf(ctx context.Context, w *touched, id stix.ID) error {
-	for after := stix.ID(""); ; {
-		page, err := d.store.Referrers(ctx, id, after, referrersAtOnce)
 		if err != nil {
 			return err
 		}
-		for _, from := range page {
-			after = from
-			rec, err := d.store.Current(ctx, from)
-			if noroshi.KindOf(err) == noroshi.NotFound {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			w.seqs[rec.Seq] = true
-		}
-		if len(page) < referrersAtOnce {
-			return nil
-		}
+		w.seqs[rec.Seq] = true
 	}
+	return nil
 }

@@ -1,0 +1,79 @@
+package release_test
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
+)
+
+// listed makes list entries as an import makes them: this node's own.
+func listed(t testing.TB, o *office, n int, mark noroshi.TLP) {
+	t.Helper()
+	for from := 0; from < n; from += 5000 {
+		var all []*store.Version
+		for i := from; i < min(n, from+5000); i++ {
+			all = append(all, version(t, made, "list", object("indicator", i, usa.Identity, mark, fmt.Sprintf(`,"name":"domain a%d.example","pattern":"[domain-name:value = 'a%d.example']","pattern_type":"stix","pattern_version":"2.1","indicator_types":["malicious-activity"],"valid_from":"2026-11-01T00:00:00.000Z"`, i, i))))
+		}
+		o.put(all...)
+	}
+}
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkBulkRelease decides and batches a list for two partners.
+func BenchmarkBulkRelease(b *testing.B) {
+	n := tier.N(20_000, 100_000)
+	for b.Loop() {
+		b.StopTimer()
+		o := newOffice(b, jpn, kor)
+		o.settle()
+		listed(b, o, n, noroshi.Amber)
+		before, acts := cpu(), o.acts()
+		b.StartTimer()
+		o.settle()
+		held := cpu()
+		for _, h := range o.holds() {
+			if h.Count != n {
+				b.Fatalf("hold has %d", h.Count)
+			}
+			o.twoApprove(h.ID)
+		}
+		o.settle()
+		decided := cpu()
+		b.StopTimer()
+		got := len(o.sends(jpn)) + len(o.sends(kor))
+		if got != 2*n {
+			b.Fatalf("%d go", got)
+		}
+		b.ReportMetric((held - before).Seconds(), "cpu-s/hold")
+		b.ReportMetric((decided - before).Seconds(), "cpu-s/decide")
+		b.ReportMetric((cpu() - decided).Seconds(), "cpu-s/clear")
+		b.ReportMetric(float64(o.acts()-acts), "ledger-entries")
+		b.StartTimer()
+	}
+}
+
+func (o *office) acts() int {
+	o.t.Helper()
+	n := 0
+	for {
+		page, err := o.store.Acts(o.ctx, uint64(n), 1000)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		if n += len(page); len(page) == 0 {
+			return n
+		}
+	}
+}
