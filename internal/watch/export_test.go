@@ -1,0 +1,34 @@
+package watch
+
+import (
+	"context"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// SightingID derives the id of a place's sighting.
+func SightingID(salt [16]byte, indicator stix.ID, sensor string, hour time.Time) stix.ID {
+	return sightingID(salt, place{indicator, sensor, hour})
+}
+
+// SightingMarks returns the markings of a sighting.
+func SightingMarks(r store.Record, mark noroshi.TLP) []stix.ID { return sightingMarks(r, mark) }
+
+// Rules is the rule table.
+func Rules() []Rule { return rules }
+
+// Visible makes text fit to show.
+func Visible(s string, n int) string { return visible(s, n) }
+
+// CloseHours writes and forgets every open hour, as when their time is over.
+func (w *Watch) CloseHours() error { return w.finish(context.Background(), everyHour) }
+
+// OpenHours counts the hours in memory.
+func (w *Watch) OpenHours() int {
+	w.open.mu.Lock()
+	defer w.open.mu.Unlock()
+	return len(w.open.place)
+}
