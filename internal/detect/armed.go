@@ -191,7 +191,7 @@ func endpoint(value, typ, port *pattern.Comparison) []noroshi.Value {
 		return nil
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(port.Values[0].Text, "+"), 10, 16)
-	if err != nil || n == 0 {
+	if err != nil {
 		return nil
 	}
 	for i := range vs {

@@ -47,7 +47,8 @@ func ParseValue(s string) (noroshi.Value, error) {
 
 // ParseKindValue reads the fields of a `kind<TAB>value` list line. Kinds are
 // those of package noroshi and ipv4-net, ipv6-net, ipv4-port, ipv6-port, sha1,
-// sha256, sha512. A url-part may carry http:// or https://, which is dropped.
+// sha256, sha512. A url-part may carry http:// or https://, which is dropped; with ftp:// it is a
+// URL.
 func ParseKindValue(kind, value string) (noroshi.Value, error) {
 	s, err := clean(value)
 	if err != nil {
@@ -77,6 +78,9 @@ func ParseKindValue(kind, value string) (noroshi.Value, error) {
 	case "url":
 		return parseURL(s)
 	case "url-part":
+		if strings.HasPrefix(s, "ftp://") {
+			return parseURL(s)
+		}
 		return parseURLPart(s)
 	case "email-addr":
 		return parseEmail(s)
@@ -101,8 +105,15 @@ func bad(code, format string, args ...any) error {
 	return noroshi.Errorf(noroshi.Invalid, "value."+code, format, args...)
 }
 
-// clean trims and refangs an entry and refuses what no value may hold.
+// clean trims and refangs an entry, drops a comment behind it ("# " or " #"
+// and what follows), encodes a space in a path, and refuses what no value may
+// hold.
 func clean(s string) (string, error) {
+	for _, mark := range []string{"# ", " #", "\t#"} {
+		if i := strings.Index(s, mark); i > 0 {
+			s = s[:i]
+		}
+	}
 	s = strings.TrimSpace(s)
 	switch {
 	case s == "":
@@ -111,6 +122,9 @@ func clean(s string) (string, error) {
 		return "", bad("too-long", "the entry has more than %d bytes", MaxValueBytes)
 	case !utf8.ValidString(s):
 		return "", bad("characters", "the entry is not UTF-8")
+	}
+	if strings.Contains(s, "/") {
+		s = strings.ReplaceAll(s, " ", "%20")
 	}
 	for _, r := range s {
 		if r <= ' ' || r == 0x7f || r >= 0x80 && r <= 0xa0 || r == utf8.RuneError || r == 0x2028 || r == 0x2029 {
@@ -167,13 +181,13 @@ func parseAddrPort(s string) (noroshi.Value, error) {
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
 		host, port, found := strings.Cut(s, ":")
+		if _, err := netip.ParseAddr(host); err == nil && digits(port) {
+			return noroshi.Value{}, bad("port", "%q has a port beyond 65535", s)
+		}
 		if _, err := parseDomain(host); found && err == nil && digits(port) {
 			return noroshi.Value{}, bad("name-port", "%q is a name with a port, which is not armed: give the name, or the URL", s)
 		}
 		return noroshi.Value{}, bad("address", "%q is no address, address:port or [address]:port", s)
-	}
-	if ap.Port() == 0 {
-		return noroshi.Value{}, bad("port", "%q has port 0", s)
 	}
 	v, err := addrValue(ap.Addr(), s)
 	v.Kind, v.Port = noroshi.AddrPort, ap.Port()
