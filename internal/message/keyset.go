@@ -165,13 +165,18 @@ func ParseKeyset(realm noroshi.Realm, doc []byte) (*Keyset, error) {
 	if !d.signedBy(realm, ks.Node, newPublicKey(ks.Root)) {
 		return nil, noroshi.Errorf(noroshi.Broken, "keyset.signature", "keyset %d of node %s is not signed by its root", ks.Version, ks.Node)
 	}
-	return ks, nil
+	// What the root did not sign is not worth the work of looking at each key.
+	if err := ks.addKeys(w.Keys); err != nil {
+		return nil, err
+	}
+	return ks, ks.addRevoked(w.Revoked)
 }
 
 func badKeyset(why string) error {
 	return noroshi.Errorf(noroshi.Invalid, "keyset.form", "read keyset: %s", why)
 }
 
+// keyset is all but the keys.
 func (w *wireKeyset) keyset(realm noroshi.Realm) (*Keyset, error) {
 	if w.Name != string(KeysetDocument) {
 		return nil, badKeyset("is no KEYSET")
@@ -196,12 +201,8 @@ func (w *wireKeyset) keyset(realm noroshi.Realm) (*Keyset, error) {
 	if err1 != nil || err2 != nil {
 		return nil, badKeyset("a time is after the year 9999")
 	}
-	ks := &Keyset{Realm: realm, Node: w.Node, Version: w.Version, Created: created, FreshUntil: fresh,
-		Root: w.Root, Next: w.Next, Previous: w.Previous}
-	if err := ks.addKeys(w.Keys); err != nil {
-		return nil, err
-	}
-	return ks, ks.addRevoked(w.Revoked)
+	return &Keyset{Realm: realm, Node: w.Node, Version: w.Version, Created: created, FreshUntil: fresh,
+		Root: w.Root, Next: w.Next, Previous: w.Previous}, nil
 }
 
 func (ks *Keyset) addKeys(list []wireKey) error {

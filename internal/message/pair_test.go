@@ -3,6 +3,7 @@ package message_test
 import (
 	"crypto/rand"
 	"crypto/sha512"
+	"encoding/binary"
 	"io"
 	"testing"
 	"time"
@@ -18,13 +19,13 @@ var inForce = noroshi.Sum([]byte("an agreement"))
 // stream is a reader of bytes that a name decides.
 type stream struct {
 	name string
-	n    byte
+	n    uint32
 	rest []byte
 }
 
 func (s *stream) Read(p []byte) (int, error) {
 	if len(s.rest) == 0 {
-		h := sha512.Sum512(append([]byte(s.name), s.n))
+		h := sha512.Sum512(binary.BigEndian.AppendUint32([]byte(s.name), s.n))
 		s.n++
 		s.rest = h[:]
 	}
