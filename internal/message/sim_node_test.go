@@ -107,15 +107,15 @@ func (n *simNode) perform(x message.Effect) {
 				st.In[i].Open = nil
 			}
 		}
-		ep := n.d.mine[len(n.d.mine)-1].Epoch
+		ep := x.Epoch
 		if w.flaw != counterVolatile {
-			n.then(func() { n.d.counter = max(n.d.counter, x.Counter) })
+			n.then(func() { n.issue(ep, x.Counter) })
 		}
 		n.then(func() {
 			w.post(n.peer(), message.Told{Epoch: ep, Counter: x.Counter, Sum: noroshi.Sum(message.EncodeState(st)), State: st})
 		})
 	case message.SayWant:
-		n.then(func() { n.d.counter = max(n.d.counter, x.Counter) }, func() { w.post(n.peer(), message.Asked{Want: x.Want}) })
+		n.then(func() { n.issue(x.Epoch, x.Counter) }, func() { w.post(n.peer(), message.Asked{Want: x.Want}) })
 	case message.Receipt:
 		w.checkReceipt(n, x)
 		told := n.toldLast
@@ -281,6 +281,13 @@ func (n *simNode) bury(e message.Epoch, seqs []uint64) {
 	}
 	if len(tombs) > 0 {
 		n.write(noroshi.Priority, 0, tombs)
+	}
+}
+
+// issue makes a counter durable.
+func (n *simNode) issue(e message.Epoch, counter uint64) {
+	if n.d.mine[len(n.d.mine)-1].Epoch == e {
+		n.d.counter = max(n.d.counter, counter)
 	}
 }
 

@@ -165,12 +165,14 @@ type Send struct {
 // SayState asks to make Counter durable as issued, then sign and send the STATE
 // on every channel. No answer.
 type SayState struct {
+	Epoch   Epoch // ours, that speaks
 	Counter uint64
 	State   State
 }
 
 // SayWant asks to send a WANT; Counter as in SayState.
 type SayWant struct {
+	Epoch   Epoch
 	Counter uint64
 	Want    Want
 }

@@ -51,7 +51,7 @@ func (s *Side) sayState(now time.Time) Effect {
 	for _, l := range s.speakOf() {
 		st.In = append(st.In, l.inSet())
 	}
-	return SayState{Counter: s.counter, State: st}
+	return SayState{Epoch: m.Epoch, Counter: s.counter, State: st}
 }
 
 // speakOf picks the partner's epochs a STATE tells of: the live one, then the
@@ -90,7 +90,7 @@ func (s *Side) askAgain(now time.Time) []Effect {
 		s.asked = now
 		s.counter++
 		w.Reason = 1
-		return []Effect{SayWant{Counter: s.counter, Want: w}}
+		return []Effect{SayWant{Epoch: s.present().Epoch, Counter: s.counter, Want: w}}
 	}
 	return nil
 }
@@ -334,3 +334,17 @@ func (s Side) Status() Status {
 	}
 	return st
 }
+
+// Confirmed reports whether the partner has answered a challenge of this run
+// and no new epoch is being made: only then may messages join the log, for
+// only then is it known that the log was not rolled back.
+func (s Side) Confirmed() bool { return s.confirmed && !s.opening }
+
+// Answered reports whether the present challenge was echoed; Trip is of it then.
+func (s Side) Answered() bool { return s.timed }
+
+// Tail returns where our present log ends.
+func (s Side) Tail() EpochHead { return s.present().EpochHead }
+
+// Outstanding counts our messages in memory that have no receipt.
+func (s Side) Outstanding() int { return len(s.out) }
