@@ -47,7 +47,7 @@ var bom = []byte("\xef\xbb\xbf")
 // SyntaxError says where and why input was refused. It never quotes a value of
 // the input.
 type SyntaxError struct {
-	Code   string // stable: "syntax", "trailing", "duplicate-key", "case-key", "depth", "size", "utf8", "escape", "control", "bom", "type", "name", "missing", "id", "time", "bundle"; of a Reader also "truncated"
+	Code   string // stable: "syntax", "trailing", "duplicate-key", "case-key", "depth", "size", "utf8", "escape", "control", "bom", "type", "name", "missing", "id", "time", "bundle"; of a Reader also "truncated", of Canonical "number"
 	Path   string // JSON pointer (RFC 6901) of the place, as far as known
 	Offset int64  // bytes from the start of the input
 	Line   int    // from 1; 0 when not known

@@ -1,6 +1,7 @@
 package stix
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 )
@@ -12,7 +13,7 @@ import (
 // form of an identifier (such as the keys that observed-data's old objects
 // dictionary refers by) names no object and is left out.
 type Ref struct {
-	Path     string // selector of the place, such as "object_refs.[3]"
+	Path     string // selector of the place, such as "object_refs.[3]"; a name no selector can say stands in quotes
 	Target   ID
 	Required bool // the object may not exist without it (STIX 2.1: relationship ends, sighting_of_ref, object_ref, object_refs)
 	Custom   bool // the property is not one the specification defines for this type; within extensions always
@@ -44,7 +45,6 @@ func selectorOf(path []step) string {
 		if known, ok := refPaths[string(path[0].name)]; ok {
 			return known
 		}
-		return string(path[0].name)
 	}
 	var b []byte
 	for i, p := range path {
@@ -52,7 +52,7 @@ func selectorOf(path []step) string {
 			b = append(b, '.')
 		}
 		if p.name != nil {
-			b = append(b, p.name...)
+			b = appendPart(b, p.name)
 			continue
 		}
 		b = append(b, '[')
@@ -60,6 +60,16 @@ func selectorOf(path []step) string {
 		b = append(b, ']')
 	}
 	return string(b)
+}
+
+// appendPart writes a name as a part of a selector. A name that holds signs of
+// the selectors' own is one no selector can say; it stands in quotes, so that
+// it is not taken for another place.
+func appendPart(b, name []byte) []byte {
+	if bytes.ContainsAny(name, `.["`) || len(name) == 0 {
+		return strconv.AppendQuote(b, string(name))
+	}
+	return append(b, name...)
 }
 
 // refPaths saves a copy of the paths most objects have.

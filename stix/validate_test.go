@@ -321,7 +321,10 @@ func (m *mutator) nudge(v any) any {
 		}
 		return map[string]any{"key": v}
 	case json.Number:
-		return json.Number([]string{string(v) + ".0", string(v) + ".5", "-" + strings.TrimPrefix(string(v), "-"), string(v) + "e3", string(v) + "0000000", "0"}[m.rng.IntN(6)])
+		if strings.Trim(string(v), "0123456789") != "" {
+			return json.Number("0")
+		}
+		return json.Number([]string{string(v) + ".0", string(v) + ".5", "-" + string(v), string(v) + "e3", string(v) + "e0", "7" + string(v)}[m.rng.IntN(6)])
 	case map[string]any:
 		return []any{v}
 	case bool:

@@ -1,0 +1,50 @@
+package stix
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Resolve reports whether a selector (STIX 2.1 §7.2.3.1) names something in
+// the object: properties and keys with points between them, list elements as
+// [n] counted from 0, such as "name", "labels.[2]", "hashes.MD5" or
+// "x_deep.list.[0].key".
+func Resolve(o *Object, selector string) bool {
+	v := o.Root()
+	for part := range strings.SplitSeq(selector, ".") {
+		if v = v.part(part); v == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// part returns what one part of a selector names.
+func (v RawValue) part(part string) RawValue {
+	switch v.kind() {
+	case '{':
+		return v.member(part)
+	case '[':
+		n, ok := position(part)
+		if !ok {
+			return nil
+		}
+		for i, e := range v.Elements() {
+			if i == n {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// position reads a part of the form [n], without filling zeros.
+func position(part string) (int, bool) {
+	digits, ok := strings.CutPrefix(part, "[")
+	digits, closed := strings.CutSuffix(digits, "]")
+	if !ok || !closed || digits == "" || !allDigits(digits) || digits[0] == '0' && digits != "0" {
+		return 0, false
+	}
+	n, err := strconv.Atoi(digits)
+	return n, err == nil
+}
