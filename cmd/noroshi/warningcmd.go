@@ -35,12 +35,9 @@ type warningNewCmd struct {
 // Run makes a warning. It leaves only through the exit gate.
 func (x *warningNewCmd) Run(c *cli) error {
 	d := watch.Draft{ID: stix.NewID("report"), TitleEN: x.TitleEn, TitleJA: x.TitleJa, TextEN: x.TextEn, TextJA: x.TextJa,
-		Severity: noroshi.Severity(x.Severity), Action: x.Action, Audience: x.Audience, Replaces: stix.ID(x.Replaces)}
+		Severity: noroshi.Severity(x.Severity), Action: x.Action, Audience: x.Audience, Replaces: stix.ID(x.Replaces), Marking: x.Marking}
 	var err error
 	if d.Precedence, err = noroshi.ParsePrecedence(x.Precedence); err != nil {
-		return err
-	}
-	if d.Marking, err = noroshi.ParseTLP(x.Marking); err != nil {
 		return err
 	}
 	if x.Due > 0 {

@@ -161,7 +161,7 @@ func (n *Node) first(ctx context.Context, identity *stix.Object) error {
 		if _, err := n.Gate.Admit(tx, p); err != nil {
 			return err
 		}
-		return errors.Join(tx.PutDoc(docNode, "self", self), tx.PutDoc(noroshi.DocKeyset, id.String(), n.Keys.KeysetDocument()))
+		return errors.Join(tx.PutDoc(docNode, "self", self), tx.PutDoc(noroshi.DocKeyset, id.String(), n.Keys.Keyset().Bytes()))
 	})
 	return err
 }
@@ -172,9 +172,9 @@ const docNode = "node" // key "self": the Organisation as JSON
 // program for "".
 func WarningLists(path string) (*intake.WarningLists, error) {
 	if path == "" {
-		return intake.ReadWarningLists(demodata.WarningLists())
+		return intake.ReadWarningListsFS(demodata.WarningLists())
 	}
-	return intake.LoadWarningLists(path)
+	return intake.ReadWarningLists(path)
 }
 
 // DetectOptions says how this node's events meet indicators.

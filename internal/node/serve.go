@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/courier/https"
+	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
@@ -28,7 +30,7 @@ func (n *Node) listen(ctx context.Context) (courier.Channel, error) {
 	if err != nil {
 		return nil, noroshi.Errorf(noroshi.Invalid, "serve.listen", "listen on %s: %w", addr, err)
 	}
-	channel, listener, err := https.New(l, https.Options{Key: n.Keys.TLSKey(), Peers: n.peers})
+	channel, listener, err := https.New(l, https.Options{Key: n.Keys.TLSKey(), Peers: n.peers, Now: n.opts.Now})
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -38,6 +40,33 @@ func (n *Node) listen(ctx context.Context) (courier.Channel, error) {
 		n.endpoints = []string{"https://" + l.Addr().String()}
 	}
 	return channel, nil
+}
+
+// peers lists the partners that may connect now, with the pins of their TLS
+// keys.
+func (n *Node) peers() map[noroshi.NodeID][][32]byte {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	docs, err := n.Store.Docs(ctx, noroshi.DocPartner)
+	if err != nil {
+		n.opts.Log.Error("partners cannot be read", "err", err)
+		return nil
+	}
+	out := map[noroshi.NodeID][][32]byte{}
+	for _, b := range docs {
+		var p noroshi.Partner
+		if json.Unmarshal(b, &p) != nil || p.Trust != noroshi.Introduced && p.Trust != noroshi.InForce {
+			continue
+		}
+		doc, err := n.Store.Doc(ctx, noroshi.DocKeyset, p.Node.String())
+		if err != nil {
+			continue
+		}
+		if ks, err := message.ParseKeyset(n.Realm, doc); err == nil {
+			out[p.Node] = ks.Pins(n.opts.Now())
+		}
+	}
+	return out
 }
 
 // Serve runs the node until ctx ends: listeners, followers, streams. It

@@ -106,8 +106,36 @@ func linkExchanged(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.IndicatorsReceipted, err = c.Courier.Receipted(ctx, p.Node, "indicator")
+	x.IndicatorsReceipted, err = c.receipted(ctx, p.Node, "indicator")
 	return x, err
+}
+
+// receipted counts our objects of a type in messages the partner applied.
+func (s *Services) receipted(ctx context.Context, partner noroshi.NodeID, typ string) (n int, err error) {
+	runs, err := s.Store.AppliedThere(ctx, partner)
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range runs {
+		rows, err := s.Store.BatchRows(ctx, d.Batch, d.First, d.Count)
+		if err != nil {
+			return 0, err
+		}
+		seqs := make([]int64, len(rows))
+		for i, r := range rows {
+			seqs[i] = r.Seq
+		}
+		recs, err := s.Store.Records(ctx, seqs)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range recs {
+			if r.Object.Type == typ {
+				n++
+			}
+		}
+	}
+	return n, nil
 }
 
 // Decided says how far the exit gate has followed the change feed.

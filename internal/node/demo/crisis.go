@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/watch"
 	"github.com/noroshi-cti/noroshi/internal/web"
 	"github.com/noroshi-cti/noroshi/stix"
@@ -30,7 +31,7 @@ func (s *show) cutAndMend(ctx context.Context) error {
 		return err
 	}
 	s.noted("▲", "flash-waits")
-	pause(ctx, time.Until(cut.Add(cutFor)))
+	crew.Pause(ctx, time.Until(cut.Add(cutFor)))
 	if there, err := s.jpn.hasWarning(ctx, flash); err != nil || there {
 		return errors.Join(errors.New("the FLASH passed a cable that was cut"), err)
 	}
@@ -46,7 +47,7 @@ func (s *show) cutAndMend(ctx context.Context) error {
 	if s.Break == "link" {
 		limit = 5 * time.Second
 	}
-	if err := until(ctx, limit, "FLASH at JPN-01", func() (bool, error) { return s.jpn.hasWarning(ctx, flash) }); err != nil {
+	if err := crew.Until(ctx, limit, "FLASH at JPN-01", func() (bool, error) { return s.jpn.hasWarning(ctx, flash) }); err != nil {
 		return err
 	}
 	s.f.FlashAfterMS = ms(time.Since(mended))
@@ -66,9 +67,9 @@ func (s *show) flash(ctx context.Context) (stix.ID, error) {
 	d := watch.Draft{ID: stix.NewID("report"),
 		TitleEN: "Wiper on grid dispatch servers", TitleJA: "給電指令サーバーで破壊型マルウェアを確認",
 		TextEN: "Isolate dispatch servers that contacted this name.", TextJA: "この名前と通信した給電指令サーバーを隔離してください。",
-		Severity: noroshi.Critical, Precedence: noroshi.Flash, Action: "isolate", Marking: noroshi.Amber,
+		Severity: noroshi.Critical, Precedence: noroshi.Flash, Action: "isolate", Marking: "tlp:amber",
 		Due: time.Now().UTC().Add(time.Hour).Truncate(time.Second), Refs: []stix.ID{f.Data[0].ID}}
-	by, err := s.usa.signed(ctx, "duty", noroshi.ActWarn, string(d.ID), d.Bound())
+	by, err := s.usa.Signed(ctx, "duty", noroshi.ActWarn, string(d.ID), d.Bound())
 	if err != nil {
 		return "", err
 	}
@@ -81,8 +82,8 @@ func (s *show) flash(ctx context.Context) (stix.ID, error) {
 
 // approveFlash waits for the FLASH's hold and signs it as two officers.
 func (s *show) approveFlash(ctx context.Context) error {
-	return until(ctx, 9*time.Second, "FLASH approved", func() (bool, error) {
-		holds, _, err := s.approveHolds(ctx)
+	return crew.Until(ctx, 9*time.Second, "FLASH approved", func() (bool, error) {
+		holds, _, err := s.usa.ApproveHolds(ctx)
 		return holds > 0, err
 	})
 }
@@ -114,14 +115,14 @@ func (s *show) acknowledge(ctx context.Context) error {
 	if flash == nil {
 		return errors.New("the FLASH is not among JPN-01's open warnings")
 	}
-	by, err := s.jpn.signed(ctx, "duty", noroshi.ActAck, string(flash.ID), flash.Hash)
+	by, err := s.jpn.Signed(ctx, "duty", noroshi.ActAck, string(flash.ID), flash.Hash)
 	if err != nil {
 		return err
 	}
 	if err := s.jpn.call(ctx, "warning.ack", web.SignedRef{Subject: string(flash.ID), By: by}, nil); err != nil {
 		return err
 	}
-	err = until(ctx, time.Minute, "READ at USA-01", func() (bool, error) {
+	err = crew.Until(ctx, time.Minute, "READ at USA-01", func() (bool, error) {
 		var d watch.Detail
 		err := s.usa.call(ctx, "warning.show", web.ObjectRef{ID: flash.ID}, &d)
 		return len(d.Deliveries) == 1 && d.Deliveries[0].State == "read", err
@@ -134,7 +135,7 @@ func (s *show) acknowledge(ctx context.Context) error {
 
 // count waits until both streams are whole and counts what was lost.
 func (s *show) count(ctx context.Context) error {
-	err := until(ctx, time.Minute, "streams whole", func() (bool, error) {
+	err := crew.Until(ctx, time.Minute, "streams whole", func() (bool, error) {
 		s.f.MessagesSent, s.f.MessagesLost = 0, 0
 		for _, pair := range [][2]*party{{s.usa, s.jpn}, {s.jpn, s.usa}} {
 			out, err := pair[0].link(ctx)
@@ -167,10 +168,10 @@ func (s *show) count(ctx context.Context) error {
 // those USA-01 has a receipt for: both must be all of them.
 func (s *show) receipts(ctx context.Context) error {
 	var came, receipted web.Exchanged
-	if err := s.jpn.call(ctx, "link.exchanged", web.PartnerRef{Partner: s.usa.sign}, &came); err != nil {
+	if err := s.jpn.call(ctx, "link.exchanged", web.PartnerRef{Partner: s.usa.Sign}, &came); err != nil {
 		return err
 	}
-	if err := s.usa.call(ctx, "link.exchanged", web.PartnerRef{Partner: s.jpn.sign}, &receipted); err != nil {
+	if err := s.usa.call(ctx, "link.exchanged", web.PartnerRef{Partner: s.jpn.Sign}, &receipted); err != nil {
 		return err
 	}
 	s.f.IndicatorsArmed, s.f.IndicatorsReceipted = came.ArmedFrom, receipted.IndicatorsReceipted
@@ -195,10 +196,10 @@ func (s *show) audit(ctx context.Context) error {
 			s.f.LedgerEntries = v.Acts
 		}
 		if len(v.Faults) > 0 {
-			s.f.Audit = fmt.Sprintf("%s: %s at %d: %s", p.sign, v.Faults[0].Code, v.Faults[0].Index, v.Faults[0].Msg)
+			s.f.Audit = fmt.Sprintf("%s: %s at %d: %s", p.Sign, v.Faults[0].Code, v.Faults[0].Index, v.Faults[0].Msg)
 			return errors.New(s.f.Audit)
 		}
-		s.said("verified", string(p.sign), v.Acts, v.Rows)
+		s.said("verified", string(p.Sign), v.Acts, v.Rows)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ type show struct {
 // step is one step: what it does; it says its own line when done.
 type step struct {
 	name string
-	run  func(context.Context, *show) error
+	run  func(*show, context.Context) error
 }
 
 var steps = []step{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/detect"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/watch"
 	"github.com/noroshi-cti/noroshi/internal/web"
@@ -34,7 +35,7 @@ func (s *show) replay(ctx context.Context) error {
 	defer stop()
 	at := &arrivals{first: map[stix.ID]time.Time{}}
 	for _, p := range []*party{s.usa, s.jpn} {
-		started, err := p.follow(follow, func(l web.FeedLine) { at.note(p.sign, l) })
+		started, err := p.follow(follow, func(l web.FeedLine) { at.note(p.Sign, l) })
 		if err != nil {
 			return err
 		}
@@ -125,8 +126,8 @@ func (a *arrivals) when(who noroshi.CallSign, ids []stix.ID) (t time.Time) {
 }
 
 func (s *show) firstWarning(ctx context.Context, at *arrivals, ids []stix.ID, handed time.Time) error {
-	return until(ctx, 20*time.Second, "warning in the feed", func() (bool, error) {
-		t := at.when(s.jpn.sign, ids)
+	return crew.Until(ctx, 20*time.Second, "warning in the feed", func() (bool, error) {
+		t := at.when(s.jpn.Sign, ids)
 		if t.IsZero() {
 			return false, nil
 		}
@@ -137,7 +138,7 @@ func (s *show) firstWarning(ctx context.Context, at *arrivals, ids []stix.ID, ha
 
 // sightingsBack waits until every sighting made at JPN-01 is in USA-01's store.
 func (s *show) sightingsBack(ctx context.Context, at *arrivals, want []stix.ID, handed time.Time) error {
-	err := until(ctx, time.Minute, "sightings at USA-01", func() (bool, error) {
+	err := crew.Until(ctx, time.Minute, "sightings at USA-01", func() (bool, error) {
 		var rows []web.ListedObject
 		err := s.usa.call(ctx, "object.list", web.ListRef{Type: "sighting", Limit: 1000}, &rows)
 		have := 0
@@ -151,8 +152,8 @@ func (s *show) sightingsBack(ctx context.Context, at *arrivals, want []stix.ID, 
 	if err != nil {
 		return err
 	}
-	return until(ctx, 20*time.Second, "sighting in USA-01's feed", func() (bool, error) {
-		t := at.when(s.usa.sign, want)
+	return crew.Until(ctx, 20*time.Second, "sighting in USA-01's feed", func() (bool, error) {
+		t := at.when(s.usa.Sign, want)
 		if t.IsZero() {
 			return false, nil
 		}

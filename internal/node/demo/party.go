@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -19,37 +18,22 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
 // party is one of the two organisations: a data folder, a node process that is
 // started again when it dies, its persons and the cable to its listener.
 type party struct {
+	crew.Crew
 	exe    string
 	dir    string
-	sign   noroshi.CallSign
 	cable  *cable
 	client *web.Client
-
-	keys  map[string]ed25519.PrivateKey // persons' keys, opened once
-	realm noroshi.Realm
-	node  noroshi.NodeID
 
 	restarts atomic.Int32
 	stop     context.CancelFunc
 	gone     sync.WaitGroup
-}
-
-// persons of every party: the least two officers can do the whole job with.
-var persons = []struct {
-	id    string
-	roles []noroshi.Role
-}{
-	{"admin", []noroshi.Role{noroshi.Administrator}},
-	{"liaison", []noroshi.Role{noroshi.Liaison}},
-	{"duty", []noroshi.Role{noroshi.Duty, noroshi.Analyst}},
-	{"release1", []noroshi.Role{noroshi.ReleaseOffice}},
-	{"release2", []noroshi.Role{noroshi.ReleaseOffice}},
 }
 
 // newParty makes a node with its persons, by the same commands a user types.
@@ -62,18 +46,18 @@ func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token
 	if err != nil {
 		return nil, err
 	}
-	p := &party{exe: exe, dir: dir, sign: sign, cable: wire, keys: map[string]ed25519.PrivateKey{}, realm: noroshi.Real,
-		client: web.NewClient(node.SocketPath(dir, noroshi.Real))}
+	p := &party{exe: exe, dir: dir, cable: wire, client: web.NewClient(node.SocketPath(dir, noroshi.Real))}
+	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(person string) ([]byte, error) { return os.ReadFile(p.passphraseFile(person)) }}
 	if err := p.command(ctx, "init", "--yes", "--org", string(sign), "--org-token", token, "--listen", listen, "--endpoint", "https://"+wire.from); err != nil {
 		return nil, err
 	}
-	for i, who := range persons {
-		file := p.passphraseFile(who.id)
+	for i, who := range crew.Members {
+		file := p.passphraseFile(who.ID)
 		if err := os.WriteFile(file, []byte(rand.Text()), 0o600); err != nil {
 			return nil, err
 		}
-		args := []string{"person", "add", who.id, "--passphrase-file", file}
-		for _, r := range who.roles {
+		args := []string{"person", "add", who.ID, "--passphrase-file", file}
+		for _, r := range who.Roles {
 			args = append(args, "--role", string(r))
 		}
 		if i > 0 {
@@ -135,16 +119,11 @@ func (p *party) start(ctx context.Context) error {
 			}
 			if ctx.Err() == nil {
 				p.restarts.Add(1)
-				pause(ctx, 200*time.Millisecond)
+				crew.Pause(ctx, 200*time.Millisecond)
 			}
 		}
 	})
-	var s web.Status
-	if err := p.call(ctx, "status", nil, &s); err != nil {
-		return err
-	}
-	p.node = s.Node
-	return nil
+	return p.call(ctx, "status", nil, nil)
 }
 
 // end stops the process and waits for it.
@@ -179,29 +158,9 @@ func (p *party) callBody(ctx context.Context, op string, in any, body func() (io
 		if last == nil || errors.As(last, &known) && known.Code != "api.broken-off" {
 			return last
 		}
-		pause(ctx, 100*time.Millisecond)
+		crew.Pause(ctx, 100*time.Millisecond)
 	}
-	return fmt.Errorf("%s: %s: %w", p.sign, op, errors.Join(last, ctx.Err()))
-}
-
-// signed signs an act as a person of the party.
-func (p *party) signed(ctx context.Context, person string, a noroshi.Action, subject string, bound noroshi.Hash) (noroshi.Signed, error) {
-	key := p.keys[person]
-	if key == nil {
-		var s web.SealedPerson
-		if err := p.call(ctx, "person.sealed", web.PersonRef{Person: person}, &s); err != nil {
-			return noroshi.Signed{}, err
-		}
-		pass, err := os.ReadFile(p.passphraseFile(person))
-		if err != nil {
-			return noroshi.Signed{}, err
-		}
-		if key, err = s.Person.Unseal(pass); err != nil {
-			return noroshi.Signed{}, err
-		}
-		p.keys[person] = key
-	}
-	return noroshi.SignAct(person, key, noroshi.ActDigest(p.realm, p.node, a, subject, bound)), nil
+	return fmt.Errorf("%s: %s: %w", p.Sign, op, errors.Join(last, ctx.Err()))
 }
 
 // follow calls fn for every change from now on, until ctx ends; the returned
@@ -224,34 +183,8 @@ func (p *party) follow(ctx context.Context, fn func(web.FeedLine)) (<-chan struc
 					fn(l)
 				}
 			}, nil)
-			pause(ctx, 20*time.Millisecond)
+			crew.Pause(ctx, 20*time.Millisecond)
 		}
 	}()
 	return started, nil
-}
-
-// pause waits, or less when ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-// until asks again and again until ok, for at most a time.
-func until(ctx context.Context, limit time.Duration, what string, ok func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	var last error
-	for ctx.Err() == nil {
-		done, err := ok()
-		if done && err == nil {
-			return nil
-		}
-		last = err
-		pause(ctx, 20*time.Millisecond)
-	}
-	return errors.Join(fmt.Errorf("%s: not within %s", what, limit), last)
 }

@@ -12,13 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/demodata"
 	"github.com/noroshi-cti/noroshi/internal/intake"
-	"github.com/noroshi-cti/noroshi/internal/partner"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/web"
-	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // mitre is the statement marking of ATT&CK, which the agreement allow-lists.
@@ -37,120 +35,22 @@ func (s *show) nodesUp(ctx context.Context) error {
 			return err
 		}
 	}
-	s.said("nodes", len(persons))
+	s.said("nodes", len(crew.Members))
 	return nil
 }
 
-// introduce exchanges cards and has two persons on each side confirm the
-// fingerprint the other side reads aloud.
 func (s *show) introduce(ctx context.Context) error {
-	var spoken string
-	for _, pair := range [][2]*party{{s.usa, s.jpn}, {s.jpn, s.usa}} {
-		from, to := pair[0], pair[1]
-		card, err := from.card(ctx, to.sign)
-		if err != nil {
-			return err
-		}
-		var st web.Status
-		if err := from.call(ctx, "status", nil, &st); err != nil {
-			return err
-		}
-		spoken = st.Fingerprint
-		if err := to.takeCard(ctx, card, spoken); err != nil {
-			return err
-		}
-	}
-	s.said("introduced", spoken)
-	return nil
-}
-
-func (p *party) card(ctx context.Context, partnerSign noroshi.CallSign) (card []byte, err error) {
-	var endpoints []string
-	if err := p.call(ctx, "partner.endpoints", nil, &endpoints); err != nil {
-		return nil, err
-	}
-	by, err := p.signed(ctx, "liaison", noroshi.ActIntroduce, "card/"+string(partnerSign), partner.CardBound(endpoints))
-	if err != nil {
-		return nil, err
-	}
-	err = p.call(ctx, "partner.card", web.CardRef{For: partnerSign, By: by}, &card)
-	return card, err
-}
-
-func (p *party) takeCard(ctx context.Context, card []byte, heard string) error {
-	by, err := p.signed(ctx, "liaison", noroshi.ActIntroduce, "receive", noroshi.Sum(card))
-	if err != nil {
-		return err
-	}
-	var row partner.Row
-	if err := p.call(ctx, "partner.receive", web.ReceiveRef{Card: card, By: by}, &row); err != nil {
-		return err
-	}
-	for _, person := range []string{"liaison", "admin"} {
-		by, err := p.signed(ctx, person, noroshi.ActIntroduce, row.Node.String(), partner.FingerprintBound(heard))
-		if err != nil {
-			return err
-		}
-		var done web.Confirmed
-		if err := p.call(ctx, "partner.confirm", web.ConfirmRef{Node: row.Node, Fingerprint: heard, By: by}, &done); err != nil {
-			return err
-		}
-		if done.Waiting == 0 {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s: two persons confirmed and the partner is not introduced", p.sign)
-}
-
-// agree drafts, proposes and signs the agreement: two release officers a side.
-func (s *show) agree(ctx context.Context) error {
-	var text string
-	if err := s.usa.call(ctx, "agreement.draft", web.DraftRef{With: s.jpn.sign, Days: 365, Statements: []string{mitre}}, &text); err != nil {
-		return err
-	}
-	file := []byte(text)
-	h := noroshi.Sum(file)
-	by, err := s.usa.signed(ctx, "liaison", noroshi.ActProposeAgreement, h.String(), h)
-	if err != nil {
-		return err
-	}
-	if err := s.usa.call(ctx, "agreement.propose", web.ProposeRef{File: file, By: by}, nil); err != nil {
-		return err
-	}
-	err = until(ctx, time.Minute, "agreement proposed at JPN-01", func() (bool, error) {
-		var rows []partner.AgreementRow
-		err := s.jpn.call(ctx, "agreement.list", nil, &rows)
-		return slices.ContainsFunc(rows, func(a partner.AgreementRow) bool { return a.Hash == h }), err
-	})
-	if err != nil {
-		return err
-	}
-	for _, p := range []*party{s.usa, s.jpn} {
-		for _, person := range []string{"release1", "release2"} {
-			by, err := p.signed(ctx, person, noroshi.ActSignAgreement, h.String(), h)
-			if err != nil {
-				return err
-			}
-			if err := p.call(ctx, "agreement.sign", web.SignRef{Hash: h, By: by}, nil); err != nil {
-				return err
-			}
-		}
-	}
-	err = until(ctx, time.Minute, "agreement in force on both sides", func() (bool, error) {
-		for _, p := range []*party{s.usa, s.jpn} {
-			var rows []partner.AgreementRow
-			if err := p.call(ctx, "agreement.list", nil, &rows); err != nil || !slices.ContainsFunc(rows, func(a partner.AgreementRow) bool { return a.Hash == h && a.InForce }) {
-				return false, err
-			}
-		}
-		return true, nil
-	})
+	spoken, err := crew.Introduce(ctx, &s.usa.Crew, &s.jpn.Crew)
 	if err == nil {
-		a, perr := noroshi.ParseAgreement(file)
-		if perr != nil {
-			return perr
-		}
-		s.said("agreed", h.String()[:12], len(a.Clauses))
+		s.said("introduced", spoken)
+	}
+	return err
+}
+
+func (s *show) agree(ctx context.Context) error {
+	a, err := crew.Agree(ctx, &s.usa.Crew, &s.jpn.Crew, mitre)
+	if err == nil {
+		s.said("agreed", a.Hash.String()[:12], len(a.Clauses))
 	}
 	return err
 }
@@ -192,17 +92,17 @@ func (s *show) approve(ctx context.Context) error {
 	if err := s.usa.call(ctx, "indicator.armed", web.ArmedRef{}, &armed); err != nil {
 		return err
 	}
-	if err := s.settled(ctx, armed.Seq); err != nil {
+	if err := s.usa.Settled(ctx, armed.Seq); err != nil {
 		return err
 	}
-	holds, count, err := s.approveHolds(ctx)
+	holds, count, err := s.usa.ApproveHolds(ctx)
 	if err != nil {
 		return err
 	}
 	signed := time.Now()
 	s.said("approved", holds, count)
 	s.f.IndicatorsPublished = armed.Indicators
-	err = until(ctx, 3*time.Minute, "JPN-01 armed", func() (bool, error) {
+	err = crew.Until(ctx, 3*time.Minute, "JPN-01 armed", func() (bool, error) {
 		var a web.ArmedState
 		err := s.jpn.call(ctx, "indicator.armed", web.ArmedRef{}, &a)
 		s.f.IndicatorsArmed, s.f.NotArmed = a.Indicators, a.NotArmed
@@ -214,48 +114,6 @@ func (s *show) approve(ctx context.Context) error {
 	s.f.ReleaseSeconds = time.Since(signed).Seconds()
 	s.said("armed", s.f.IndicatorsArmed, fmt.Sprintf("%.1f", s.f.ReleaseSeconds))
 	return nil
-}
-
-// settled waits until USA-01's exit gate has looked at everything up to a
-// sequence of its change feed.
-func (s *show) settled(ctx context.Context, seq int64) error {
-	return until(ctx, 2*time.Minute, "release decided", func() (bool, error) {
-		var d web.Decided
-		err := s.usa.call(ctx, "release.decided", nil, &d)
-		return d.UpTo >= seq, err
-	})
-}
-
-// approveHolds signs every open two-person hold at USA-01 as two officers.
-func (s *show) approveHolds(ctx context.Context) (holds, count int, err error) {
-	var rows []web.HoldRow
-	if err := s.usa.call(ctx, "release.list", web.HoldRef{}, &rows); err != nil {
-		return 0, 0, err
-	}
-	for _, h := range rows {
-		if h.Key != noroshi.TwoPersons {
-			return 0, 0, fmt.Errorf("hold %s needs %s: %v", h.ID, h.Key, h.Reasons)
-		}
-		for _, officer := range []string{"release1", "release2"} {
-			var d web.HoldDetail
-			if err := s.usa.call(ctx, "release.show", web.HoldRef{Hold: h.ID}, &d); err != nil {
-				return 0, 0, err
-			}
-			if d.State != "open" || slices.Contains(d.Approvals, officer) {
-				continue
-			}
-			by, err := s.usa.signed(ctx, officer, noroshi.ActApprove, h.ID, d.Digest)
-			if err != nil {
-				return 0, 0, err
-			}
-			if err := s.usa.call(ctx, "release.approve", web.SignedRef{Subject: h.ID, By: by}, nil); err != nil {
-				return 0, 0, err
-			}
-		}
-		holds++
-		count += h.Count
-	}
-	return holds, count, nil
 }
 
 // publish imports single indicators and measures until JPN-01 has each armed.
@@ -277,7 +135,7 @@ func (s *show) publish(ctx context.Context) error {
 		if len(rows) != 1 {
 			return fmt.Errorf("%s: %d indicators", name, len(rows))
 		}
-		if err := s.jpn.waitArmed(ctx, rows[0].ID); err != nil {
+		if err := s.jpn.Armed(ctx, rows[0].ID); err != nil {
 			return err
 		}
 		took = append(took, time.Since(start))
@@ -288,14 +146,6 @@ func (s *show) publish(ctx context.Context) error {
 	s.f.IndicatorsArmed += trials
 	s.said("published", trials, fmt.Sprintf("%.1f", s.f.PublishToArmedMS), fmt.Sprintf("%.1f", s.f.PublishToArmedP99))
 	return nil
-}
-
-func (p *party) waitArmed(ctx context.Context, id stix.ID) error {
-	return until(ctx, time.Minute, "armed at "+string(p.sign), func() (bool, error) {
-		var a web.ArmedState
-		err := p.call(ctx, "indicator.armed", web.ArmedRef{ID: id, Wait: 10_000}, &a)
-		return a.IsArmed, err
-	})
 }
 
 // telemetry writes an embedded log where noroshi match can read it.
@@ -321,7 +171,7 @@ func (p *party) link(ctx context.Context) (courier.LinkStatus, error) {
 		return courier.LinkStatus{}, err
 	}
 	if len(rows) != 1 {
-		return courier.LinkStatus{}, fmt.Errorf("%s has %d links", p.sign, len(rows))
+		return courier.LinkStatus{}, fmt.Errorf("%s has %d links", p.Sign, len(rows))
 	}
 	return rows[0], nil
 }

@@ -1,0 +1,205 @@
+package nodetest_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
+	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+const testdata = "../../../testdata/"
+
+// bundles are the real STIX files, as they were published.
+var bundles = []string{"indicators/stix/rcs.json", "indicators/stix/kingspawn.json", "indicators/stix/candiru.json",
+	"indicators/stix/wyrmspy_dragonegg.json", "indicators/stix/pegasus.json.gz", "attack/ics-attack-18.1.json.gz"}
+
+// odd is what reports from the field contain and other tools lose.
+const odd = `{"type":"bundle","id":"bundle--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c01","objects":[
+{"type":"malware","spec_version":"2.1","id":"malware--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c02","created":"2026-01-01T00:00:00.1234567890123Z","modified":"2026-01-01T00:00:00.1234567890124Z","name":"給電指令の破壊 \u2028","is_family":false,"x_big":123456789012345678901234567890, "x_exp":1.0E+2,"x_null":[null,{"a":[]}],
+  "extensions":{"extension-definition--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c03":{"extension_type":"property-extension","深さ":{"値":-0.0}}}},
+{"type":"x-unknown-thing","spec_version":"2.1","id":"x-unknown-thing--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c04","created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:00Z","x_free":"\ud83d\udd25"},
+{"type":"ipv4-addr","spec_version":"2.1","id":"ipv4-addr--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c05","value":"192.0.2.9"}
+]}`
+
+// TestEveryObject: every real STIX object goes through the store, over messages
+// and out again at the partner byte for byte equal.
+func TestEveryObject(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	want := map[stix.ID]string{}
+	for _, name := range bundles {
+		body := unpacked(t, name)
+		usa.Import(filepath.Base(name), "tlp:clear", bytes.NewReader(body))
+		remember(t, want, body)
+	}
+	usa.Import("odd.json", "tlp:clear", strings.NewReader(odd))
+	remember(t, want, []byte(odd))
+	if len(want) != 3873+1826+3 {
+		t.Fatalf("%d objects in the files", len(want))
+	}
+	usa.Settle()
+	nodetest.Whole(t, usa, jpn)
+	for id, bytes := range want {
+		r, err := jpn.Node.Store.Current(t.Context(), id)
+		if err != nil {
+			t.Fatalf("%s: %v", id, err)
+		}
+		if got := string(r.Object.Bytes()); got != bytes {
+			t.Fatalf("%s came as\n%s\nwant\n%s", id, got, bytes)
+		}
+	}
+	usa.Intact()
+	jpn.Intact()
+}
+
+// TestUnmarkedStays: the same import without a marking sends nothing and shows
+// one grouped hold for each file.
+func TestUnmarkedStays(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	body := unpacked(t, "indicators/stix/candiru.json")
+	usa.Import("candiru.json", "", bytes.NewReader(body))
+	usa.Settle()
+	nodetest.Whole(t, usa, jpn)
+	var holds []web.HoldRow
+	usa.Must("release.list", web.HoldRef{}, &holds)
+	if len(holds) != 1 || holds[0].Count != 251 || holds[0].Key != noroshi.Unmarked {
+		t.Errorf("holds %+v, want one of 251 unmarked objects", holds)
+	}
+	came, err := jpn.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 10})
+	if err != nil || len(came) != 0 {
+		t.Errorf("JPN-01 has %d indicators (%v), want none", len(came), err)
+	}
+	if _, _, err := usa.ApproveHolds(t.Context()); err == nil {
+		t.Error("an unmarked hold was approved")
+	}
+}
+
+// TestHeldList: a list is imported, held as one item for the partner, approved
+// with two signatures, and arrives; few ledger entries.
+func TestHeldList(t *testing.T) {
+	entries := tier.N(20_000, 100_000)
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	var list bytes.Buffer
+	for i := range entries {
+		fmt.Fprintf(&list, "host-%06d.example\n", i)
+	}
+	before := acts(t, usa)
+	usa.Import("list.txt", "tlp:amber", &list)
+	holds, count := usa.Approve()
+	if holds != 1 || count != entries {
+		t.Errorf("%d holds with %d objects, want one with %d", holds, count, entries)
+	}
+	nodetest.Whole(t, usa, jpn)
+	jpn.Until("armed", func() (bool, error) { return jpn.Node.Index.Stats().Indicators == entries, nil })
+	if n := acts(t, usa) - before; n >= 500 {
+		t.Errorf("%d ledger entries for %d objects, want fewer than 500", n, entries)
+	} else {
+		t.Logf("%d objects: %d ledger entries at USA-01, %d at JPN-01", entries, n, acts(t, jpn))
+	}
+	usa.Intact()
+	jpn.Intact()
+}
+
+// TestRealms: a real and an exercise realm of the same two organisations run
+// side by side; nothing crosses.
+func TestRealms(t *testing.T) {
+	drill, err := noroshi.ParseRealm("exercise:keen-edge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	usaX, jpnX := nodetest.In(t, usa.Dir, "USA-01", drill), nodetest.In(t, jpn.Dir, "JPN-01", drill)
+	nodetest.Ally(t, usaX, jpnX)
+	usa.Import("real.txt", "tlp:green", strings.NewReader("real-only.example\n"))
+	usaX.Import("drill.txt", "tlp:green", strings.NewReader("drill-only.example\n"))
+	for _, p := range []*nodetest.Party{usa, usaX} {
+		p.Settle()
+	}
+	nodetest.Whole(t, usa, jpn)
+	nodetest.Whole(t, usaX, jpnX)
+	for _, c := range []struct {
+		p    *nodetest.Party
+		name string
+		want int
+	}{{jpn, "real-only.example", 1}, {jpn, "drill-only.example", 0}, {jpnX, "drill-only.example", 1}, {jpnX, "real-only.example", 0}} {
+		var f web.Found
+		c.p.Must("indicator.find", web.FindRef{Query: c.name}, &f)
+		if len(f.Data) != c.want {
+			t.Errorf("%s in %s: %d found, want %d", c.name, c.p.Node.Realm, len(f.Data), c.want)
+		}
+	}
+	if usa.Node.Keys.NodeID() == usaX.Node.Keys.NodeID() {
+		t.Error("the exercise realm has the real realm's keys")
+	}
+	// A card of the exercise realm handed in to the real one is refused.
+	card, err := usaX.Card(t.Context(), "JPN-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	by, err := jpn.Signed(t.Context(), "liaison", noroshi.ActIntroduce, "receive", noroshi.Sum(card))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := jpn.Do(t.Context(), "partner.receive", web.ReceiveRef{Card: card, By: by}, nil); err == nil {
+		t.Error("the real realm took a card of an exercise")
+	}
+}
+
+func acts(t *testing.T, p *nodetest.Party) (n int) {
+	t.Helper()
+	for {
+		es, err := p.Node.Store.Acts(t.Context(), uint64(n), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(es)
+		if len(es) < 1000 {
+			return n
+		}
+	}
+}
+
+func unpacked(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(testdata + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(name, ".gz") {
+		return b
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = io.ReadAll(z); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// remember notes the exact bytes of every object of a bundle.
+func remember(t *testing.T, want map[stix.ID]string, bundle []byte) {
+	t.Helper()
+	r := stix.NewReader(bytes.NewReader(bundle))
+	for {
+		item, err := r.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil || item.Err != nil {
+			t.Fatal(err, item.Err)
+		}
+		want[item.Object.ID] = string(item.Raw)
+	}
+}
