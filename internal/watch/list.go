@@ -163,7 +163,8 @@ func (w *Watch) row(ctx context.Context, id stix.ID) (Row, error) {
 	if row == nil {
 		return Row{}, noroshi.Errorf(noroshi.NotFound, "warning.none", "no warning %s", id)
 	}
-	return row.clone(), w.recount(ctx, row)
+	err := w.recount(ctx, row)
+	return row.clone(), err
 }
 
 func (w *Watch) deliveries(ctx context.Context, seq int64) ([]Delivery, error) {

@@ -51,11 +51,12 @@ type hour struct {
 	place
 	id      stix.ID
 	marks   []stix.ID
-	tally   tally                // as it stands now, written or not
-	before  map[string]time.Time // by log, the last event a former session counted
-	written int                  // count in the store; 0 = nothing is there
-	touched time.Time            // our clock at the last hit
-	first   map[detect.Strength]noroshi.Value
+	tally   tally                             // as it stands now, written or not
+	before  map[string]time.Time              // by log, the last event a former session counted
+	written int                               // count in the store; 0 = nothing is there
+	touched time.Time                         // our clock at the last hit
+	first   map[detect.Strength]noroshi.Value // what a rule was not asked about yet
+	asked   map[detect.Strength]bool
 }
 
 // tally is the document behind a sighting, or instead of one where a
@@ -174,7 +175,8 @@ func (w *Watch) hourOf(ctx context.Context, sensor string, hit detect.Hit, salt 
 	if r.Withdrawn || r.Conflict || r.Object.Revoked {
 		return nil, nil
 	}
-	h := &hour{place: p, id: sightingID(salt, p), marks: sightingMarks(r, mark), first: map[detect.Strength]noroshi.Value{}}
+	h := &hour{place: p, id: sightingID(salt, p), marks: sightingMarks(r, mark),
+		first: map[detect.Strength]noroshi.Value{}, asked: map[detect.Strength]bool{}}
 	h.tally = tally{Indicator: p.Indicator, Value: hit.Value, Sensor: sensor, Hour: p.Hour, Lists: r.Flags, Last: map[string]time.Time{}}
 	if err := w.resume(ctx, h); err != nil {
 		return nil, err
@@ -196,7 +198,8 @@ func (h *hour) count(hit detect.Hit, now time.Time) bool {
 	if hit.Time.After(h.tally.Last[hit.Log]) {
 		h.tally.Last[hit.Log] = hit.Time
 	}
-	if _, ok := h.first[hit.Strength]; !ok && len(h.tally.Lists) == 0 {
+	if !h.asked[hit.Strength] && len(h.tally.Lists) == 0 {
+		h.asked[hit.Strength] = true
 		h.first[hit.Strength] = hit.Value
 	}
 	return true
