@@ -1,0 +1,281 @@
+// Package courier keeps the streams to partner nodes: sequence, precedence,
+// receipts, repair. It takes nothing but release.Cleared and the fixed control
+// forms of message, and hands in nothing but through intake.
+//
+// It is a thin driver around message.Step: what Step wants durable it commits
+// by store.Do, what Step wants sent it seals and hands to a channel, and only
+// what was committed goes back to Step as an event. All that is known of a link
+// can be rebuilt from the store, at any moment (exchange: T1 to T4, R1, R2).
+package courier
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/intake"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/release"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// Channel carries sealed bytes to a partner; it is trusted for nothing and its
+// own "OK" is no receipt.
+type Channel interface {
+	// Name is the channel's name in agreements, such as "https".
+	Name() string
+	// Send hands an envelope over to one of the endpoints.
+	Send(ctx context.Context, p noroshi.Partner, envelope []byte) error
+}
+
+// Options of a Courier.
+type Options struct {
+	Realm     noroshi.Realm
+	Node      noroshi.NodeID
+	Keys      *message.Keyring
+	Channels  []Channel
+	Now       func() time.Time // nil = time.Now
+	Heartbeat time.Duration    // STATE at least this often; 0 = 10 s
+	Resend    time.Duration    // first wait for a receipt before a message is sent again; 0 = 2 s
+}
+
+// Courier drives the streams of one node in one realm. It is safe for
+// concurrent use.
+type Courier struct {
+	s    *store.Store
+	gate *intake.Gate
+	desk *release.Desk
+	o    Options
+
+	mu      sync.Mutex // guards links, running, ctx; taken before any link's lock
+	links   map[noroshi.NodeID]*link
+	ctx     context.Context // of Run; nil before
+	tasks   sync.WaitGroup  // everything Run started
+	counts  counters
+	arrived func(ctx context.Context, from noroshi.NodeID, doc []byte) error
+}
+
+// New wires a courier; nothing runs before Run.
+func New(s *store.Store, g *intake.Gate, d *release.Desk, o Options) (*Courier, error) {
+	if s == nil || g == nil || d == nil || o.Keys == nil || o.Realm.IsZero() || o.Node == (noroshi.NodeID{}) {
+		return nil, noroshi.Errorf(noroshi.Invalid, "courier.options", "a courier needs a store, both gates, keys, a realm and a node")
+	}
+	if o.Keys.Realm() != o.Realm || o.Keys.NodeID() != o.Node {
+		return nil, noroshi.Errorf(noroshi.Invalid, "courier.keys", "the keys are of node %s in realm %s, not of %s in %s",
+			o.Keys.NodeID(), o.Keys.Realm(), o.Node, o.Realm)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Heartbeat <= 0 {
+		o.Heartbeat = 10 * time.Second
+	}
+	return &Courier{s: s, gate: g, desk: d, o: o, links: map[noroshi.NodeID]*link{}}, nil
+}
+
+// OnDocument is called for documents that arrive (set before Run).
+func (c *Courier) OnDocument(fn func(ctx context.Context, from noroshi.NodeID, doc []byte) error) {
+	c.arrived = fn
+}
+
+// Run follows the feed and the clock until ctx ends: puts released batches into
+// the streams, seals and sends by precedence, repairs gaps. When it returns
+// nothing it started is running any more.
+func (c *Courier) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	c.mu.Lock()
+	if c.ctx != nil {
+		c.mu.Unlock()
+		stop()
+		return noroshi.Errorf(noroshi.Conflict, "courier.running", "the courier runs already")
+	}
+	c.ctx = ctx
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		stop() // under the lock: what spawn starts is started before the wait, or never
+		c.mu.Unlock()
+		c.tasks.Wait()
+		c.mu.Lock()
+		c.ctx, c.links = nil, map[noroshi.NodeID]*link{}
+		c.mu.Unlock()
+	}()
+	return c.follow(ctx)
+}
+
+// follow wakes links when the feed says that something changed for them.
+func (c *Courier) follow(ctx context.Context) error {
+	after, err := c.s.Head(ctx)
+	if err != nil {
+		return quiet(ctx, err)
+	}
+	if err := c.refresh(ctx); err != nil {
+		return quiet(ctx, err)
+	}
+	for {
+		if err := c.s.Wait(ctx, after); err != nil {
+			return quiet(ctx, err)
+		}
+		changes, err := c.s.Feed(ctx, after, 1000)
+		if err != nil {
+			return quiet(ctx, err)
+		}
+		var partners, pull bool
+		for _, ch := range changes {
+			after = ch.Seq
+			partners = partners || ch.Kind == store.PartnerChanged || ch.Kind == store.AgreementChanged
+			pull = pull || ch.Kind == store.BatchReleased
+		}
+		if partners {
+			if err := c.refresh(ctx); err != nil {
+				return quiet(ctx, err)
+			}
+		}
+		if pull || partners {
+			for _, l := range c.all() {
+				l.wakePull()
+			}
+		}
+	}
+}
+
+// quiet makes the end of ctx no error.
+func quiet(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// refresh reads partners, keys and agreements anew, starts links that have
+// become live and tells the others what changed.
+func (c *Courier) refresh(ctx context.Context) error {
+	docs, err := c.s.Docs(ctx, noroshi.DocPartner)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, body := range docs {
+		var p noroshi.Partner
+		if err := json.Unmarshal(body, &p); err != nil {
+			return noroshi.Errorf(noroshi.Broken, "courier.partner", "read a partner's document: %w", err)
+		}
+		if err := c.refreshLink(ctx, p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// live reports whether anything may flow to or from a partner.
+func live(p noroshi.Partner) bool {
+	return (p.Trust == noroshi.Introduced || p.Trust == noroshi.InForce) && len(p.GateIn) > 0 && len(p.GateOut) > 0
+}
+
+func (c *Courier) refreshLink(ctx context.Context, p noroshi.Partner) error {
+	c.mu.Lock()
+	l, run := c.links[p.Node], c.ctx
+	c.mu.Unlock()
+	if l == nil && !live(p) {
+		return nil
+	}
+	v, err := c.view(ctx, p)
+	if err != nil {
+		return err
+	}
+	if l != nil {
+		l.view.Store(v)
+		return nil
+	}
+	if l, err = c.build(ctx, v); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.links[p.Node] != nil || run == nil || c.ctx != run {
+		return nil
+	}
+	c.links[p.Node] = l
+	c.tasks.Go(func() { l.run(run) })
+	return nil
+}
+
+// view is what a link knows of the other side's papers; it is replaced whole.
+type view struct {
+	partner    noroshi.Partner
+	keys       *message.Keyset
+	agreement  *noroshi.Agreement // in force; nil = none
+	agreements []noroshi.Hash     // both signed, present and former
+}
+
+func (c *Courier) view(ctx context.Context, p noroshi.Partner) (*view, error) {
+	v := &view{partner: p}
+	doc, err := c.s.Doc(ctx, noroshi.DocKeyset, p.Node.String())
+	if err != nil {
+		return nil, err
+	}
+	if v.keys, err = message.ParseKeyset(c.o.Realm, doc); err != nil {
+		return nil, err
+	}
+	signed, err := c.s.Docs(ctx, noroshi.DocSignature)
+	if err != nil {
+		return nil, err
+	}
+	for key := range signed {
+		if len(key) != 64+1+32 || key[65:] != p.Node.String() || signed[key[:65]+c.o.Node.String()] == nil {
+			continue
+		}
+		var h noroshi.Hash
+		if h.UnmarshalText([]byte(key[:64])) == nil {
+			v.agreements = append(v.agreements, h)
+		}
+	}
+	if p.Agreement.IsZero() || p.Trust != noroshi.InForce {
+		return v, nil
+	}
+	if !slices.Contains(v.agreements, p.Agreement) {
+		v.agreements = append(v.agreements, p.Agreement)
+	}
+	file, err := c.s.Doc(ctx, noroshi.DocAgreement, p.Agreement.String())
+	if err != nil {
+		return nil, err
+	}
+	v.agreement, err = noroshi.ParseAgreement(file)
+	return v, err
+}
+
+// inForce reports whether data may flow now, and under which agreement.
+func (v *view) inForce(now time.Time) (noroshi.Hash, bool) {
+	if v.partner.Trust != noroshi.InForce || v.agreement == nil || !v.agreement.InForce(now) {
+		return noroshi.Hash{}, false
+	}
+	return v.agreement.Hash, true
+}
+
+func (c *Courier) all() []*link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*link, 0, len(c.links))
+	for _, l := range c.links {
+		list = append(list, l)
+	}
+	return list
+}
+
+// link returns the live link with a partner, or an error that says why not.
+func (c *Courier) link(partner noroshi.NodeID) (*link, error) {
+	c.mu.Lock()
+	l, running := c.links[partner], c.ctx != nil
+	c.mu.Unlock()
+	switch {
+	case l != nil && live(l.view.Load().partner):
+		return l, nil
+	case !running:
+		return nil, noroshi.Errorf(noroshi.Queued, "courier.stopped", "no courier runs here now")
+	}
+	return nil, noroshi.Errorf(noroshi.NotFound, "courier.no-link", "there is no link with %s", partner)
+}

@@ -1,0 +1,147 @@
+package courier
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+)
+
+// Bounds of documents on their way.
+const (
+	maxPapers  = 64
+	firstPaper = time.Second // before a document is sent again; doubles
+	lastPaper  = 5 * time.Minute
+)
+
+// paper is a document of ours until the partner shows that it has it: a KEYSET
+// when its STATE names that version, an AGREEMENT when it speaks under it.
+type paper struct {
+	doc       []byte
+	keys      message.KeyVersion
+	agreement noroshi.Hash
+	due       time.Time
+	wait      time.Duration
+}
+
+// Document sends a self-signed document (KEYSET, AGREEMENT) to a partner, and
+// again until its STATE or answer shows it arrived, or this process ends: then
+// whoever made it hands it in again. The error is Queued when no courier runs.
+func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []byte) error {
+	kind, err := message.KindOfDocument(doc)
+	if err != nil {
+		return err
+	}
+	if kind == message.CardDocument {
+		return noroshi.Errorf(noroshi.Refused, "courier.card", "a card is handed over by a person, not by a link")
+	}
+	// A partner may have become one a moment ago: the feed has not said so yet.
+	if err := c.refreshOne(ctx, partner); err != nil {
+		return err
+	}
+	l, err := c.link(partner)
+	if err != nil {
+		return err
+	}
+	p := &paper{doc: doc, due: c.o.Now(), wait: firstPaper}
+	switch kind {
+	case message.KeysetDocument:
+		ks, err := message.ParseKeyset(c.o.Realm, doc)
+		if err != nil {
+			return err
+		}
+		p.keys = ks.KeyVersion()
+	case message.AgreementDocument:
+		p.agreement = agreementOf(doc, c.o.Keys.Keyset())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := noroshi.Sum(doc).String()
+	if l.papers[key] == nil && len(l.papers) >= maxPapers {
+		return noroshi.Errorf(noroshi.Busy, "courier.documents", "%d documents wait for %s already", maxPapers, partner)
+	}
+	l.papers[key] = p
+	signal(l.kick)
+	return nil
+}
+
+// agreementOf returns the hash of the agreement a document proposes or
+// consents to, zero when it cannot be told.
+func agreementOf(doc []byte, ours *message.Keyset) noroshi.Hash {
+	if file, _, err := message.AgreementFile(doc); err == nil && len(file) > 0 {
+		return noroshi.Sum(file)
+	}
+	h, _ := message.VerifyConsent(doc, ours)
+	return h
+}
+
+// refreshOne starts the link of a partner the feed has not yet told of.
+func (c *Courier) refreshOne(ctx context.Context, partner noroshi.NodeID) error {
+	c.mu.Lock()
+	known := c.links[partner] != nil || c.ctx == nil
+	c.mu.Unlock()
+	if known {
+		return nil
+	}
+	return c.refresh(ctx)
+}
+
+// nextPaper is when a document is to be sent; under mu.
+func (l *link) nextPaper() (at time.Time, ok bool) {
+	for _, p := range l.papers {
+		if !ok || p.due.Before(at) {
+			at, ok = p.due, true
+		}
+	}
+	return at, ok
+}
+
+// sendPapers sends the documents that are due.
+func (l *link) sendPapers() {
+	now := l.c.o.Now()
+	var due [][]byte
+	l.mu.Lock()
+	for _, p := range l.papers {
+		if !p.due.After(now) {
+			due = append(due, p.doc)
+			p.due = now.Add(p.wait)
+			p.wait = min(2*p.wait, lastPaper)
+		}
+	}
+	l.mu.Unlock()
+	for _, doc := range due {
+		l.spawn(func(ctx context.Context) {
+			envelope, err := message.Seal(message.Plain{Document: doc}, l.outbound(), rand.Reader)
+			if err != nil {
+				l.note(err)
+				return
+			}
+			if l.handOver(ctx, envelope) != nil {
+				l.hurryPapers()
+			}
+		})
+	}
+}
+
+// hurryPapers shortens the wait of what did not even leave.
+func (l *link) hurryPapers() {
+	soon := l.c.o.Now().Add(firstPaper)
+	l.mu.Lock()
+	for _, p := range l.papers {
+		if p.due.After(soon) {
+			p.due, p.wait = soon, firstPaper
+		}
+	}
+	l.mu.Unlock()
+}
+
+// ackPapers forgets documents the partner shows it has; under mu.
+func (l *link) ackPapers(st message.State, agreement noroshi.Hash) {
+	for key, p := range l.papers {
+		if p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && p.agreement == agreement {
+			delete(l.papers, key)
+		}
+	}
+}

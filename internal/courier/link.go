@@ -1,0 +1,222 @@
+package courier
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// Bounds of a link.
+const (
+	inboxBulk  = 16 // messages below FLASH between arrival and commit
+	inboxFlash = 64 // FLASH and IMMEDIATE: a lane of their own
+)
+
+// link drives one link. Side is changed under mu alone; what Step asks for is
+// done outside of it.
+type link struct {
+	c    *Courier
+	view atomic.Pointer[view]
+
+	mu       sync.Mutex
+	side     message.Side
+	arriving map[arrival]arrived          // between Arrived and Kept
+	told     *message.Statement           // the newest STATE that Step took
+	pending  map[string]pendingMessage    // control messages not yet in the stream
+	receipts map[message.Epoch]*receipted // believed and not yet kept
+	papers   map[string]*paper            // documents not yet acknowledged
+	speeches []speech                     // to be said, by rising counter; at most one STATE
+	heard    chan struct{}                // closed and made anew at each STATE
+	channel  string
+	lastErr  string
+
+	memo    memo // epochs, as kept; changed inside acts alone
+	urgent  chan func(context.Context)
+	bulk    chan func(context.Context)
+	inUrg   chan struct{} // tokens
+	inBulk  chan struct{}
+	speak   chan struct{}
+	kick    chan struct{}
+	pullNow chan struct{}
+	tally   chan struct{}
+}
+
+type arrival struct {
+	epoch message.Epoch
+	seq   uint64
+	id    noroshi.Hash
+}
+
+func newLink(c *Courier, v *view) *link {
+	l := &link{c: c, arriving: map[arrival]arrived{}, pending: map[string]pendingMessage{},
+		receipts: map[message.Epoch]*receipted{}, papers: map[string]*paper{}, heard: make(chan struct{}),
+		urgent: make(chan func(context.Context), 4*inboxFlash), bulk: make(chan func(context.Context), 4*inboxBulk),
+		inUrg: make(chan struct{}, inboxFlash), inBulk: make(chan struct{}, inboxBulk), speak: make(chan struct{}, 1),
+		kick: make(chan struct{}, 1), pullNow: make(chan struct{}, 1), tally: make(chan struct{}, 1)}
+	l.view.Store(v)
+	return l
+}
+
+func (l *link) node() noroshi.NodeID { return l.view.Load().partner.Node }
+
+// run drives the link until ctx ends.
+func (l *link) run(ctx context.Context) {
+	var tasks sync.WaitGroup
+	tasks.Go(func() { work(ctx, l.urgent) })
+	tasks.Go(func() { work(ctx, l.bulk) })
+	tasks.Go(func() { l.speaker(ctx) })
+	tasks.Go(func() { l.puller(ctx) })
+	tasks.Go(func() { l.tallier(ctx) })
+	l.clock(ctx)
+	tasks.Wait()
+}
+
+func work(ctx context.Context, jobs <-chan func(context.Context)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case job := <-jobs:
+			job(ctx)
+		}
+	}
+}
+
+// clock ticks when Step wants it to.
+func (l *link) clock(ctx context.Context) {
+	for {
+		l.mu.Lock()
+		wait := l.side.Next().Sub(l.c.o.Now())
+		if at, ok := l.nextPaper(); ok {
+			wait = min(wait, at.Sub(l.c.o.Now()))
+		}
+		l.mu.Unlock()
+		timer := time.NewTimer(max(wait, time.Millisecond))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-l.kick:
+			timer.Stop()
+			continue
+		case <-timer.C:
+		}
+		l.step(message.Tick{})
+		l.sendPapers()
+	}
+}
+
+// step feeds an event to Step and does what it asks for.
+func (l *link) step(e message.Event) {
+	l.mu.Lock()
+	fx := l.advance(e)
+	l.mu.Unlock()
+	l.perform(fx)
+}
+
+// advance is Step under the lock.
+func (l *link) advance(e message.Event) (fx []message.Effect) {
+	was := l.side.Confirmed()
+	l.side, fx = message.Step(l.side, e, l.c.o.Now())
+	if !was && l.side.Confirmed() {
+		l.wakePull()
+	}
+	signal(l.kick)
+	return fx
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+func (l *link) wakePull() { signal(l.pullNow) }
+
+// perform hands each effect to whoever does it. Sends of one step travel
+// together: one act is the evidence of all their attempts.
+func (l *link) perform(fx []message.Effect) {
+	var urgent, bulk []message.Send
+	for _, x := range fx {
+		switch x := x.(type) {
+		case message.Keep:
+			l.lane(x.In.Prec, func(ctx context.Context) { l.keep(ctx, x.In, x.Apply) })
+		case message.Apply:
+			l.lane(0, func(ctx context.Context) { l.applyKept(ctx, x.Epoch, x.Seq) })
+		case message.Send:
+			if x.Prec == noroshi.Flash {
+				urgent = append(urgent, x)
+			} else {
+				bulk = append(bulk, x)
+			}
+		case message.SayState:
+			l.say(speech{x.Epoch, message.StateKind, x.Counter, message.EncodeState(x.State)})
+		case message.SayWant:
+			l.say(speech{x.Epoch, message.WantKind, x.Counter, message.EncodeWant(x.Want)})
+		case message.Receipt:
+			l.receipt(x)
+		case message.Expire:
+			l.lane(0, func(ctx context.Context) { l.withhold(ctx, x.Epoch, x.Seqs, store.Expired) })
+		case message.Load:
+			l.lane(0, func(ctx context.Context) { l.load(ctx, x) })
+		case message.Open:
+			l.lane(noroshi.Flash, func(ctx context.Context) { l.open(ctx, x) })
+		case message.Lives:
+			l.lane(noroshi.Flash, func(ctx context.Context) { l.rememberLives(ctx, x) })
+		case message.Alarm:
+			l.lane(noroshi.Flash, func(ctx context.Context) { l.alarm(ctx, x.Code, x.Seq) })
+		}
+	}
+	for _, turn := range [][]message.Send{urgent, bulk} {
+		if len(turn) > 0 {
+			l.spawn(func(ctx context.Context) { l.turn(ctx, turn) })
+		}
+	}
+}
+
+// lane queues a job. Urgent ones never wait behind bulk.
+func (l *link) lane(p noroshi.Precedence, job func(context.Context)) {
+	ch := l.bulk
+	if p >= noroshi.Immediate {
+		ch = l.urgent
+	}
+	select {
+	case ch <- job:
+	default: // the queue is full: a goroutine of its own keeps the order of nothing it need not keep
+		l.spawn(job)
+	}
+}
+
+// spawn runs a job that ends with the courier.
+func (l *link) spawn(job func(context.Context)) {
+	l.c.mu.Lock()
+	ctx := l.c.ctx
+	if ctx != nil && ctx.Err() == nil {
+		l.c.tasks.Go(func() { job(ctx) })
+	}
+	l.c.mu.Unlock()
+}
+
+// alarm puts a code into the feed for both duty officers to see.
+func (l *link) alarm(ctx context.Context, code string, seq uint64) {
+	l.c.counts.Alarms.Add(1)
+	act := noroshi.Act{Action: noroshi.ActAlarm, Subject: code, Partner: l.node(), Count: int(min(seq, 1<<31)), Precedence: noroshi.Immediate}
+	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error { return tx.Notice(store.AlarmRaised, "link."+code) })
+	l.note(err)
+}
+
+// note keeps the last thing that went wrong, for people to see.
+func (l *link) note(err error) {
+	if err == nil || noroshi.KindOf(err) == noroshi.Busy {
+		return
+	}
+	l.mu.Lock()
+	l.lastErr = err.Error()
+	l.mu.Unlock()
+}

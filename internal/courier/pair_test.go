@@ -1,0 +1,329 @@
+package courier_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/intake"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/release"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// node is one side: a real store, both gates and a courier, that can be ended
+// and started again.
+type node struct {
+	t     testing.TB
+	sign  noroshi.CallSign
+	dir   string
+	keys  *message.Keyring
+	ident stix.ID
+	wire  courier.Channel
+
+	mu      sync.Mutex
+	courier *courier.Courier // nil while the node is down
+	store   *store.Store
+	gate    *intake.Gate
+	desk    *release.Desk
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+}
+
+func newNode(t testing.TB, sign noroshi.CallSign, identity stix.ID) *node {
+	t.Helper()
+	keys, err := message.NewKeyring(noroshi.Real, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &node{t: t, sign: sign, dir: t.TempDir(), keys: keys, ident: identity}
+}
+
+func (n *node) id() noroshi.NodeID { return n.keys.NodeID() }
+
+func (n *node) party() noroshi.Party {
+	return noroshi.Party{CallSign: n.sign, Node: n.id(), Identity: n.ident}
+}
+
+// open opens the store and what stands on it.
+func (n *node) open() {
+	n.t.Helper()
+	public, sign := n.keys.Control()
+	s, err := store.Open(context.Background(), filepath.Join(n.dir, noroshi.Real.File()),
+		store.Options{Realm: noroshi.Real, Node: n.id(), Sign: sign, Key: public})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	self := noroshi.Organisation{CallSign: n.sign, Identity: n.ident}
+	n.store = s
+	n.gate = intake.New(s, intake.Options{Realm: noroshi.Real, Node: n.id(), Self: self})
+	if n.desk, err = release.New(s, release.Options{Realm: noroshi.Real, Node: n.id(), Self: self}); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// start runs courier and desk.
+func (n *node) start() {
+	n.t.Helper()
+	c, err := courier.New(n.store, n.gate, n.desk, courier.Options{Realm: noroshi.Real, Node: n.id(), Keys: n.keys,
+		Channels: []courier.Channel{n.wire}, Heartbeat: 300 * time.Millisecond, Resend: 100 * time.Millisecond})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	n.mu.Lock()
+	n.courier, n.stop = c, stop
+	n.mu.Unlock()
+	n.done.Go(func() {
+		if err := c.Run(ctx); err != nil {
+			n.t.Errorf("%s: courier: %v", n.sign, err)
+		}
+	})
+	n.done.Go(func() { n.decide(ctx) })
+}
+
+// decide follows the feed with the desk.
+func (n *node) decide(ctx context.Context) {
+	for after := int64(0); ctx.Err() == nil; {
+		more, err := n.desk.Step(ctx)
+		if err != nil && ctx.Err() == nil {
+			n.t.Errorf("%s: desk: %v", n.sign, err)
+			return
+		}
+		if more {
+			continue
+		}
+		if after, err = n.store.Head(ctx); err == nil {
+			_ = n.store.Wait(ctx, after)
+		}
+	}
+}
+
+// end stops the node and closes its store.
+func (n *node) end() {
+	n.mu.Lock()
+	stop := n.stop
+	n.courier, n.stop = nil, nil
+	n.mu.Unlock()
+	if stop != nil {
+		stop()
+		n.done.Wait()
+	}
+	if n.store != nil {
+		if err := n.store.Close(); err != nil {
+			n.t.Errorf("%s: close: %v", n.sign, err)
+		}
+		n.store = nil
+	}
+}
+
+func (n *node) running() *courier.Courier {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.courier
+}
+
+// meet writes what an introduction and an agreement leave behind.
+func (n *node) meet(o *node, agreement []byte, out, in []byte) {
+	n.t.Helper()
+	a, err := noroshi.ParseAgreement(agreement)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	p := noroshi.Partner{Node: o.id(), Trust: noroshi.InForce, Agreement: a.Hash, GateOut: out, GateIn: in,
+		Organisation: noroshi.Organisation{CallSign: o.sign, Identity: o.ident}}
+	body, err := json.Marshal(p)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	_, err = n.store.Do(context.Background(), noroshi.Act{Action: noroshi.ActAgreementInForce, Subject: "test"}, func(tx *store.Tx) error {
+		for kind, doc := range map[[2]string][]byte{
+			{noroshi.DocPartner, o.id().String()}:                           body,
+			{noroshi.DocKeyset, o.id().String()}:                            o.keys.Keyset().Bytes(),
+			{noroshi.DocAgreement, a.Hash.String()}:                         agreement,
+			{noroshi.DocSignature, a.Hash.String() + "/" + n.id().String()}: {1},
+			{noroshi.DocSignature, a.Hash.String() + "/" + o.id().String()}: {1},
+		} {
+			if err := tx.PutDoc(kind[0], kind[1], doc); err != nil {
+				return err
+			}
+		}
+		return tx.Notice(store.AgreementChanged, o.id().String())
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// pair is two nodes with an agreement in force over a rough wire.
+type pair struct {
+	t    testing.TB
+	a, b *node
+	net  *rough
+}
+
+func newPair(t testing.TB, seed uint64, loss, twice int) *pair {
+	t.Helper()
+	p := &pair{t: t, a: newNode(t, "USA-01", "identity--5a1f6c2e-2d3b-4c57-9a43-0d8a1f1a0001"),
+		b: newNode(t, "JPN-01", "identity--5a1f6c2e-2d3b-4c57-9a43-0d8a1f1a0002")}
+	p.net = &rough{rng: rand.New(rand.NewPCG(seed, 1)), loss: loss, twice: twice, stopped: make(chan struct{})}
+	p.a.wire, p.b.wire = &roughEnd{p.net, p.a, p.b}, &roughEnd{p.net, p.b, p.a}
+	now := time.Now().UTC().Truncate(time.Second)
+	file := release.Template(release.Draft{Realm: noroshi.Real, Self: p.a.party(), Partner: p.b.party(), From: now.AddDate(0, -1, 0), Until: now.AddDate(1, 0, 0)})
+	ab, ba := []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32))
+	p.a.open()
+	p.b.open()
+	p.a.meet(p.b, file, ab, ba)
+	p.b.meet(p.a, file, ba, ab)
+	t.Cleanup(func() {
+		close(p.net.stopped)
+		p.a.end()
+		p.b.end()
+		p.net.tasks.Wait()
+	})
+	return p
+}
+
+func (p *pair) start() { p.a.start(); p.b.start() }
+
+// rough loses, doubles and reorders envelopes.
+type rough struct {
+	mu      sync.Mutex
+	rng     *rand.Rand
+	loss    int // of a hundred
+	twice   int
+	cut     bool
+	held    [][]byte
+	tasks   sync.WaitGroup
+	stopped chan struct{}
+	seen    [][]byte // every envelope, when watch is on
+	watch   bool
+}
+
+type roughEnd struct {
+	net      *rough
+	from, to *node
+}
+
+func (e *roughEnd) Name() string { return "https" }
+
+func (e *roughEnd) Send(ctx context.Context, p noroshi.Partner, envelope []byte) error {
+	n := e.net
+	n.mu.Lock()
+	if n.watch {
+		n.seen = append(n.seen, envelope)
+	}
+	cut, lost, copies := n.cut, n.rng.IntN(100) < n.loss, 1
+	if n.rng.IntN(100) < n.twice {
+		copies = 2
+	}
+	delay := time.Duration(n.rng.IntN(4)) * time.Millisecond * time.Duration(min(n.loss, 1))
+	n.mu.Unlock()
+	if cut {
+		return noroshi.Errorf(noroshi.Queued, "test.cut", "the wire is cut")
+	}
+	if lost {
+		return nil
+	}
+	to := e.to.running()
+	if to == nil {
+		return noroshi.Errorf(noroshi.Queued, "test.down", "the other end is down")
+	}
+	for range copies {
+		n.tasks.Go(func() {
+			select {
+			case <-time.After(delay):
+			case <-n.stopped:
+				return
+			}
+			ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+			defer stop()
+			_ = to.Receive(ctx, "https", e.from.id(), envelope)
+		})
+	}
+	return nil
+}
+
+func (n *rough) setCut(cut bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut = cut
+}
+
+// until waits for something with a deadline; it looks whenever a store changes,
+// and every few milliseconds.
+func (p *pair) until(what string, within time.Duration, ok func() bool) {
+	p.t.Helper()
+	deadline := time.Now().Add(within)
+	for !ok() {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not in %v: %s\nA: %s\nB: %s", within, what, p.a.show(), p.b.show())
+		}
+		tick := time.NewTimer(3 * time.Millisecond)
+		<-tick.C
+	}
+}
+
+func (n *node) show() string {
+	c := n.running()
+	if c == nil {
+		return "down"
+	}
+	links, err := c.Links(context.Background())
+	text, _ := json.Marshal(links)
+	return fmt.Sprintf("%s %v %+v", text, err, c.Counters())
+}
+
+func (n *node) count(typ string) int {
+	count := 0
+	err := n.store.Each(context.Background(), typ, 0, func(r store.Record) error {
+		if r.Source.Kind == noroshi.FromPartner {
+			count++
+		}
+		return nil
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return count
+}
+
+// importList imports domains from..to-1 as TLP:GREEN.
+func (n *node) importList(name string, from, to int) {
+	n.t.Helper()
+	var b strings.Builder
+	for i := from; i < to; i++ {
+		fmt.Fprintf(&b, "host-%d.example.net\n", i)
+	}
+	if _, err := n.gate.Import(context.Background(), strings.NewReader(b.String()), intake.ImportOptions{Name: name, Format: "list", Marking: noroshi.Green}); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// acts counts ledger entries by action.
+func (n *node) acts() (total int, by map[noroshi.Action]int) {
+	by = map[noroshi.Action]int{}
+	for from := uint64(0); ; {
+		list, err := n.store.Acts(context.Background(), from, 1000)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		for _, e := range list {
+			total++
+			by[e.Act.Action]++
+			from = e.Index + 1
+		}
+		if len(list) < 1000 {
+			return total, by
+		}
+	}
+}

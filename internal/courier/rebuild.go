@@ -1,0 +1,266 @@
+package courier
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// docLink is the kind of the document that names the epochs of a link; key:
+// NodeID. It is written inside the act that changes one of them.
+const docLink = "link"
+
+// memo is the body of docLink.
+type memo struct {
+	Mine    []epochID `json:"mine"` // oldest first; the last is the present one
+	Parents []epochID `json:"parents,omitempty"`
+	Theirs  []epochID `json:"theirs,omitempty"`
+	Retired []epochID `json:"retired,omitempty"`
+	Live    epochID   `json:"live,omitzero"`
+}
+
+type epochID message.Epoch
+
+// MarshalText writes hexadecimal digits.
+func (e epochID) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(e[:])), nil }
+
+// UnmarshalText reads hexadecimal digits.
+func (e *epochID) UnmarshalText(b []byte) error {
+	if len(b) != 2*len(e) {
+		return noroshi.Errorf(noroshi.Broken, "courier.memo", "an epoch has %d characters, must have %d", len(b), 2*len(e))
+	}
+	_, err := hex.Decode(e[:], b)
+	return err
+}
+
+func (m memo) clone() memo {
+	m.Mine, m.Parents = slices.Clone(m.Mine), slices.Clone(m.Parents)
+	m.Theirs, m.Retired = slices.Clone(m.Theirs), slices.Clone(m.Retired)
+	return m
+}
+
+// remember keeps a changed memo inside an act, and in memory once it is sure.
+func (l *link) remember(tx *store.Tx, m memo) error {
+	body, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return tx.PutDoc(docLink, l.node().String(), body)
+}
+
+// counterName is the cursor that holds the last counter issued in an epoch.
+func counterName(partner noroshi.NodeID, e message.Epoch) string {
+	return fmt.Sprintf("courier/counter/%s/%x", partner, e[:])
+}
+
+// batchName is the cursor that holds the next row of a batch to be put into
+// the stream.
+func batchName(id string) string { return "courier/batch/" + id }
+
+// build makes a link of what is durable, with the stream's first epoch if it
+// has none.
+func (c *Courier) build(ctx context.Context, v *view) (*link, error) {
+	l := newLink(c, v)
+	body, err := c.s.Doc(ctx, docLink, v.partner.Node.String())
+	switch {
+	case noroshi.KindOf(err) == noroshi.NotFound:
+		if err := l.firstEpoch(ctx); err != nil {
+			return nil, err
+		}
+	case err != nil:
+		return nil, err
+	default:
+		if err := json.Unmarshal(body, &l.memo); err != nil || len(l.memo.Mine) == 0 {
+			return nil, noroshi.Errorf(noroshi.Broken, "courier.memo", "the link with %s cannot be read: run audit verify", v.partner.Node)
+		}
+	}
+	f, err := l.facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.side = message.Rebuild(c.rules(v.partner.Node), f, c.o.Now())
+	return l, l.readPending(ctx)
+}
+
+func (c *Courier) rules(partner noroshi.NodeID) message.Rules {
+	r := message.DefaultRules()
+	r.Realm, r.Self, r.Partner = c.o.Realm, c.o.Node, partner
+	r.Heartbeat, r.Probe = c.o.Heartbeat, min(r.Probe, c.o.Heartbeat)
+	if c.o.Resend > 0 {
+		r.Resend = c.o.Resend
+	}
+	return r
+}
+
+// facts reads what a Side is made of.
+func (l *link) facts(ctx context.Context) (f message.Facts, err error) {
+	rand.Read(f.Run[:])
+	rand.Read(f.Seed[:])
+	v := l.view.Load()
+	f.Keys = [2]message.KeyVersion{l.c.o.Keys.Keyset().KeyVersion(), v.keys.KeyVersion()}
+	f.Live = message.Epoch(l.memo.Live)
+	for _, p := range l.memo.Parents {
+		f.Parents = append(f.Parents, message.Epoch(p))
+	}
+	for _, e := range l.memo.Mine {
+		head, err := l.head(ctx, message.Epoch(e))
+		if err != nil {
+			return f, err
+		}
+		f.Mine = append(f.Mine, head)
+		out, err := l.c.s.Unreceipted(ctx, v.partner.Node, e, maxWaiting)
+		if err != nil {
+			return f, err
+		}
+		for _, o := range out {
+			f.Out = append(f.Out, outOf(o))
+		}
+	}
+	present := f.Mine[len(f.Mine)-1].Epoch
+	n, err := l.c.s.Cursor(ctx, counterName(v.partner.Node, present))
+	if err != nil {
+		return f, err
+	}
+	f.Counter = uint64(n)
+	for _, e := range l.memo.Theirs {
+		life, err := l.life(ctx, message.Epoch(e))
+		if err != nil {
+			return f, err
+		}
+		life.Retired = slices.Contains(l.memo.Retired, e)
+		f.Theirs = append(f.Theirs, life)
+	}
+	f.Told, err = l.lastTold(ctx, f.Live)
+	return f, err
+}
+
+// maxWaiting bounds what is in memory of messages without a receipt; the rest
+// is loaded when the partner's STATE shows that it lacks it.
+const maxWaiting = 4096
+
+func outOf(o store.OutMessage) message.Out {
+	return message.Out{Epoch: o.Epoch, Seq: o.Seq, ID: o.ID, Prec: o.Prec, Created: o.Created, TTL: o.TTL,
+		Len: max(len(o.Content), 800*o.Count), Chain: o.Chain, Closed: o.State == store.Withheld || o.State == store.Expired}
+}
+
+// head finds the end of one of our logs by doubling and halving.
+func (l *link) head(ctx context.Context, e message.Epoch) (message.EpochHead, error) {
+	h := message.EpochHead{Epoch: e}
+	at := func(seq uint64) (bool, error) {
+		out, err := l.c.s.Out(ctx, l.node(), e, seq, 1)
+		if err != nil || len(out) == 0 {
+			return false, err
+		}
+		if out[0].Seq > h.Head {
+			h.Head, h.Chain = out[0].Seq, out[0].Chain
+		}
+		return true, nil
+	}
+	low, high := uint64(0), uint64(1)
+	for {
+		found, err := at(high)
+		if err != nil {
+			return h, err
+		}
+		if !found {
+			break
+		}
+		low, high = high, high*2
+	}
+	for low+1 < high {
+		mid := low + (high-low)/2
+		found, err := at(mid)
+		if err != nil {
+			return h, err
+		}
+		if found {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return h, nil
+}
+
+// life reads what is bound of one of the partner's epochs.
+func (l *link) life(ctx context.Context, e message.Epoch) (message.Life, error) {
+	x := message.Life{Epoch: e, Chain: message.ChainStart(l.c.o.Realm, l.node(), l.c.o.Node, e)}
+	for from := uint64(1); ; {
+		rows, err := l.c.s.In(ctx, l.node(), e, from, 1000)
+		if err != nil {
+			return x, err
+		}
+		for _, r := range rows {
+			from = r.Seq + 1
+			if r.Second {
+				continue
+			}
+			if r.State == store.Tombstoned {
+				if r.ID, err = tombID(ctx, l.c.s.Reads, l.node(), e, r.Seq); err != nil {
+					return x, err
+				}
+			}
+			if r.Seq == x.Cum+1 {
+				x.Cum, x.Chain = r.Seq, message.ChainNext(x.Chain, r.ID)
+			}
+			if r.Seq > x.Cum || r.State != store.Applied {
+				in, err := l.inOf(r)
+				if err != nil {
+					return x, err
+				}
+				x.In = append(x.In, in)
+			}
+		}
+		if len(rows) < 1000 {
+			return x, nil
+		}
+	}
+}
+
+// inOf makes of a kept message what Step needs.
+func (l *link) inOf(r store.InMessage) (message.In, error) {
+	in := message.In{Epoch: r.Epoch, Seq: r.Seq, ID: r.ID, Kind: message.Kind(r.Kind), Prec: r.Prec, Standing: message.Standing(r.State)}
+	if len(r.Signed) == 0 {
+		return in, nil
+	}
+	m, err := message.DecodeSigned(l.c.o.Realm, r.Signed)
+	if err != nil {
+		return in, err
+	}
+	in.Deps = m.Header.Deps
+	return in, nil
+}
+
+// lastTold reads the newest STATE of the partner's live epoch that was kept.
+func (l *link) lastTold(ctx context.Context, live message.Epoch) (*message.Told, error) {
+	if live == (message.Epoch{}) {
+		return nil, nil
+	}
+	_, signed, err := l.c.s.Evidence(ctx, l.node(), uint8(message.StateKind), live)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	st, err := message.DecodeStatement(l.c.o.Realm, signed)
+	if err != nil {
+		return nil, err
+	}
+	return toldOf(st)
+}
+
+func toldOf(st *message.Statement) (*message.Told, error) {
+	s, err := message.DecodeState(st.Body)
+	if err != nil {
+		return nil, err
+	}
+	return &message.Told{Epoch: st.Context.Epoch, Counter: st.Counter, Sum: noroshi.Sum(st.Encode()), State: s}, nil
+}

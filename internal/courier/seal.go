@@ -1,0 +1,204 @@
+package courier
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/release"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// sealed is a message ready to be handed over.
+type sealed struct {
+	send     message.Send
+	envelope []byte
+}
+
+// turn is T2 for the messages Step sends at once: check every object again,
+// seal, write the attempts in one act, commit, and only then hand the bytes
+// over. What may go no more is withheld (T4).
+func (l *link) turn(ctx context.Context, sends []message.Send) {
+	var ready []sealed
+	for _, x := range sends {
+		envelope, err := l.seal(ctx, x)
+		switch {
+		case err == nil:
+			ready = append(ready, sealed{x, envelope})
+			continue
+		case noroshi.KindOf(err) == noroshi.Refused:
+			l.withhold(ctx, x.Epoch, []uint64{x.Seq}, store.Withheld)
+		default:
+			l.note(err)
+		}
+		l.step(message.HandedOver{Epoch: x.Epoch, Seq: x.Seq})
+	}
+	if len(ready) == 0 {
+		return
+	}
+	if err := l.attempt(ctx, ready); err != nil {
+		l.note(err)
+		for _, r := range ready {
+			l.step(message.HandedOver{Epoch: r.send.Epoch, Seq: r.send.Seq})
+		}
+		return
+	}
+	var posts sync.WaitGroup
+	for _, r := range ready {
+		posts.Go(func() {
+			err := l.handOver(ctx, r.envelope)
+			if err == nil {
+				l.c.counts.Sent.Add(1)
+			}
+			l.step(message.HandedOver{Epoch: r.send.Epoch, Seq: r.send.Seq, OK: err == nil})
+		})
+	}
+	posts.Wait()
+}
+
+// seal makes an envelope of a message that is in the stream, if it may still go.
+func (l *link) seal(ctx context.Context, x message.Send) ([]byte, error) {
+	out, err := l.c.s.Out(ctx, l.node(), x.Epoch, x.Seq, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(out) == 0 || out[0].Seq != x.Seq {
+		return nil, noroshi.Errorf(noroshi.Broken, "courier.stream", "sequence %d is not in the stream to %s", x.Seq, l.node())
+	}
+	o := out[0]
+	m, err := message.DecodeSigned(l.c.o.Realm, o.Signed)
+	if err != nil {
+		return nil, err
+	}
+	if message.Kind(o.Kind) == message.Data {
+		x, err := l.c.desk.Again(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		o.Content = encodeCleared(x)
+	}
+	if m, err = m.WithContent(o.Content); err != nil {
+		return nil, err
+	}
+	return message.Seal(message.Plain{Message: m}, l.outbound(), rand.Reader)
+}
+
+func encodeCleared(x release.Cleared) []byte {
+	objects := make([]message.Object, len(x.Objects()))
+	for i, o := range x.Objects() {
+		objects[i] = message.Object{View: o.View, Bytes: o.Bytes}
+	}
+	return message.EncodeObjects(objects)
+}
+
+func (l *link) outbound() message.Outbound {
+	v := l.view.Load()
+	return message.Outbound{Realm: l.c.o.Realm, From: l.c.o.Node, To: v.keys, Secret: v.partner.GateOut, Now: l.c.o.Now()}
+}
+
+// attempt writes the evidence of attempts before a byte leaves.
+func (l *link) attempt(ctx context.Context, ready []sealed) error {
+	act := noroshi.Act{Action: noroshi.ActAttempt, Partner: l.node(), Count: len(ready), Precedence: ready[0].send.Prec}
+	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error {
+		byEpoch := map[message.Epoch][]uint64{}
+		for _, r := range ready {
+			byEpoch[r.send.Epoch] = append(byEpoch[r.send.Epoch], r.send.Seq)
+		}
+		for e, seqs := range byEpoch {
+			if err := tx.SetOutState(l.node(), e, seqs, store.Attempted, l.channelName()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+func (l *link) channelName() string {
+	if len(l.c.o.Channels) == 0 {
+		return ""
+	}
+	return l.c.o.Channels[0].Name()
+}
+
+// handOver gives an envelope to the first channel that takes it, and tells Step
+// whether the link is up.
+func (l *link) handOver(ctx context.Context, envelope []byte) error {
+	err := error(noroshi.Errorf(noroshi.Queued, "courier.no-channel", "no channel to %s is open", l.node()))
+	p := l.view.Load().partner
+	for _, ch := range l.c.o.Channels {
+		if err = ch.Send(ctx, p, envelope); err == nil {
+			l.c.counts.BytesSent.Add(int64(len(envelope)))
+			l.setUp(true, ch.Name(), nil)
+			return nil
+		}
+	}
+	if ctx.Err() == nil && noroshi.KindOf(err) != noroshi.Busy {
+		l.setUp(false, "", err)
+	}
+	return err
+}
+
+// setUp notes that the path works or does not, once per change.
+func (l *link) setUp(up bool, channel string, err error) {
+	l.mu.Lock()
+	l.channel = channel
+	if err != nil {
+		l.lastErr = err.Error()
+	} else {
+		l.lastErr = ""
+	}
+	var fx []message.Effect
+	if l.side.Status().Up != up {
+		fx = l.advance(message.Up{Up: up})
+	}
+	l.mu.Unlock()
+	l.perform(fx)
+}
+
+// withhold is T4: messages leave no more; a tombstone joins the stream in the
+// same act and closes their sequences.
+func (l *link) withhold(ctx context.Context, e message.Epoch, seqs []uint64, to store.OutState) {
+	reason := uint8(2)
+	if to == store.Expired {
+		reason = 1
+	}
+	var tombs []message.TombstoneBody
+	for _, n := range seqs {
+		out, err := l.c.s.Out(ctx, l.node(), e, n, 1)
+		if err != nil || len(out) == 0 || out[0].Seq != n {
+			l.note(err)
+			continue
+		}
+		tombs = append(tombs, message.TombstoneBody{Epoch: e, Seq: n, ID: out[0].ID, Reason: reason})
+	}
+	if len(tombs) == 0 {
+		return
+	}
+	act := noroshi.Act{Action: noroshi.ActWithhold, Subject: epochText(e), Partner: l.node(), Count: len(tombs), Precedence: noroshi.Immediate}
+	d := draft{kind: message.Tombstone, prec: noroshi.Priority, content: message.EncodeTombstones(tombs)}
+	err := l.put(ctx, act, []draft{d}, func(tx *store.Tx) error {
+		return tx.SetOutState(l.node(), e, seqs, to, l.channelName())
+	})
+	if err != nil {
+		l.note(err)
+		return
+	}
+	l.c.counts.Withheld.Add(int64(len(tombs)))
+	l.step(message.Withheld{Epoch: e, Seqs: seqs})
+}
+
+// load answers Step's wish for messages that memory does not hold.
+func (l *link) load(ctx context.Context, x message.Load) {
+	out, err := l.c.s.Out(ctx, l.node(), x.Epoch, x.Range.A, int(min(x.Range.B-x.Range.A+1, 1000)))
+	l.note(err)
+	answer := message.Loaded{Epoch: x.Epoch}
+	for _, o := range out {
+		if o.Seq <= x.Range.B {
+			answer.Out = append(answer.Out, outOf(o))
+		}
+	}
+	l.step(answer)
+}
