@@ -30,6 +30,12 @@ func (r *Row) Text(s string) {
 	r.buf = append(r.buf, s...)
 }
 
+// TextOf adds a text column given as bytes.
+func (r *Row) TextOf(b []byte) {
+	r.buf = appendHead(r.buf, 3, uint64(len(b)))
+	r.buf = append(r.buf, b...)
+}
+
 // Bytes adds a binary column.
 func (r *Row) Bytes(b []byte) {
 	r.buf = appendHead(r.buf, 2, uint64(len(b)))

@@ -64,13 +64,17 @@ type Batch struct {
 }
 
 // PutBatch keeps a batch and its rows; a version released to the partner
-// already is refused as Conflict. A zero Root is computed by BatchRoot; Count
+// already is refused as Conflict, unless that was under another agreement or
+// label and the version never came into the stream. A zero Root is computed by BatchRoot; Count
 // is that of the rows.
 func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	seqs := sequences(rows)
 	slices.Sort(seqs)
 	already, err := spanned(t.c, spanReleased, b.Partner, seqs)
 	if err != nil {
+		return err
+	}
+	if err := t.anew(b.Partner, b.Agreement, b.Label, already); err != nil {
 		return err
 	}
 	if len(already) > 0 || len(slices.Compact(slices.Clone(seqs))) < len(seqs) {

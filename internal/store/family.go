@@ -77,6 +77,10 @@ func (r Reads) claims(c *conn, f *family, first int64) error {
 	if err != nil {
 		return err
 	}
+	return r.claimsOf(c, f, seqs)
+}
+
+func (r Reads) claimsOf(c *conn, f *family, seqs []int64) error {
 	for _, seq := range seqs {
 		var k claim
 		var source int64

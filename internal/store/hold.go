@@ -22,12 +22,18 @@ type HoldGroup struct {
 	Key        noroshi.HoldKey
 	Clause     string // the clause that would release it, for TwoPersons
 	Agreement  noroshi.Hash
-	Precedence noroshi.Precedence
+	Precedence noroshi.Precedence `json:"-"`
 	Reasons    []noroshi.Reason
 	Count      int       `json:"-"`
 	Sample     []int64   `json:"-"` // first few versions
 	State      string    `json:"-"` // "open", "approved", "returned"
 	Opened     time.Time `json:"-"`
+}
+
+// holdBody is a group as its row has it.
+type holdBody struct {
+	HoldGroup
+	Prec uint8
 }
 
 // sampleSize is how many versions stand in HoldGroup.Sample.
@@ -56,6 +62,9 @@ func (t *Tx) PutHold(g HoldGroup, members []Decided) error {
 	if err != nil {
 		return err
 	}
+	if err := t.anew(g.Partner, g.Agreement, g.Label, released); err != nil {
+		return err
+	}
 	held, err := spanned(t.c, spanHeld, g.Partner, seqs)
 	if err != nil {
 		return err
@@ -66,7 +75,7 @@ func (t *Tx) PutHold(g HoldGroup, members []Decided) error {
 	if len(members) == 0 {
 		return nil
 	}
-	body, err := json.Marshal(g)
+	body, err := json.Marshal(holdBody{g, uint8(g.Precedence)})
 	if err != nil {
 		return fmt.Errorf("put hold %s: %w", g.ID, err)
 	}
@@ -234,7 +243,7 @@ func (r Reads) Holds(ctx context.Context, state string) (list []HoldGroup, err e
 	err = r.on(ctx, func(c *conn) error {
 		var numbers []int64
 		err := c.each(ctx, func(rows *sql.Rows) error {
-			var g HoldGroup
+			var g holdBody
 			var body []byte
 			var n, opened int64
 			if err := rows.Scan(&n, &body, &g.State, &opened, &g.Count); err != nil {
@@ -243,8 +252,8 @@ func (r Reads) Holds(ctx context.Context, state string) (list []HoldGroup, err e
 			if err := json.Unmarshal(body, &g); err != nil {
 				return fmt.Errorf("read hold %d: %w", n, err)
 			}
-			g.Opened = fromMicros(opened)
-			list, numbers = append(list, g), append(numbers, n)
+			g.Opened, g.Precedence = fromMicros(opened), noroshi.Precedence(g.Prec)
+			list, numbers = append(list, g.HoldGroup), append(numbers, n)
 			return nil
 		}, "SELECT n, body, state, opened, members FROM hold WHERE $1 = '' OR state = $1 ORDER BY opened DESC, n DESC", state)
 		if err != nil {

@@ -183,3 +183,4 @@ CREATE TABLE in_content (n INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
 CREATE TABLE cursor (follower TEXT PRIMARY KEY, seq INTEGER NOT NULL, signature BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE armed (block INTEGER PRIMARY KEY, entries BLOB NOT NULL) STRICT;
 CREATE VIRTUAL TABLE fts USING fts5 (words, content='', detail=none, columnsize=0, tokenize='unicode61 remove_diacritics 0');
+CREATE VIRTUAL TABLE fts_terms USING fts5vocab (fts, instance);

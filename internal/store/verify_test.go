@@ -1,0 +1,274 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// live does one of everything a node does.
+func live(t testing.TB, s *store.Store) {
+	t.Helper()
+	person, err := noroshi.NewPerson("mika", "Mika", []noroshi.Role{noroshi.ReleaseOffice}, []byte("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := person.Unseal([]byte("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(t, s, noroshi.Act{Action: noroshi.ActAddPerson, Subject: "mika"}, func(tx *store.Tx) error {
+		body, _ := json.Marshal(person)
+		return tx.PutDoc(noroshi.DocPerson, "mika", body)
+	})
+	rows := fill(t, s, 30)
+	partner := noroshi.Source{Kind: noroshi.FromPartner, Partner: nodeB, Message: noroshi.Hash{1}}
+	do(t, s, noroshi.Act{Action: noroshi.ActReceive, Partner: nodeB, Subject: "m"}, func(tx *store.Tx) error {
+		v := indicator(t, 3, "2024-03-01T00:00:00Z")
+		v.Source, v.Creator = partner, true
+		v.Refs = []stix.ID{"identity--00000000-0000-4000-8000-000000000001"}
+		v.Values = append(v.Values, noroshi.Value{Kind: noroshi.CIDR, Text: "10.0.0.0/8"}, noroshi.Value{Kind: noroshi.AddrPort, Text: "10.1.1.1", Port: 443})
+		v.Text = "狼煙が上がる Ransomware"
+		if _, _, err := tx.Put(v); err != nil {
+			return err
+		}
+		w := indicator(t, 4, "2024-01-01T00:00:00Z", stix.Member{Name: "name", Value: "other body"})
+		if _, _, err := tx.Put(w); err != nil {
+			return err
+		}
+		r := indicator(t, 5, "2024-05-01T00:00:00Z", stix.Member{Name: "revoked", Value: true})
+		if _, _, err := tx.Put(r); err != nil {
+			return err
+		}
+		if err := tx.AssignMarking(rows[8].Seq, noroshi.Green.MarkingID()); err != nil {
+			return err
+		}
+		if err := tx.Withdraw("indicator--00000000-0000-4000-8000-000000000009", file.Owner()); err != nil {
+			return err
+		}
+		if err := tx.Withdraw("indicator--99999999-0000-4000-8000-000000000009", "file"); err != nil {
+			return err
+		}
+		return tx.Quarantine(store.Quarantined{Source: partner, Code: "malformed", Place: "object 3", Raw: []byte("{"), Size: 1})
+	})
+	g := store.HoldGroup{ID: "h1", Partner: nodeB, Run: "run-1", Label: "TLP:AMBER", Key: noroshi.TwoPersons, Clause: "2"}
+	do(t, s, noroshi.Act{Action: noroshi.ActHold, Subject: "h1"}, func(tx *store.Tx) error { return tx.PutHold(g, rows[:20]) })
+	g2 := g
+	g2.ID = "h2"
+	do(t, s, noroshi.Act{Action: noroshi.ActHold, Subject: "h2"}, func(tx *store.Tx) error { return tx.PutHold(g2, rows[15:25]) })
+	do(t, s, noroshi.Act{Action: noroshi.ActHold}, func(tx *store.Tx) error { return tx.DropHeld(nodeB, []int64{rows[2].Seq, rows[16].Seq}) })
+	do(t, s, noroshi.Act{Action: noroshi.ActReturn, Subject: "h2"}, func(tx *store.Tx) error { return tx.CloseHold("h2", store.HoldReturned) })
+	members, err := s.HoldMembers(t.Context(), "h1", 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := store.BatchRoot(members)
+	signed := noroshi.SignAct("mika", key, noroshi.ActDigest(noroshi.Real, nodeA, noroshi.ActApprove, "h1", root))
+	a := store.Approval{Hold: "h1", Person: "mika", Root: root, Digest: signed.Digest, Signature: signed.Signature, Time: time.UnixMilli(1700000000000).UTC()}
+	do(t, s, noroshi.Act{Action: noroshi.ActApprove, Subject: "h1", Partner: nodeB, Persons: []noroshi.Signed{signed}}, func(tx *store.Tx) error {
+		if err := tx.PutApproval(a); err != nil {
+			return err
+		}
+		if err := tx.PutBatch(store.Batch{ID: "b1", Partner: nodeB, Hold: "h1", Precedence: 2, Approvals: []store.Approval{a}}, members); err != nil {
+			return err
+		}
+		return tx.CloseHold("h1", store.HoldApproved)
+	})
+	epoch := [16]byte{7}
+	do(t, s, noroshi.Act{Action: noroshi.ActSend, Partner: nodeB}, func(tx *store.Tx) error {
+		if err := tx.PutOut(store.OutMessage{Partner: nodeB, Epoch: epoch, Seq: 1, ID: noroshi.Hash{1}, Kind: 1, Prec: 2, Signed: []byte("s"), Batch: "b1", Count: 10, Created: time.Unix(1700000000, 0)}); err != nil {
+			return err
+		}
+		return tx.PutOut(store.OutMessage{Partner: nodeB, Epoch: epoch, Seq: 2, ID: noroshi.Hash{2}, Kind: 5, Prec: 3, Signed: []byte("s"), Content: []byte{}})
+	})
+	do(t, s, noroshi.Act{Action: noroshi.ActReceipt, Partner: nodeB}, func(tx *store.Tx) error {
+		if err := tx.SetOutState(nodeB, epoch, []uint64{1, 2}, store.Attempted, "https"); err != nil {
+			return err
+		}
+		return tx.SetOutState(nodeB, epoch, []uint64{1}, store.AppliedThere, "STATE")
+	})
+	do(t, s, noroshi.Act{Action: noroshi.ActReceive, Partner: noroshi.NodeID{0xc}}, func(tx *store.Tx) error {
+		for seq := range uint64(3) {
+			if _, err := tx.PutIn(store.InMessage{Partner: nodeB, Epoch: epoch, Seq: seq + 1, ID: noroshi.Hash{byte(seq)}, Kind: 1, Prec: 1, Signed: []byte("in"), Content: []byte("c")}); err != nil {
+				return err
+			}
+		}
+		if err := tx.SetInState(nodeB, epoch, 2, store.Applied); err != nil {
+			return err
+		}
+		if err := tx.SetInState(nodeB, epoch, 9, store.Tombstoned); err != nil {
+			return err
+		}
+		return tx.PutEvidence(nodeB, 16, epoch, 3, []byte("state"))
+	})
+	do(t, s, noroshi.Act{}, func(tx *store.Tx) error { return tx.SetCursor("release", 12) })
+	for i := range 1010 {
+		do(t, s, noroshi.Act{Action: noroshi.ActRead, Subject: fmt.Sprint(i)}, func(*store.Tx) error { return nil })
+	}
+}
+
+func verify(t testing.TB, s *store.Store) store.Verified {
+	t.Helper()
+	v, err := s.Verify(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestLegitimateActsVerify(t *testing.T) {
+	s := open(t)
+	if v := verify(t, s); len(v.Faults) > 0 || v.Acts != 0 {
+		t.Errorf("empty store: got %+v", v)
+	}
+	live(t, s)
+	store.Derive(t.Context(), s)
+	v := verify(t, s)
+	if len(v.Faults) > 0 || v.Links != 2 || v.Acts < 1020 {
+		t.Errorf("got %+v", v)
+	}
+}
+
+// Every change by hand to any row of any table is found.
+func TestTamperingIsFound(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "real.db")
+	s, err := store.Open(t.Context(), path, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	live(t, s)
+	if err := store.Derive(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	count := map[string]int{}
+	for i := range tier.N(200, 1000) {
+		copied := filepath.Join(t.TempDir(), "real.db")
+		if err := os.WriteFile(copied, whole, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		what, table := tamper(t, rng, copied, i)
+		count[table]++
+		s, err := store.Open(t.Context(), copied, options())
+		if err != nil {
+			continue // found at the door
+		}
+		v, err := s.Verify(t.Context(), nil)
+		if err == nil && len(v.Faults) == 0 {
+			t.Errorf("not found: %s", what)
+		}
+		s.Close()
+	}
+	if len(count) < 38 {
+		t.Errorf("only %d tables were tampered with: %v", len(count), count)
+	}
+}
+
+// tamper changes, removes, adds or swaps one row of a table by raw SQL.
+func tamper(t *testing.T, rng *rand.Rand, path string, i int) (what, table string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	names := column(t, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' AND name NOT IN ('fts_config') ORDER BY name")
+	for {
+		table = names[i%len(names)]
+		var n int
+		if err := db.QueryRow("SELECT count(*) FROM " + table).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			i = rng.IntN(1000)
+			continue
+		}
+		cols := column(t, db, "SELECT name FROM pragma_table_info('"+table+"')")
+		keys := column(t, db, "SELECT name FROM pragma_table_info('"+table+"') WHERE pk > 0 ORDER BY pk")
+		key := strings.Join(keys, ", ")
+		pick := fmt.Sprintf("(%s) = (SELECT %s FROM %s ORDER BY %s LIMIT 1 OFFSET %d)", key, key, table, key, rng.IntN(n))
+		col := cols[rng.IntN(len(cols))]
+		var q string
+		switch rng.IntN(5) {
+		case 0:
+			if table == "cursor" {
+				continue // a follower without a place starts anew: no harm
+			}
+			q = "DELETE FROM " + table + " WHERE " + pick
+		default:
+			q = fmt.Sprintf(`UPDATE %s SET %s = CASE typeof(%s) WHEN 'integer' THEN %s + %d WHEN 'text' THEN %s || 'x'
+				ELSE CASE WHEN length(%s) = 0 THEN x'00' ELSE substr(%s, 1, length(%s) - 1) || x'%02x' END END WHERE %s`,
+				table, col, col, col, []int{1, -1, 7, 1 << 20}[rng.IntN(4)], col, col, col, col, rng.IntN(256), pick)
+		}
+		before := dump(t, db, table)
+		if _, err := db.Exec(q); err != nil {
+			i = rng.IntN(1000) // a constraint forbids it
+			continue
+		}
+		if bytes.Equal(before, dump(t, db, table)) {
+			continue
+		}
+		return q, table
+	}
+}
+
+func column(t *testing.T, db *sql.DB, q string) (list []string) {
+	t.Helper()
+	rows, err := db.Query(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func dump(t *testing.T, db *sql.DB, table string) []byte {
+	t.Helper()
+	rows, err := db.Query("SELECT * FROM " + table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	cols, _ := rows.Columns()
+	var b bytes.Buffer
+	for rows.Next() {
+		vals := make([]any, len(cols))
+		dest := make([]any, len(cols))
+		for i := range vals {
+			dest[i] = &vals[i]
+		}
+		if err := rows.Scan(dest...); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%q\n", vals)
+	}
+	return b.Bytes()
+}
