@@ -31,9 +31,9 @@ type desk struct {
 	watch  *watch.Watch
 	people map[string]ed25519.PrivateKey
 
-	mu    sync.Mutex // guards now and reads
-	now   time.Time
-	reads []read
+	mu   sync.Mutex // guards now
+	now  time.Time
+	told chan read // every READ the courier was asked to send
 }
 
 type read struct {
@@ -44,9 +44,7 @@ type read struct {
 
 // ReadBy is the courier's part.
 func (d *desk) ReadBy(_ context.Context, partner noroshi.NodeID, msg noroshi.Hash, role noroshi.Role, _ time.Time) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.reads = append(d.reads, read{partner, msg, role})
+	d.told <- read{partner, msg, role}
 	return nil
 }
 
@@ -64,7 +62,7 @@ func (d *desk) later(by time.Duration) {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{t: t, people: map[string]ed25519.PrivateKey{}, now: time.Date(2026, 11, 24, 5, 30, 0, 0, time.UTC)}
+	d := &desk{t: t, people: map[string]ed25519.PrivateKey{}, told: make(chan read, 16), now: time.Date(2026, 11, 24, 5, 30, 0, 0, time.UTC)}
 	d.self = noroshi.Organisation{CallSign: "JPN-01", Identity: stix.NewID("identity")}
 	keys, err := message.NewKeyring(noroshi.Real, d.now)
 	if err != nil {
@@ -98,14 +96,12 @@ func (d *desk) restart() {
 
 func (d *desk) hire(name string, role noroshi.Role) {
 	d.t.Helper()
-	p, err := noroshi.NewPerson(name, name, []noroshi.Role{role}, []byte("correct horse"))
+	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if d.people[name], err = p.Unseal([]byte("correct horse")); err != nil {
-		d.t.Fatal(err)
-	}
-	d.put(noroshi.DocPerson, name, p)
+	d.people[name] = private
+	d.put(noroshi.DocPerson, name, noroshi.Person{ID: name, Name: name, Roles: []noroshi.Role{role}, Key: public})
 }
 
 // put writes a document as JSON.
