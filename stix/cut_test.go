@@ -127,7 +127,7 @@ func places(v any, prefix string) []string {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			if !strings.ContainsAny(k, `.["`) {
+			if k != "" && !strings.ContainsAny(k, `.["`) {
 				add(k, v[k])
 			}
 		}

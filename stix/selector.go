@@ -21,6 +21,9 @@ func Resolve(o *Object, selector string) bool {
 
 // part returns what one part of a selector names.
 func (v RawValue) part(part string) RawValue {
+	if part == "" {
+		return nil
+	}
 	switch v.kind() {
 	case '{':
 		return v.member(part)
