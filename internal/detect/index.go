@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,8 @@ type Index struct {
 	opt  Options
 	seed seed
 
-	state atomic.Pointer[state]
+	state   atomic.Pointer[state]
+	rearmed atomic.Uint64 // Puts whose new records can be seen and whose old ones may be dead
 
 	mu      sync.Mutex // of all below, and the one writer of state
 	merging chan struct{}
@@ -93,6 +95,7 @@ func (x *Index) Put(e Entry) {
 	} else {
 		delete(d.ids, key)
 	}
+	x.rearmed.Add(1)
 	for _, f := range old {
 		f.kill(f.owner)
 		x.note(f.arena, d.arena, e.ID)
@@ -210,7 +213,8 @@ func (x *Index) adopt(b *builder, netted map[stix.ID]Entry) error {
 	t := b.build()
 	t.killTwins()
 	for id, e := range netted {
-		if off, ok := t.findID(idKey(id)); ok && len(e.Values) == len(blocks(e.Values)) {
+		onlyBlocks := !slices.ContainsFunc(e.Values, func(v noroshi.Value) bool { return v.Kind != noroshi.CIDR })
+		if off, ok := t.findID(idKey(id)); ok && onlyBlocks {
 			t.kill(off)
 		}
 	}
@@ -258,11 +262,16 @@ func deltaRoom(t *table) int { return max(minDelta, t.records/deltaShare) }
 // background.
 func (x *Index) freeze(e *Entry) {
 	x.settle()
-	s := *x.state.Load()
+	s := x.state.Load()
 	if s.active.fits(e) {
 		return // somebody else did so while the lock was free
 	}
-	room := max(deltaRoom(s.base), 3*len(e.Values), 3*sizeOf(e)/recordBytes)
+	x.startMerge(max(deltaRoom(s.base), 3*len(e.Values), 3*sizeOf(e)/recordBytes))
+}
+
+// startMerge freezes the delta, gives the next one room, and merges.
+func (x *Index) startMerge(room int) {
+	s := *x.state.Load()
 	s.frozen, s.active = s.active, newDelta(x.seed, room)
 	x.state.Store(&s)
 	x.merging = make(chan struct{})

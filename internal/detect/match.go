@@ -19,6 +19,7 @@ type matcher struct {
 	path  []byte // of the request, in normal form
 	offs  []uint32
 	meets []meet
+	dead  bool // a disarmed record was met
 }
 
 // candidate is one key to look up: what part of which observation it is of.
@@ -204,7 +205,8 @@ func (m *matcher) mail(i int, addr []byte) {
 }
 
 // look asks filters and tables for every candidate; the filters of all are
-// asked before any table, so that their waits for memory overlap.
+// asked before any table, so that their waits for memory overlap. The delta
+// comes last: an indicator armed anew is in it before the older record dies.
 func (m *matcher) look() {
 	st := m.state
 	kept := m.cands[:0]
@@ -219,12 +221,12 @@ func (m *matcher) look() {
 		c := &kept[i]
 		m.offs = st.base.find(m.offs[:0], c.hash)
 		m.compare(st.base.arena, c)
-		m.offs = st.active.find(m.offs[:0], c.hash)
-		m.compare(st.active.arena, c)
 		if st.frozen != nil {
 			m.offs = st.frozen.find(m.offs[:0], c.hash)
 			m.compare(st.frozen.arena, c)
 		}
+		m.offs = st.active.find(m.offs[:0], c.hash)
+		m.compare(st.active.arena, c)
 	}
 	if st.nets.table.Size() > 0 {
 		m.lookNets()
@@ -236,7 +238,11 @@ func (m *matcher) compare(a *arena, c *candidate) {
 	for _, off := range m.offs {
 		r := a.read(off)
 		same, weak := m.same(r, c)
-		if !same || weak && m.x.opt.NoWeak || a.isDead(r.owner) {
+		if !same || weak && m.x.opt.NoWeak {
+			continue
+		}
+		if a.isDead(r.owner) {
+			m.dead = true
 			continue
 		}
 		own := a.owner(r.owner)
@@ -312,10 +318,15 @@ func (m *matcher) lookNets() {
 
 // event matches what the scanner left in ev and reports to r.
 func (m *matcher) event(r *run) error {
-	m.state = m.x.state.Load()
-	m.meets = m.meets[:0]
-	m.collect()
-	m.look()
+	for again := true; again; {
+		rearmed := m.x.rearmed.Load()
+		m.state, m.dead = m.x.state.Load(), false
+		m.meets = m.meets[:0]
+		m.collect()
+		m.look()
+		// What died under our eyes may have been armed anew behind them.
+		again = m.dead && rearmed != m.x.rearmed.Load()
+	}
 	if len(m.meets) == 0 {
 		return nil
 	}
