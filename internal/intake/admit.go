@@ -111,7 +111,7 @@ func (a *Admitted) quarantine(tx *store.Tx, e *element) error {
 	}
 	return tx.Quarantine(store.Quarantined{
 		Source: r.source, Run: r.run, Code: r.code, Place: r.place, Detail: r.msg,
-		Raw: r.raw[:min(len(r.raw), maxQuarantined)], Size: r.size,
+		Raw: r.raw, Size: r.size,
 	})
 }
 

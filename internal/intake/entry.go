@@ -18,10 +18,11 @@ import (
 // those alone.
 type list struct {
 	rules
-	name  string
-	self  stix.ID
-	space [16]byte // UUID of the node's identity
-	first stix.Time
+	format string // "list" or "tsv"
+	name   string
+	self   stix.ID
+	space  [16]byte // UUID of the node's identity
+	first  stix.Time
 }
 
 // listName is the name a list goes by: the file's without folder and endings,

@@ -43,7 +43,7 @@ type Options struct {
 type Gate struct {
 	store *store.Store
 	o     Options
-	lists sync.Mutex // held by an import of a list: looks up, then admits
+	lists chan struct{} // full while a list is imported: it looks up, then admits
 	drill drillMarks
 }
 
@@ -52,7 +52,7 @@ func New(s *store.Store, o Options) *Gate {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Gate{store: s, o: o}
+	return &Gate{store: s, o: o, lists: make(chan struct{}, 1)}
 }
 
 // drillMarks remembers the ids of exercise markings this gate has seen, so that

@@ -2,7 +2,9 @@ package intake_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -375,4 +377,31 @@ func TestPrepareObjects(t *testing.T) {
 	if err != nil || a.New != 1 || len(a.Seqs) != 1 {
 		t.Errorf("admitted %+v, error %v; want one new", a, err)
 	}
+}
+
+// FuzzPrepare: whatever comes is prepared, without a store, and nothing panics.
+func FuzzPrepare(f *testing.F) {
+	for _, name := range []string{"markings/d001-tlp-clear.json", "markings/d043-granular-tearline-denied.json", "tlp-2.0.stix.json"} {
+		raw, err := os.ReadFile(testdata + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		var bundle struct {
+			Objects []json.RawMessage `json:"objects"`
+		}
+		if err := json.Unmarshal(raw, &bundle); err != nil {
+			f.Fatal(err)
+		}
+		for _, o := range bundle.Objects {
+			f.Add([]byte(o))
+		}
+	}
+	f.Add([]byte(indicator(1, old, "[file:hashes.MD5='d41d8cd98f00b204e9800998ecf8427e']", `,"labels":["a",{"b":["c"]}],"contents":5`)))
+	f.Add([]byte(`{"type":"file","id":"file--00000000-0000-4000-8000-000000000001","hashes":{"MD5":5}}`))
+	g := gateOf(nil, noroshi.Real, nil)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if _, err := g.Prepare(fromFile, "", []intake.Raw{{Bytes: raw}}); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -13,8 +13,9 @@ import (
 
 // Bounds of an import.
 const (
-	sliceElements = 1000 // elements of one act
-	maxFaults     = 100  // faults that a report names
+	sliceElements = 1000    // elements of one act
+	sliceBytes    = 8 << 20 // or this much of them, or one larger
+	maxFaults     = 100     // faults that a report names
 )
 
 // ImportOptions says how to read a file.
@@ -73,16 +74,20 @@ type Placed struct {
 // kind, tab, value; its entries become indicators of this node, whose ids are
 // derived and whose times are those of the list's first import.
 //
-// When ctx ends, Import ends after the slice at hand. The report is good as far
-// as it goes, also beside an error.
+// When ctx ends, Import ends after the slice at hand, as soon as a Read that
+// waits returns. The report is good as far as it goes, also beside an error.
 func (g *Gate) Import(ctx context.Context, r io.Reader, o ImportOptions) (Report, error) {
 	im, err := g.begin(ctx, r, o)
 	if err != nil {
 		return Report{}, err
 	}
 	if im.list != nil {
-		g.lists.Lock()
-		defer g.lists.Unlock()
+		select {
+		case g.lists <- struct{}{}:
+			defer func() { <-g.lists }()
+		case <-ctx.Done():
+			return im.report, interrupted(ctx.Err())
+		}
 	}
 	err = im.run(ctx)
 	return im.report, err
@@ -142,7 +147,7 @@ func (g *Gate) listOf(im *importing) (*list, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &list{rules: im.rules, name: listName(im.o.Name), self: g.o.Self.Identity, space: space, first: first}
+	l := &list{rules: im.rules, format: im.doc.Format, name: listName(im.o.Name), self: g.o.Self.Identity, space: space, first: first}
 	l.source = noroshi.Source{Kind: noroshi.FromSelf, Name: l.name, Person: im.o.Person.Person}
 	return l, nil
 }
@@ -159,17 +164,31 @@ func (im *importing) run(ctx context.Context) error {
 		if more {
 			at = reach
 		}
-		for len(pending) >= sliceElements || (!more && len(pending) > 0) {
-			n, err := im.slice(ctx, pending[:min(len(pending), sliceElements)], at)
+		for {
+			n, full := sliceOf(pending)
+			if n == 0 || !full && more {
+				break
+			}
+			done, err := im.slice(ctx, pending[:n], at)
 			if err != nil {
 				return err
 			}
-			pending = append(pending[:0:0], pending[n:]...)
+			pending = slices.Delete(pending, 0, done)
 		}
 		if !more {
 			return im.finish(ctx, pipe.err())
 		}
 	}
+}
+
+// sliceOf returns how many of the elements one act takes, and whether it is full.
+func sliceOf(elements []element) (n int, full bool) {
+	size := 0
+	for n < len(elements) && n < sliceElements && size < sliceBytes {
+		size += elements[n].size()
+		n++
+	}
+	return n, n == sliceElements || size >= sliceBytes
 }
 
 // slice admits as many of the elements as the write lane allows in one act.
@@ -179,6 +198,9 @@ func (im *importing) slice(ctx context.Context, elements []element, at reached) 
 	}
 	if err := im.recognise(ctx, elements); err != nil {
 		return 0, err
+	}
+	for i := range elements {
+		elements[i].index = i
 	}
 	var a Admitted
 	var n int

@@ -47,19 +47,22 @@ func (h house) takeFile(path string, o intake.ImportOptions) intake.Report {
 	return r
 }
 
-func (h house) acts() int {
+// ledger returns every act.
+func (h house) ledger() (all []store.Entry) {
 	h.Helper()
-	n := 0
 	for {
-		list, err := h.store.Acts(h.Context(), uint64(n), 1000)
+		list, err := h.store.Acts(h.Context(), uint64(len(all)), 1000)
 		if err != nil {
 			h.Fatal(err)
 		}
-		if n += len(list); len(list) == 0 {
-			return n
+		if len(list) == 0 {
+			return all
 		}
+		all = append(all, list...)
 	}
 }
+
+func (h house) acts() int { h.Helper(); return len(h.ledger()) }
 
 // sum is a report's counts without its run and lists.
 func sum(r intake.Report) string {
@@ -142,6 +145,9 @@ func TestRealLists(t *testing.T) {
 	h := open(t, noroshi.Real, realLists(t))
 	acts, entries := h.acts(), 0
 	for name, want := range map[string]int{"kimsuky": 26_493, "lazarus": 5_573, "bluenoroff": 2_140, "sandworm": 816, "mustangpanda": 525} {
+		if raced && name == "kimsuky" { // ten times slower; the other four show the same
+			continue
+		}
 		path := testdata + "indicators/lists/apt_" + name + ".txt"
 		r := h.takeFile(path, intake.ImportOptions{Marking: noroshi.Amber})
 		if r.New+r.Unchanged != want || r.Quarantined+r.NotArmed+r.Updated != 0 {
@@ -333,7 +339,7 @@ func TestBreaksOff(t *testing.T) {
 	}
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
-	io.WriteString(z, strings.Repeat("a.example\n", 100_000))
+	io.WriteString(z, strings.Repeat("a.example\n", 5_000))
 	z.Close()
 	half := packed.Bytes()[:packed.Len()/2]
 	if _, err := h.Import(t.Context(), bytes.NewReader(half), intake.ImportOptions{Name: "half.gz"}); noroshi.KindOf(err) != noroshi.Invalid {
@@ -440,7 +446,7 @@ func TestResume(t *testing.T) {
 // TestResumeOfAChangedFile takes the whole of it.
 func TestResumeOfAChangedFile(t *testing.T) {
 	h := open(t, noroshi.Real, nil)
-	text := lines(20_000)
+	text := lines(12_000)
 	ctx, cancel := context.WithCancel(t.Context())
 	o := intake.ImportOptions{Name: "x", Size: int64(len(text)), Progress: func(p intake.Progress) {
 		if p.Objects >= 8000 {
@@ -452,7 +458,7 @@ func TestResumeOfAChangedFile(t *testing.T) {
 	}
 	changed := strings.Replace(text, "host-005000.example", "evil-005000.example", 1)
 	r, err := h.Import(t.Context(), strings.NewReader(changed), intake.ImportOptions{Name: "x", Size: o.Size})
-	if err != nil || r.Resumed != 0 || r.New+r.Unchanged != 20_000 || r.New < 12_000 {
+	if err != nil || r.Resumed != 0 || r.New+r.Unchanged != 12_000 || r.New < 4_000 {
 		t.Errorf("%s resumed %d, error %v; want all of it read", sum(r), r.Resumed, err)
 	}
 	f := store.Filter{Type: "indicator", Run: r.Run, Limit: 1}
@@ -466,5 +472,56 @@ func TestEveryRefusalIsReported(t *testing.T) {
 	r := h.take("x.txt", strings.Repeat("no value\n", 250)+"a.example\n", intake.ImportOptions{})
 	if r.Quarantined != 250 || len(r.Faults) != 100 || r.New != 1 || len(h.quarantine()) != 250 {
 		t.Errorf("%s, %d named, %d kept; want 250, 100, 250", sum(r), len(r.Faults), len(h.quarantine()))
+	}
+}
+
+// TestConflictHasItsPlace: two bodies of one version in one file are both kept.
+func TestConflictHasItsPlace(t *testing.T) {
+	h := open(t, noroshi.Real, nil)
+	text := jsonLines(600) + indicator(5, old, "[domain-name:value='other.example']", "")
+	r := h.take("x.json", text, intake.ImportOptions{})
+	if r.New != 600 || r.Conflicts != 1 || len(r.Faults) != 1 {
+		t.Fatalf("%s %+v, want 600 new and a conflict", sum(r), r.Faults)
+	}
+	if f := r.Faults[0]; f.Line != 601 || f.Code != "conflict" || f.Value != string(indicatorID(5)) {
+		t.Errorf("fault %+v, want a conflict at line 601", f)
+	}
+}
+
+// TestUrgentActsGoFirst: an import gives way in the middle of a slice, and
+// nothing is left out or put twice for it.
+func TestUrgentActsGoFirst(t *testing.T) {
+	h := open(t, noroshi.Real, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	urgent := make(chan error, 1)
+	go func() {
+		for n := 0; ; n++ {
+			_, err := h.store.Do(ctx, noroshi.Act{Action: noroshi.ActAck, Subject: "w", Precedence: noroshi.Flash}, func(tx *store.Tx) error {
+				return tx.PutDoc("urgent", "x", fmt.Append(nil, n))
+			})
+			if err != nil {
+				urgent <- err
+				return
+			}
+		}
+	}()
+	const total = 5000
+	r := h.take("x.txt", lines(total), intake.ImportOptions{})
+	cancel()
+	if err := <-urgent; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if r.New != total || r.Unchanged != 0 {
+		t.Errorf("%s, want %d new", sum(r), total)
+	}
+	imports, counted := 0, 0
+	for _, e := range h.ledger() {
+		if e.Act.Action == noroshi.ActImport {
+			imports++
+			counted += e.Act.Count
+		}
+	}
+	if imports < 6 || counted != total {
+		t.Errorf("%d import acts count %d, want at least 6 that count %d", imports, counted, total)
 	}
 }

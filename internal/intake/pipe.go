@@ -192,7 +192,7 @@ func (im *importing) prepareList(ctx context.Context, lines []listLine) ([]eleme
 	var ids []stix.ID
 	for i, l := range lines {
 		e := &elements[i]
-		if v, refused := l.value(im.doc.Format); refused != nil {
+		if v, refused := l.value(im.list.format); refused != nil {
 			e.refused = refused
 			e.refused.size = l.size
 		} else {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,7 +57,14 @@ type place struct {
 	line   int
 	offset int64
 	end    int64 // of the first byte that does not belong to it
-	size   int   // bytes it takes in memory, about
+}
+
+// size is about what the element takes in memory.
+func (e *element) size() int {
+	if e.refused != nil {
+		return len(e.refused.raw)
+	}
+	return len(e.version.Object.Bytes())
 }
 
 // knownVersion is a version the store has, and whether it has some handling
@@ -100,36 +108,32 @@ func (g *Gate) Prepare(src noroshi.Source, run string, objects []Raw) (*Prepared
 	}
 	p := &Prepared{gate: g, elements: make([]element, len(objects))}
 	for i, raw := range objects {
-		o, err := stix.Parse(raw.Bytes)
-		e := element{index: i}
-		if err != nil {
-			e.refused = refuseSyntax(err)
-		} else {
-			e = g.check(r, o)
-			e.index = i
-		}
-		e.from(r, raw)
-		p.elements[i] = e
+		p.elements[i] = g.read(r, raw.Bytes)
 	}
 	g.checkRealm(p.elements)
+	for i, raw := range objects {
+		p.elements[i].index = i
+		p.elements[i].from(r, raw)
+	}
 	return p, nil
 }
 
 // PrepareObjects prepares objects made here: sightings, warnings.
 func (g *Gate) PrepareObjects(src noroshi.Source, run string, objects []*stix.Object) (*Prepared, error) {
-	r, err := g.rulesFor(src, run)
-	if err != nil {
-		return nil, err
-	}
-	p := &Prepared{gate: g, elements: make([]element, len(objects))}
+	raws := make([]Raw, len(objects))
 	for i, o := range objects {
-		e := g.check(r, o)
-		e.index = i
-		e.from(r, Raw{Bytes: o.Bytes(), Place: fmt.Sprintf("object %d", i)})
-		p.elements[i] = e
+		raws[i] = Raw{Bytes: o.Bytes(), Place: fmt.Sprintf("object %d", i)}
 	}
-	g.checkRealm(p.elements)
-	return p, nil
+	return g.Prepare(src, run, raws)
+}
+
+// read reads one object and checks it.
+func (g *Gate) read(r rules, raw []byte) element {
+	o, err := stix.Parse(raw)
+	if err != nil {
+		return element{refused: refuseSyntax(err)}
+	}
+	return g.check(r, o)
 }
 
 func (g *Gate) rulesFor(src noroshi.Source, run string) (rules, error) {
@@ -172,7 +176,7 @@ func (e *element) from(r rules, raw Raw) {
 	switch {
 	case e.refused != nil:
 		e.refused.source, e.refused.run = r.source, r.run
-		e.refused.place, e.refused.raw = raw.Place, raw.Bytes
+		e.refused.place, e.refused.raw = raw.Place, bytes.Clone(raw.Bytes[:min(len(raw.Bytes), maxQuarantined)])
 		e.refused.size = max(e.refused.size, int64(len(raw.Bytes)))
 	case e.version != nil:
 		e.version.View = raw.View

@@ -1,7 +1,9 @@
 package intake
 
 import (
-	"bytes"
+	"slices"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -27,31 +29,30 @@ func (g *Gate) checkRealm(elements []element) {
 			continue
 		}
 		if x := g.exerciseOf(e.version.Object); x != "" && x != here {
-			src, run, raw := e.version.Source, e.version.Run, e.version.Object.Bytes()
-			e.refused = refuse(codeRealm, "marked as of exercise %s, this realm is %s", Beginning([]byte(x)), g.o.Realm)
-			e.refused.source, e.refused.run, e.refused.raw, e.refused.size = src, run, raw, int64(len(raw))
 			e.version = nil
+			e.refused = refuse(codeRealm, "marked as of exercise %s, this realm is %s", Beginning([]byte(x)), g.o.Realm)
 		}
 	}
 }
 
-// exerciseOf returns an exercise that marks the object or a part of it and is
-// not this realm's, else this realm's or "".
+// exerciseOf returns an exercise that marks the object or a part of it: one that
+// is not this realm's where there is one.
 func (g *Gate) exerciseOf(o *stix.Object) string {
-	found := g.drill.of(o.ID)
-	for _, m := range o.Markings {
-		if x := g.drill.of(m); x != "" && (found == "" || found == g.o.Realm.Exercise()) {
-			found = x
+	ids := append(slices.Clone(o.Markings), o.ID)
+	if o.Granular {
+		var granular []struct {
+			Marking stix.ID `json:"marking_ref"`
+		}
+		if json.Unmarshal(o.Property("granular_markings"), &granular) == nil {
+			for _, m := range granular {
+				ids = append(ids, m.Marking)
+			}
 		}
 	}
-	if o.Granular {
-		granular := o.Property("granular_markings")
-		g.drill.mu.RLock()
-		defer g.drill.mu.RUnlock()
-		for id, x := range g.drill.name {
-			if x != g.o.Realm.Exercise() && bytes.Contains(granular, []byte(id)) {
-				return x
-			}
+	found := ""
+	for _, id := range ids {
+		if x := g.drill.of(id); x != "" && (found == "" || found == g.o.Realm.Exercise()) {
+			found = x
 		}
 	}
 	return found

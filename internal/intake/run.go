@@ -144,6 +144,5 @@ func (im *importing) lookUp(ctx context.Context) error {
 }
 
 func quarantineKey(code, place string, raw []byte) noroshi.Hash {
-	raw = raw[:min(len(raw), maxQuarantined)]
 	return noroshi.Sum(fmt.Appendf(nil, "%s\n%s\n%s", code, place, raw))
 }
