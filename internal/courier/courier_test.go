@@ -1,20 +1,251 @@
 package courier_test
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/release"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
 )
 
-func TestBulkArrivesOnce(t *testing.T) {
+// link returns the only link of a node.
+func (n *node) link() courier.LinkStatus {
+	c := n.running()
+	if c == nil {
+		return courier.LinkStatus{}
+	}
+	links, err := c.Links(context.Background())
+	if err != nil || len(links) != 1 {
+		n.t.Fatalf("%s has links %v, error %v", n.sign, links, err)
+	}
+	return links[0]
+}
+
+// settled reports whether everything that was released is receipted as applied
+// on both sides.
+func (p *pair) settled() bool {
+	for _, n := range []*node{p.a, p.b} {
+		l := n.link()
+		if !l.Confirmed || len(l.Waiting) > 0 || l.OutApplied != l.OutHead || len(l.Missing) > 0 {
+			return false
+		}
+	}
+	return p.a.link().OutHead == p.b.link().InHead && p.b.link().OutHead == p.a.link().InHead
+}
+
+func TestBulkArrivesOnceInFewEntries(t *testing.T) {
+	t.Parallel()
 	p := newPair(t, 1, 0, 0)
 	p.start()
 	p.a.importList("list.txt", 0, 5000)
 	p.until("5,000 indicators at B", 20*time.Second, func() bool { return p.b.count("indicator") == 5000 })
-	p.until("all receipted at A", 5*time.Second, func() bool {
-		links, err := p.a.running().Links(t.Context())
-		return err == nil && len(links) == 1 && links[0].OutHead > 1 && links[0].OutApplied == links[0].OutHead && len(links[0].Waiting) == 0
+	p.until("all receipted", 10*time.Second, p.settled)
+	if n, err := p.a.running().Receipted(t.Context(), p.b.id(), "indicator"); err != nil || n != 5000 {
+		t.Errorf("receipted %d indicators, error %v", n, err)
+	}
+	// What moves 5,000 objects costs a few entries on either side, not one each.
+	if total, by := p.a.acts(); total > 80 {
+		t.Errorf("A has %d entries: %v", total, by)
+	}
+	if total, by := p.b.acts(); total > 60 {
+		t.Errorf("B has %d entries: %v", total, by)
+	}
+}
+
+// TestExchangeOverARoughWireWithRestarts is: nothing lost, nothing applied
+// twice, streams equal, whatever the wire does and whoever restarts.
+func TestExchangeOverARoughWireWithRestarts(t *testing.T) {
+	t.Parallel()
+	seed := uint64(7)
+	p := newPair(t, seed, 10, 15)
+	p.start()
+	rng := rand.New(rand.NewPCG(seed, 2))
+	parts, each := 20, tier.N(500, 5000)
+	for i := range parts {
+		from := p.a
+		if i%2 == 1 {
+			from = p.b
+		}
+		from.importList(fmt.Sprintf("%s-%d.txt", from.sign, i), i*each, (i+1)*each)
+		if rng.IntN(3) == 0 {
+			again := []*node{p.a, p.b}[rng.IntN(2)]
+			again.end()
+			again.open()
+			again.start()
+		}
+	}
+	half := parts / 2 * each
+	p.until("half of them on each side", time.Minute, func() bool { return p.b.count("indicator") == half && p.a.count("indicator") == half })
+	p.until("all receipted", time.Minute, p.settled)
+	for _, n := range []*node{p.a, p.b} {
+		once(t, n, half)
+		if c := n.running().Counters(); c.Seconds > 0 || c.Alarms > 0 {
+			t.Errorf("%s raised alarms: %+v", n.sign, c)
+		}
+		if v, err := n.store.Verify(t.Context(), nil); err != nil || len(v.Faults) > 0 {
+			t.Errorf("%s: audit: %v %v", n.sign, v.Faults, err)
+		}
+	}
+}
+
+// once checks that each object that came was kept in exactly one version.
+func once(t *testing.T, n *node, want int) {
+	t.Helper()
+	kept := 0
+	for after := int64(0); ; {
+		list, err := n.store.List(t.Context(), store.Filter{Type: "indicator", After: after, Limit: 1000, All: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list {
+			after = r.Seq
+			if r.Source.Kind == noroshi.FromPartner {
+				kept++
+			}
+		}
+		if len(list) < 1000 {
+			break
+		}
+	}
+	if kept != want {
+		t.Errorf("%s keeps %d versions from its partner, want %d", n.sign, kept, want)
+	}
+}
+
+// TestCutLinkKeepsEverything: what is released while the wire is cut waits, is
+// seen to wait, and goes when the wire is back.
+func TestCutLinkKeepsEverything(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 3, 0, 0)
+	p.start()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	p.net.setCut(true)
+	p.a.importList("list.txt", 0, 50)
+	p.until("it is seen to wait", 5*time.Second, func() bool { l := p.a.link(); return !l.Up && len(l.Waiting) > 0 && l.LastError != "" })
+	if n := p.b.count("indicator"); n != 0 {
+		t.Errorf("%d indicators went through a cut wire", n)
+	}
+	p.net.setCut(false)
+	p.until("all is there", 5*time.Second, func() bool { return p.b.count("indicator") == 50 && p.settled() })
+}
+
+// TestReadTravelsBack: a person reads a message, its sender learns of it once,
+// also when the reader's node restarts in between.
+func TestReadTravelsBack(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 4, 0, 0)
+	p.start()
+	p.a.importList("list.txt", 0, 1)
+	p.until("it is there", 5*time.Second, func() bool { return p.b.count("indicator") == 1 && p.settled() })
+	var id noroshi.Hash
+	if err := p.b.store.Each(t.Context(), "indicator", 0, func(r store.Record) error { id = r.Source.Message; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	p.net.setCut(true)
+	for range 2 {
+		if err := p.b.running().ReadBy(t.Context(), p.a.id(), id, noroshi.Duty, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.b.end()
+	p.b.open()
+	p.net.setCut(false)
+	p.b.start()
+	read := 0
+	p.until("A knows it was read", 5*time.Second, func() bool {
+		list, err := p.a.store.Feed(t.Context(), 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read = 0
+		for _, c := range list {
+			if c.Kind == courier.MessageRead && c.ID == id.String() {
+				read++
+			}
+		}
+		return read > 0 && p.settled()
 	})
-	total, by := p.a.acts()
-	btotal, bby := p.b.acts()
-	t.Logf("A: %d acts %v; B: %d %v\n%s\n%s", total, by, btotal, bby, p.a.show(), p.b.show())
+	if read != 1 {
+		t.Errorf("A was told %d times, want once", read)
+	}
+	if err := p.b.running().ReadBy(t.Context(), p.a.id(), noroshi.Hash{9}, noroshi.Duty, time.Now()); noroshi.KindOf(err) != noroshi.NotFound {
+		t.Errorf("an unknown message: got %v, want NotFound", err)
+	}
+}
+
+func TestSendTakesOnlyCleared(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 5, 0, 0)
+	p.start()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	if err := p.a.running().Send(t.Context(), release.Cleared{}); noroshi.KindOf(err) != noroshi.Refused {
+		t.Errorf("the zero Cleared: got %v, want Refused", err)
+	}
+}
+
+func TestProbeGivesTheRoundTrip(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 6, 0, 0)
+	p.start()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	d, err := p.a.running().Test(t.Context(), p.b.id())
+	if err != nil || d <= 0 || d > 3*time.Second {
+		t.Errorf("round trip %v, error %v", d, err)
+	}
+	p.net.setCut(true)
+	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer stop()
+	if _, err := p.a.running().Test(ctx, p.b.id()); noroshi.KindOf(err) != noroshi.Queued {
+		t.Errorf("over a cut wire: got %v, want Queued", err)
+	}
+	if _, err := p.a.running().Test(t.Context(), noroshi.NodeID{9}); noroshi.KindOf(err) != noroshi.NotFound {
+		t.Errorf("no such partner: got %v, want NotFound", err)
+	}
+}
+
+// TestHostileEnvelopes: noise, a stranger's envelope and altered ones are
+// dropped, counted, and answered with nothing that tells of content.
+func TestHostileEnvelopes(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 8, 0, 0)
+	p.net.watch = true
+	p.start()
+	p.a.importList("list.txt", 0, 20)
+	p.until("all there", 5*time.Second, func() bool { return p.b.count("indicator") == 20 && p.settled() })
+	p.net.mu.Lock()
+	seen := p.net.seen
+	p.net.mu.Unlock()
+	ctx, c := t.Context(), p.b.running()
+	before := c.Counters()
+	for i, e := range seen {
+		bad := append([]byte(nil), e...)
+		bad[len(bad)/2+i%7] ^= 1
+		if err := c.Receive(ctx, "https", p.a.id(), bad); err == nil {
+			t.Fatalf("an altered envelope was taken")
+		}
+		if err := c.Receive(ctx, "https", noroshi.NodeID{9}, e); err == nil {
+			t.Fatalf("an envelope was taken from another than its sender")
+		}
+		if err := c.Receive(ctx, "https", p.a.id(), e[:len(e)-1]); err == nil {
+			t.Fatalf("a cut envelope was taken")
+		}
+		_ = c.Receive(ctx, "https", noroshi.NodeID{}, e) // replay: harmless
+	}
+	for _, e := range [][]byte{nil, {0x11}, {0x99, 1, 2}, make([]byte, message.MaxEnvelope+1)} {
+		if err := c.Receive(ctx, "https", p.a.id(), e); err == nil {
+			t.Errorf("%d bytes of noise were taken", len(e))
+		}
+	}
+	p.until("quiet again", 5*time.Second, p.settled)
+	if after := c.Counters(); after.Applied != before.Applied || after.Alarms != 0 {
+		t.Errorf("replay had effects: before %+v after %+v", before, after)
+	}
+	once(t, p.b, 20)
 }
