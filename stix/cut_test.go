@@ -127,9 +127,7 @@ func places(v any, prefix string) []string {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			if k != "" && !strings.ContainsAny(k, `.["`) {
-				add(k, v[k])
-			}
+			add(k, v[k])
 		}
 	case []any:
 		for i, e := range v {
@@ -137,6 +135,21 @@ func places(v any, prefix string) []string {
 		}
 	}
 	return all
+}
+
+// oddKeys reports whether a tree has keys that no selector can say.
+func oddKeys(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			if k == "" || strings.ContainsAny(k, `.["`) || oddKeys(e) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, oddKeys)
+	}
+	return false
 }
 
 // cutTree is Cut on a decoded tree, written another way: it marks, then
@@ -239,6 +252,9 @@ func isGone(tree any, selector string) bool {
 func checkCut(t *testing.T, o *stix.Object, rng *rand.Rand) {
 	t.Helper()
 	tree := decode(t, o.Bytes())
+	if oddKeys(tree) {
+		return // cutTree writes places as words and would mix them up
+	}
 	all := slices.DeleteFunc(places(tree, ""), func(s string) bool { return strings.HasPrefix(s, "granular_markings") })
 	if len(all) == 0 {
 		return

@@ -1,12 +1,3 @@
-// Package stix reads, keeps, checks and cuts STIX 2.1 objects.
-//
-// An Object keeps the exact bytes it was read from: unknown types, properties
-// and extensions, the spelling of numbers and times, and the order of members
-// all survive. The reader is strict (duplicate or case-clashing member names,
-// bad UTF-8, trailing bytes, nesting deeper than MaxDepth and objects larger
-// than MaxObjectBytes are refused with their position).
-//
-// The package depends on nothing else of noroshi and can be used alone.
 package stix
 
 import "crypto/sha256"
