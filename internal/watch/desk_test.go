@@ -22,7 +22,7 @@ import (
 
 // desk is one node as far as a watch needs it: a real store, gate and index.
 type desk struct {
-	t      *testing.T
+	t      testing.TB
 	node   noroshi.NodeID
 	self   noroshi.Organisation
 	store  *store.Store
@@ -60,7 +60,7 @@ func (d *desk) later(by time.Duration) {
 	d.now = d.now.Add(by)
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t testing.TB) *desk {
 	t.Helper()
 	d := &desk{t: t, people: map[string]ed25519.PrivateKey{}, told: make(chan read, 16), now: time.Date(2026, 11, 24, 5, 30, 0, 0, time.UTC)}
 	d.self = noroshi.Organisation{CallSign: "JPN-01", Identity: stix.NewID("identity")}
