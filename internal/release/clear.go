@@ -5,6 +5,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // Next clears the next message's worth of a batch from an ordinal on: at most
@@ -112,22 +113,39 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 		at[r.Seq] = i
 	}
 	objects, why := make([]Object, len(rows)), make([]error, len(rows))
+	former := map[int64]store.Record{}
+	for _, r := range g.stale {
+		former[r.Seq] = r
+	}
 	for k, row := range rows {
 		i, ok := at[row.Seq]
-		if !ok {
-			why[k] = refused(b, row, "no longer current")
-			continue
+		rec, old := former[row.Seq]
+		if !ok && old {
+			i, ok = g.at[rec.Object.ID]
+		} else if ok {
+			rec = g.recs[i]
 		}
-		rec := g.recs[i]
 		switch {
+		case !ok:
+			why[k] = refused(b, row, "it is not there any more")
+			continue
+		case g.batch[row.Seq] != b.ID:
+			why[k] = refused(b, row, "it was decided anew in another batch")
 		case rec.Hash != row.Hash || row.View != row.Hash:
 			why[k] = refused(b, row, "other bytes than were decided")
-		case !stands(b, &c.Items[i], &out[i]):
-			why[k] = refused(b, row, "may no longer go")
+		case !stands(b, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec):
+			why[k] = refused(b, row, "it may no longer go")
 		}
 		objects[k] = Object{View: 0, Bytes: rec.Object.Bytes()}
 	}
 	return objects, why, nil
+}
+
+// sameTerms reports whether a former version may still go although a later one
+// is current: it has the batch's label itself, and nothing is wrong with it.
+func (d *Desk) sameTerms(g *graph, l *link, b store.Batch, r store.Record) bool {
+	label := noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return g.defs[id] }, l.clauses.Agreement().Statements)
+	return label.String() == b.Label && !r.Withdrawn && !r.Conflict && !r.Foreign
 }
 
 func refused(b store.Batch, row store.Decided, why string) error {

@@ -70,6 +70,9 @@ func (n *neighbours) missing(i int) []noroshi.Reason {
 	var left map[string]int // entries that stay, of each required list
 	for _, r := range it.Refs {
 		s := n.stands(i, r.Target)
+		if r.Path == "created_by_ref" && n.c.Nodes[r.Target] {
+			s = Had // a node is named as maker even to those who never met it
+		}
 		list, listed := listName(r)
 		if listed && r.Required {
 			if left == nil {
@@ -121,10 +124,10 @@ func (n *neighbours) stands(i int, target stix.ID) Standing {
 	}
 	a, b := &n.c.Items[i], &n.c.Items[j]
 	switch x, y := &n.base[i], &n.base[j]; {
-	case b.Done, b.Theirs, n.c.Around[target] == Had:
+	case b.Theirs, n.c.Around[target] == Had:
 		return Had
-	case !n.going[j]:
-	case y.Outcome == noroshi.Release:
+	case !n.going[j]: // decided before or not: now it would not go
+	case b.Done, y.Outcome == noroshi.Release:
 		return Had
 	case x.Outcome == noroshi.Hold && x.Key == y.Key && x.Clause == y.Clause &&
 		a.Precedence == b.Precedence && a.Group == b.Group && a.Label.String() == b.Label.String():

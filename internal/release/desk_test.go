@@ -160,7 +160,11 @@ func (o *office) sends(p noroshi.Party) map[stix.ID]string {
 		o.t.Fatal(err)
 	}
 	for _, id := range ids {
-		for first := 0; ; {
+		cursor, err := o.store.Cursor(o.ctx, "test "+id)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		for first := int(cursor); ; {
 			c, err := o.desk.Next(o.ctx, id, first)
 			if err != nil {
 				if noroshi.KindOf(err) == noroshi.Refused {
@@ -169,6 +173,9 @@ func (o *office) sends(p noroshi.Party) map[stix.ID]string {
 				o.t.Fatal(err)
 			}
 			if !c.Valid() {
+				if err := o.store.Advance(o.ctx, "test "+id, 1<<30); err != nil {
+					o.t.Fatal(err)
+				}
 				break
 			}
 			o.stream(p, c)
@@ -183,6 +190,9 @@ func (o *office) sends(p noroshi.Party) map[stix.ID]string {
 				out[ob.ID] = string(x.Bytes)
 			}
 			first = c.First() + len(c.Objects())
+			if err := o.store.Advance(o.ctx, "test "+id, int64(first)); err != nil {
+				o.t.Fatal(err)
+			}
 		}
 	}
 	return out

@@ -24,6 +24,7 @@ type graph struct {
 	absent map[stix.ID]bool           // looked for and not held
 	beyond map[stix.ID]bool           // held, not loaded
 	defs   map[stix.ID][]*stix.Object // bodies of markings
+	batch  map[int64]string           // batch a version was last decided in, for the partner of the last case
 }
 
 // collect loads the versions with these sequences and, transitively, what they
@@ -45,6 +46,9 @@ func (d *Desk) collect(ctx context.Context, seqs []int64) (*graph, error) {
 	for _, r := range g.stale {
 		// What came may have changed which of the former versions is current.
 		if err := d.load(ctx, g, r.Object.ID, true); err != nil {
+			return nil, err
+		}
+		if err := d.defineAll(ctx, g, r); err != nil {
 			return nil, err
 		}
 	}
@@ -95,6 +99,9 @@ func (d *Desk) records(ctx context.Context, seqs []int64) ([]store.Record, error
 
 // neighbours adds what a version refers to, and the definitions of its markings.
 func (d *Desk) neighbours(ctx context.Context, g *graph, r store.Record) error {
+	if err := d.defineAll(ctx, g, r); err != nil {
+		return err
+	}
 	for _, ref := range r.Object.Refs() {
 		if ref.Target == d.o.Self.Identity {
 			continue
@@ -103,6 +110,11 @@ func (d *Desk) neighbours(ctx context.Context, g *graph, r store.Record) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// defineAll loads the definitions of a version's markings.
+func (d *Desk) defineAll(ctx context.Context, g *graph, r store.Record) error {
 	for _, own := range [][]stix.ID{r.Object.Markings, r.Assigned} {
 		for _, m := range own {
 			if err := d.define(ctx, g, m); err != nil {
@@ -164,26 +176,34 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 		Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses,
 		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)),
 	}
-	seqs := make([]int64, len(g.recs))
-	for i, r := range g.recs {
-		seqs[i] = r.Seq
-	}
-	done, err := d.store.Released(ctx, l.party.Node, seqs)
-	if err != nil {
-		return Case{}, err
+	seqs := make([]int64, 0, len(g.recs)+len(g.stale))
+	for _, list := range [][]store.Record{g.recs, g.stale} {
+		for _, r := range list {
+			seqs = append(seqs, r.Seq)
+		}
 	}
 	has, err := d.partnerHas(ctx, g, l)
 	if err != nil {
 		return Case{}, err
 	}
+	done, err := d.store.Released(ctx, l.party.Node, seqs)
+	if err != nil {
+		return Case{}, err
+	}
+	g.batch = done
 	labels := labeller{defs: g.defs, statements: l.clauses.Agreement().Statements, known: map[string]noroshi.Label{}}
+	batches := map[string]store.Batch{}
 	for i, r := range g.recs {
-		_, released := done[r.Seq]
 		f := Facts{
 			Label: labels.of(r), Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
-			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict, Done: released,
+			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict,
 		}
-		if has[string(r.Object.ID)] && !released {
+		if id, decided := done[r.Seq]; decided {
+			if f.Done, err = d.stillDone(ctx, l, r, f.Label, id, batches); err != nil {
+				return Case{}, err
+			}
+		}
+		if has[string(r.Object.ID)] && !f.Done {
 			if f.Had, err = d.theirs(ctx, r.Object.ID, l.party.Node); err != nil {
 				return Case{}, err
 			}
@@ -198,8 +218,31 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 			c.Around[stix.ID(id)] = Had
 		}
 	}
+	c.Nodes = map[stix.ID]bool{}
+	for _, id := range l.senders {
+		c.Nodes[id] = true
+	}
 	Translate(c.Items)
 	return c, nil
+}
+
+// stillDone reports whether a version's earlier release stands: it is in the
+// stream, or was decided under this agreement and this label. What was decided
+// otherwise and never got out is decided anew.
+func (d *Desk) stillDone(ctx context.Context, l *link, r store.Record, label noroshi.Label, id string, known map[string]store.Batch) (bool, error) {
+	b, ok := known[id]
+	if !ok {
+		var err error
+		if b, err = d.store.Batch(ctx, id); err != nil {
+			return false, err
+		}
+		known[id] = b
+	}
+	if b.Agreement == l.clauses.Agreement().Hash && (b.Label == label.String() || r.Object.Type == "marking-definition") {
+		return true, nil
+	}
+	has, err := d.store.PartnerHas(ctx, l.party.Node, []string{string(r.Object.ID)})
+	return has[string(r.Object.ID)], err
 }
 
 // partnerHas asks which objects the partner has, of those for which it matters:

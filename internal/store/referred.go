@@ -37,9 +37,10 @@ func (r Reads) ReferrersTo(ctx context.Context, seqs []int64) (list []stix.ID, e
 
 // anew takes out of released what may be released again under an agreement and
 // label: versions that were decided under another one and never came into the
-// stream. What is in the stream is never released again.
+// stream. What is in the stream is never released again, and what names no
+// label replaces nothing.
 func (t *Tx) anew(partner noroshi.NodeID, agreement noroshi.Hash, label string, released map[int64]int64) error {
-	if len(released) == 0 {
+	if len(released) == 0 || label == "" {
 		return nil
 	}
 	sent, err := spanned(t.c, spanSent, partner, slices.Sorted(maps.Keys(released)))
