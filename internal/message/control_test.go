@@ -152,6 +152,33 @@ func TestHeadersRefused(t *testing.T) {
 	code(t, err, "message.form")
 }
 
+func TestStatementsRefused(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, noroshi.Real)
+	for _, c := range []struct {
+		name    string
+		counter uint64
+		kind    message.Kind
+		body    int
+	}{
+		{"counter 0", 0, message.StateKind, 1},
+		{"kind of a message", 1, message.Data, 1},
+		{"kind after the last", 1, 32, 1},
+		{"body over 256 KiB", 1, message.StateKind, 256<<10 + 1},
+	} {
+		_, err := message.SignStatement(p.a, p.context(), c.counter, c.kind, now, make([]byte, c.body))
+		code(t, err, "message.form")
+	}
+	ahead, err := message.SignStatement(p.a, p.context(), 1, message.RefuseKind, now.AddDate(0, 0, 2), nil)
+	if err != nil || !ahead.Ahead(now) || ahead.Ahead(now.AddDate(0, 0, 1)) {
+		t.Errorf("got ahead %v, %v", ahead.Ahead(now), err)
+	}
+	c := p.context()
+	c.To, c.From = c.From, c.To
+	_, err = message.SignStatement(p.a, c, 1, message.StateKind, now, nil)
+	code(t, err, "message.context")
+}
+
 // What a later version may send is kept, and its parts can be seen.
 func TestUnknownIsKept(t *testing.T) {
 	t.Parallel()

@@ -113,4 +113,6 @@ func KeyOf(key []byte, use KeyUse, k Key) Key {
 	return Key{ID: kidOf(key), Use: use, Key: key, From: k.From, Until: k.Until}
 }
 
+func CheckFrame(b []byte, size int) error { return checkFrame(b, size) }
+
 func Decompress(comp uint8, b []byte, size int) ([]byte, error) { return decompress(comp, b, size) }

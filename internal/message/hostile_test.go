@@ -31,6 +31,11 @@ func TestSurreptitiousForwarding(t *testing.T) {
 	in.Keys = p.a.Keyset() // even a receiver that took the wrong keys
 	_, err = message.Unseal(c, in, e)
 	code(t, err, "message.context")
+
+	// B, or a confused A, even has the gate secret of the link from A to C.
+	onward.From, in.From = p.a.NodeID(), p.a.NodeID()
+	_, err = message.Unseal(c, in, message.SealRaw(message.PlainWith(m, 0, m.Content, nil), onward, [8]byte{1}))
+	code(t, err, "message.link")
 }
 
 func TestWrongRealm(t *testing.T) {
@@ -45,7 +50,9 @@ func TestWrongRealm(t *testing.T) {
 		_, err = message.ParseKeyset(r, x.a.Keyset().Bytes())
 		code(t, err, "message.realm")
 	}
-	_, err := message.Sign(p.a, x.context(), dataHeader(1), message.EncodeObjects(objects(1)))
+	_, err := message.DecodeSigned(noroshi.Realm{}, p.sign(t, dataHeader(1), message.EncodeObjects(objects(1))).EncodeSigned())
+	code(t, err, "message.realm") // no realm is not the real one
+	_, err = message.Sign(p.a, x.context(), dataHeader(1), message.EncodeObjects(objects(1)))
 	code(t, err, "message.realm")
 	_, err = message.Unseal(p.b, p.in(), x.seal(t, message.Plain{Message: m}))
 	code(t, err, "message.gate-match")
@@ -71,7 +78,11 @@ func TestGateKnowsItsLink(t *testing.T) {
 			t.Errorf("secret %x matches", secret)
 		}
 	}
-	_, err := message.ReadGate(append([]byte{0x12}, e[1:]...))
+	out := p.out()
+	out.Secret = p.secret[:31]
+	_, err := message.Seal(message.Plain{Document: p.a.Keyset().Bytes()}, out, rand.Reader)
+	code(t, err, "message.gate")
+	_, err = message.ReadGate(append([]byte{0x12}, e[1:]...))
 	code(t, err, "message.version")
 	_, err = message.ReadGate(nil)
 	code(t, err, "message.envelope")
@@ -243,6 +254,9 @@ func TestHostileCompression(t *testing.T) {
 		{"nothing", 1, nil, "message.compression"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if early := message.CheckFrame(c.b, len(content)); c.comp == 1 && c.want == "message.compression" && early == nil {
+				t.Error("the headers of the frame are not refused before decoding")
+			}
 			e := message.SealRaw(message.PlainWith(m, c.comp, c.b, nil), p.out(), [8]byte{})
 			_, err := message.Unseal(p.b, p.in(), e)
 			code(t, err, c.want)
