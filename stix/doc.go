@@ -31,10 +31,11 @@
 // # Checking
 //
 // Validate says how an object departs from STIX 2.1. It is a hand-written
-// table, some fifty times faster than a schema engine, and is held against the OASIS JSON schemas on real data and on random mutations of it;
-// where the schemas part from the specification its comment says so. Reading
-// and checking are apart on purpose: what Parse takes can be kept, shown and
-// quarantined, whether Validate likes it or not.
+// table, some fifty times faster than a schema engine, and is held against the
+// OASIS JSON schemas on real data and on random mutations of it; where the
+// schemas part from the specification its comment says so. Reading and checking
+// are apart on purpose: what Parse takes can be kept, shown and quarantined,
+// whether Validate likes it or not.
 //
 // # Changing
 //

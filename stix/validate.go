@@ -13,12 +13,16 @@ type Problem struct {
 	Msg  string
 }
 
+// MaxProblems is how many problems of one object Validate returns; it stops
+// counting there.
+const MaxProblems = 100
+
 // Codes of a Problem.
 const (
 	ProblemMissing  = "missing"    // a required property is not there
 	ProblemType     = "type"       // a value of the wrong JSON type
 	ProblemEmpty    = "empty"      // a list or dictionary without a member
-	ProblemNull     = "null"       // STIX has no null (§2.?: absent properties are left out)
+	ProblemNull     = "null"       // STIX has no null; what is absent is left out
 	ProblemName     = "name"       // a property, key or type has a name that STIX does not allow
 	ProblemReserved = "reserved"   // a name that STIX keeps for itself (§11)
 	ProblemValue    = "value"      // not one of the values allowed, or of another form
@@ -87,8 +91,16 @@ type entry struct {
 	value RawValue
 }
 
+// add notes a problem at the place of the checker; two rules may find the same.
 func (c *checker) add(code, msg string) {
-	c.problems = append(c.problems, Problem{Code: code, Path: pointer(c.path), Msg: msg})
+	n := len(c.problems)
+	if n == MaxProblems {
+		return
+	}
+	p := Problem{Code: code, Path: pointer(c.path), Msg: msg}
+	if n == 0 || c.problems[n-1].Code != p.Code || c.problems[n-1].Path != p.Path {
+		c.problems = append(c.problems, p)
+	}
 }
 
 // at adds a problem about a member of the open object.
