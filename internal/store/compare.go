@@ -163,14 +163,7 @@ func (p *replay) compareIndexes(ctx context.Context, c *conn, differs differ) er
 	if err != nil {
 		return err
 	}
-	err = c.each(ctx, func(rows *sql.Rows) error {
-		var term string
-		var seq int64
-		err := rows.Scan(&term, &seq)
-		words.add(p.texts(term, fmt.Sprint(seq)))
-		return err
-	}, "SELECT term, doc FROM fts_terms")
-	if err != nil {
+	if words, err = p.textEntries(ctx, c); err != nil {
 		differs("fts", "it cannot be read: %v", err)
 		words = p.words
 	}
@@ -183,6 +176,45 @@ func (p *replay) compareIndexes(ctx context.Context, c *conn, differs differ) er
 		}
 	}
 	return nil
+}
+
+// textEntries reads the full-text index both ways: term by term as it lies, and
+// each term as a search would find it.
+func (p *replay) textEntries(ctx context.Context, c *conn) (have sumOf, err error) {
+	last, n := "", 0
+	found := func() error {
+		var hits int
+		if last == "" {
+			return nil
+		}
+		if _, err := c.one(to(&hits), "SELECT count(*) FROM fts WHERE fts MATCH $1", `"`+last+`"`); err != nil {
+			return err
+		}
+		if hits != n {
+			return fmt.Errorf("a search for %q finds %d of its %d entries", last, hits, n)
+		}
+		return nil
+	}
+	err = c.each(ctx, func(rows *sql.Rows) error {
+		var term string
+		var seq int64
+		if err := rows.Scan(&term, &seq); err != nil {
+			return err
+		}
+		if term != last {
+			if err := found(); err != nil {
+				return err
+			}
+			last, n = term, 0
+		}
+		n++
+		have.add(p.texts(term, fmt.Sprint(seq)))
+		return nil
+	}, "SELECT term, doc FROM fts_terms")
+	if err == nil {
+		err = found()
+	}
+	return have, err
 }
 
 func (p *replay) compareBlocks(ctx context.Context, c *conn, differs differ) error {

@@ -34,31 +34,12 @@ func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) (
 		out = v.out
 		return err
 	})
-	if err == nil {
-		err = s.checkText(ctx, &out)
-	}
 	if err != nil {
 		return out, fmt.Errorf("verify %s: %w", s.path, err)
 	}
 	slices.SortStableFunc(out.Faults, func(a, b Fault) int { return int(int64(a.Index) - int64(b.Index)) })
 	out.Faults = out.Faults[:min(len(out.Faults), maxFaults)]
 	return out, nil
-}
-
-// checkText has the full-text engine check its own pages; the terms in them
-// were compared. That takes the writer, so a read-only store leaves it out.
-func (s *Store) checkText(ctx context.Context, out *Verified) error {
-	if s.options.ReadOnly {
-		return nil
-	}
-	if err := s.lane.enter(ctx, background); err != nil {
-		return err
-	}
-	defer s.lane.leave()
-	if _, err := s.w.exec("INSERT INTO fts (fts) VALUES ('integrity-check')"); err != nil {
-		out.Faults = append(out.Faults, Fault{out.Acts, "derived", "fts", err.Error()})
-	}
-	return nil
 }
 
 // verifier walks all evidential tables and the acts side by side, in the order

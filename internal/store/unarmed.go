@@ -1,0 +1,40 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// EachUnarmed calls fn with the id of every indicator that Each would give and
+// EachArmed would not: those without values, whose pattern is not of an armed
+// form. It reads every indicator's row; callers do it beside their work.
+func (r Reads) EachUnarmed(ctx context.Context, fn func(stix.ID) error) error {
+	return r.on(ctx, func(c *conn) error {
+		out, err := outOfEffect(ctx, c, 0)
+		if err != nil {
+			return err
+		}
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var seq int64
+			var id stix.ID
+			var packed sql.RawBytes
+			if err := rows.Scan(&seq, &id, &packed); err != nil || out[seq] {
+				return err
+			}
+			u := unpacker{b: packed}
+			u.varint()
+			u.varint()
+			n := u.count()
+			if u.err != nil {
+				return fmt.Errorf("version %d: %w", seq, u.err)
+			}
+			if n > 0 {
+				return nil
+			}
+			return fn(id)
+		}, "SELECT seq, sid, meta FROM object WHERE type = (SELECT n FROM word WHERE text = 'indicator')")
+	})
+}
