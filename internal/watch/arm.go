@@ -5,14 +5,15 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/detect"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
-	"github.com/noroshi-cti/noroshi/stix/pattern"
 )
 
 // Armed says what is armed.
@@ -20,9 +21,10 @@ type Armed struct {
 	Indicators int   `json:"indicators"` // in the index
 	Values     int   `json:"values"`
 	Bytes      int   `json:"bytes"`
-	NotArmed   int   `json:"not_armed"`  // current indicators whose pattern is not of an armed form
-	KnownGood  int   `json:"known_good"` // armed, but named by a warning-list: a hit pages nobody
-	Seq        int64 `json:"seq"`        // change-feed sequence the index stands at
+	NotArmed   int   `json:"not_armed"`          // current indicators whose pattern is not of an armed form
+	KnownGood  int   `json:"known_good"`         // armed, but named by a warning-list: a hit pages nobody
+	Counting   bool  `json:"counting,omitempty"` // NotArmed is still being counted after a start
+	Seq        int64 `json:"seq"`                // change-feed sequence the index stands at
 }
 
 // armoury is where the index stands.
@@ -33,6 +35,20 @@ type armoury struct {
 	moved    chan struct{} // closed when seq moves on
 	notArmed map[stix.ID]struct{}
 	flagged  map[stix.ID]struct{}
+	counted  bool                 // notArmed is complete
+	complete chan struct{}        // closed then
+	told     map[stix.ID]struct{} // until then, what the feed spoke of
+}
+
+func newArmoury() armoury {
+	return armoury{notArmed: map[stix.ID]struct{}{}, flagged: map[stix.ID]struct{}{}, told: map[stix.ID]struct{}{}, complete: make(chan struct{})}
+}
+
+// flag remembers a known-good indicator.
+func (a *armoury) flag(id stix.ID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.flagged[id] = struct{}{}
 }
 
 func (a *armoury) isLoaded() bool {
@@ -56,8 +72,8 @@ func (a *armoury) moveTo(seq int64) {
 func (a *armoury) note(id stix.ID, notArmed, flagged bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.notArmed == nil {
-		a.notArmed, a.flagged = map[stix.ID]struct{}{}, map[stix.ID]struct{}{}
+	if !a.counted {
+		a.told[id] = struct{}{}
 	}
 	delete(a.notArmed, id)
 	delete(a.flagged, id)
@@ -72,43 +88,32 @@ func (a *armoury) note(id stix.ID, notArmed, flagged bool) {
 // Arm fills the index from the store: everything that may be armed now. Call
 // it once, before Run and before matching; what changes meanwhile Run takes in.
 func (w *Watch) Arm(ctx context.Context) error {
-	head, err := w.store.Head(ctx)
+	newest, err := load(ctx, w.store, w.index, w.armoury.flag)
 	if err != nil {
 		return err
 	}
-	if err := load(ctx, w.store, w.index, &w.armoury); err != nil {
-		return err
-	}
-	w.armoury.moveTo(head)
+	w.armoury.moveTo(newest)
 	return nil
 }
 
 // Load fills an index from a store once: for a command that matches against a
 // folder without a running node.
 func Load(ctx context.Context, s *store.Store, x *detect.Index) error {
-	return load(ctx, s, x, &armoury{})
+	_, err := load(ctx, s, x, func(stix.ID) {})
+	return err
 }
 
-func load(ctx context.Context, s *store.Store, x *detect.Index, a *armoury) error {
-	next, stop := iter.Pull2(entries(ctx, s, a))
-	defer stop()
-	return x.Load(func() (detect.Entry, error) {
-		e, err, ok := next()
-		if !ok {
-			return detect.Entry{}, io.EOF
-		}
-		return e, err
-	})
-}
-
-var errStopped = errors.New("stopped")
-
-// entries reads every indicator that may be armed, in feed order.
-func entries(ctx context.Context, s *store.Store, a *armoury) iter.Seq2[detect.Entry, error] {
-	return func(yield func(detect.Entry, error) bool) {
-		err := s.Each(ctx, "indicator", 0, func(r store.Record) error {
-			e, ok := a.entry(r)
-			if ok && !yield(e, nil) {
+// load fills an index, tells the ids of the known good, and returns the feed's
+// sequence the index then stands at.
+func load(ctx context.Context, s *store.Store, x *detect.Index, flagged func(stix.ID)) (newest int64, err error) {
+	entries := func(yield func(detect.Entry, error) bool) {
+		newest, err = s.EachArmed(ctx, 0, func(a *store.Armed) error {
+			if a.Flagged {
+				flagged(a.ID)
+			}
+			e := detect.Entry{Seq: a.Seq, ID: a.ID, Values: slices.Clone(a.Values), ValidFrom: micros(a.ValidFrom),
+				ValidUntil: micros(a.ValidUntil), Flagged: a.Flagged}
+			if !yield(e, nil) {
 				return errStopped
 			}
 			return nil
@@ -117,6 +122,25 @@ func entries(ctx context.Context, s *store.Store, a *armoury) iter.Seq2[detect.E
 			yield(detect.Entry{}, err)
 		}
 	}
+	next, stop := iter.Pull2(entries)
+	defer stop()
+	loadErr := x.Load(func() (detect.Entry, error) {
+		e, err, ok := next()
+		if !ok {
+			return detect.Entry{}, io.EOF
+		}
+		return e, err
+	})
+	return newest, loadErr
+}
+
+var errStopped = errors.New("stopped")
+
+func micros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
 }
 
 // entry returns what the index gets of a record; ok is false when it may not be
@@ -127,38 +151,44 @@ func (a *armoury) entry(r store.Record) (e detect.Entry, ok bool) {
 		a.note(r.Object.ID, false, false)
 		return e, false
 	}
-	values, from, until := armedValues(r.Object)
 	flagged := len(r.Flags) > 0
-	a.note(r.Object.ID, len(values) == 0, flagged && len(values) > 0)
-	if len(values) == 0 {
+	a.note(r.Object.ID, len(r.Values) == 0, flagged && len(r.Values) > 0)
+	ind, err := r.Object.Indicator()
+	if err != nil || len(r.Values) == 0 {
 		return e, false
 	}
-	e = detect.Entry{Seq: r.Seq, ID: r.Object.ID, Values: values, Flagged: flagged}
-	if !from.IsZero() {
-		e.ValidFrom = from.Time()
+	e = detect.Entry{Seq: r.Seq, ID: r.Object.ID, Values: r.Values, Flagged: flagged}
+	if !ind.ValidFrom.IsZero() {
+		e.ValidFrom = ind.ValidFrom.Time()
 	}
-	if !until.IsZero() {
-		e.ValidUntil = until.Time()
+	if !ind.ValidUntil.IsZero() {
+		e.ValidUntil = ind.ValidUntil.Time()
 	}
 	return e, true
 }
 
-// armedValues returns the values of an indicator's pattern, none when it is not
-// of an armed form, and the time it is valid in.
-func armedValues(o *stix.Object) (values []noroshi.Value, from, until stix.Time) {
-	ind, err := o.Indicator()
-	if err != nil || ind.PatternType != "stix" {
-		return nil, from, until
-	}
-	p, err := pattern.Parse(ind.Pattern, pattern.Options{Version20: ind.PatternVersion == "2.0"})
+// countUnarmed counts, once and beside everything else, the indicators that are
+// here and not armed. What the feed has told of meanwhile is newer and stands.
+func (w *Watch) countUnarmed(ctx context.Context) error {
+	a := &w.armoury
+	err := w.store.EachUnarmed(ctx, func(id stix.ID) error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if _, told := a.told[id]; !told {
+			a.notArmed[id] = struct{}{}
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, from, until
+		return err
 	}
-	values, armed := detect.Values(p)
-	if !armed {
-		return nil, from, until
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.counted {
+		close(a.complete)
 	}
-	return values, ind.ValidFrom, ind.ValidUntil
+	a.told, a.counted = nil, true
+	return nil
 }
 
 // followArms keeps the index equal to the store.
@@ -229,7 +259,7 @@ func (w *Watch) Armed(context.Context) (Armed, error) {
 	w.armoury.mu.Lock()
 	defer w.armoury.mu.Unlock()
 	return Armed{Indicators: s.Indicators, Values: s.Values, Bytes: s.Bytes, NotArmed: len(w.armoury.notArmed),
-		KnownGood: len(w.armoury.flagged), Seq: w.armoury.seq}, nil
+		KnownGood: len(w.armoury.flagged), Counting: !w.armoury.counted, Seq: w.armoury.seq}, nil
 }
 
 // ArmedUpTo returns when the index has taken in the change feed up to seq, or

@@ -20,7 +20,7 @@ func TestTheIndexEqualsTheStore(t *testing.T) {
 		indicator(3, "[domain-name:value MATCHES '^x.*$']", noroshi.Green, ""),
 		indicator(4, domain("revoked.example"), noroshi.Green, `,"revoked":true`),
 	)
-	d.running()
+	stop := d.running()
 	d.settled()
 	check := func(want ...int) {
 		t.Helper()
@@ -33,6 +33,7 @@ func TestTheIndexEqualsTheStore(t *testing.T) {
 	}
 	counts := func(indicators, notArmed, knownGood int) {
 		t.Helper()
+		<-d.watch.Counted()
 		a, err := d.watch.Armed(t.Context())
 		if err != nil || a.Indicators != indicators || a.NotArmed != notArmed || a.KnownGood != knownGood {
 			t.Errorf("counts %+v, %v; want %d armed, %d not, %d known good", a, err, indicators, notArmed, knownGood)
@@ -73,11 +74,13 @@ func TestTheIndexEqualsTheStore(t *testing.T) {
 	check(3)
 
 	// The same after a start from nothing, and in an index of its own.
+	stop()
 	d.restart()
 	if err := d.watch.Arm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	check(3)
+	d.running()
 	counts(1, 1, 0)
 	own := detect.NewIndex(detect.Options{})
 	if err := watch.Load(t.Context(), d.store, own); err != nil || own.Stats().Indicators != 1 {

@@ -32,3 +32,6 @@ func (w *Watch) OpenHours() int {
 	defer w.open.mu.Unlock()
 	return len(w.open.place)
 }
+
+// Counted is closed when the indicators that are not armed are counted.
+func (w *Watch) Counted() <-chan struct{} { return w.armoury.complete }

@@ -60,7 +60,7 @@ func New(s *store.Store, g *intake.Gate, x *detect.Index, r Reader, o Options) *
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Watch{store: s, gate: g, index: x, reader: r, o: o}
+	return &Watch{store: s, gate: g, index: x, reader: r, o: o, armoury: newArmoury()}
 }
 
 // Run follows the change feed until ctx ends: arms and disarms at once, keeps
@@ -75,14 +75,14 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{w.followArms, w.followReads, w.closeHours}
+	parts := []func(context.Context) error{w.followArms, w.countUnarmed, w.followReads, w.closeHours}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, part := range parts {
 		wg.Go(func() {
-			defer stop()
 			if err := part(inner); err != nil && inner.Err() == nil {
 				errs[i] = err
+				stop()
 			}
 		})
 	}
