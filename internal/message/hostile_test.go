@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"io"
 	"runtime"
 	"slices"
 	"testing"
@@ -221,7 +222,7 @@ func TestHostileCompression(t *testing.T) {
 	fcs := slices.Clone(bomb)
 	wide := frame(t, append(slices.Clone(content), make([]byte, 4<<20)...), zstd.WithWindowSize(8<<20), zstd.WithSingleSegment(false))
 	streamed := new(bytes.Buffer)
-	w, _ := zstd.NewWriter(streamed)
+	w, _ := zstd.NewWriter(streamed, zstd.WithWindowSize(1<<20))
 	w.Write(content[:1500])
 	w.Flush()
 	w.Write(content[1500:])
@@ -237,6 +238,7 @@ func TestHostileCompression(t *testing.T) {
 		{"not compressed, longer", 0, append(slices.Clone(content), 0), "message.length"},
 		{"another content of that length", 0, make([]byte, len(content)), "message.hash"},
 		{"another content of that length, compressed", 1, frame(t, make([]byte, len(content))), "message.hash"},
+		{"a shorter content", 1, half, "message.compression"},
 		{"two frames", 1, append(slices.Clone(half), frame(t, content[1500:])...), "message.compression"},
 		{"empty frame after", 1, append(slices.Clone(good), frame(t, nil, zstd.WithZeroFrames(true))...), "message.compression"},
 		{"skippable after", 1, append(slices.Clone(good), skippable...), "message.compression"},
@@ -264,6 +266,31 @@ func TestHostileCompression(t *testing.T) {
 	}
 	_, err := message.Unseal(p.b, p.in(), message.SealRaw(message.PlainWith(m, 0, content, []byte{0, 0, 1}), p.out(), [8]byte{}))
 	code(t, err, "message.form")
+}
+
+// A window is what the decoder keeps in memory: over 1 MiB is refused even for
+// an honest content that is larger.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	big := make([]byte, 3<<20)
+	io.ReadFull(seed("windows"), big[:1<<20])
+	for _, c := range []struct {
+		name string
+		o    []zstd.EOption
+		want string
+	}{
+		{"1 MiB", []zstd.EOption{zstd.WithWindowSize(1 << 20)}, ""},
+		{"2 MiB", []zstd.EOption{zstd.WithWindowSize(2 << 20), zstd.WithSingleSegment(false)}, "message.compression"},
+		{"single segment", []zstd.EOption{zstd.WithWindowSize(8 << 20), zstd.WithSingleSegment(true)}, "message.compression"},
+	} {
+		b := frame(t, big, c.o...)
+		code(t, message.CheckFrame(b, len(big)), c.want)
+		out, err := message.Decompress(1, b, len(big))
+		code(t, err, c.want)
+		if c.want == "" && !bytes.Equal(out, big) {
+			t.Errorf("%s: content differs", c.name)
+		}
+	}
 }
 
 // A frame that claims the signed length and decodes to more is cut off there.

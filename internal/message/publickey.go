@@ -53,8 +53,7 @@ func checkEd25519(key []byte) error {
 		return bad("must be 32 bytes")
 	}
 	le := slices.Clone(key)
-	sign := le[31] >> 7
-	le[31] &= 0x7f
+	le[31] &= 0x7f // the sign of x; a signed zero is a point of small order too
 	slices.Reverse(le)
 	y := new(big.Int).SetBytes(le)
 	if y.Cmp(fieldP) >= 0 {
@@ -66,9 +65,6 @@ func checkEd25519(key []byte) error {
 	v := y2.Mul(y2, curveD).Add(y2, big.NewInt(1))
 	v.ModInverse(v.Mod(v, fieldP), fieldP)
 	x2 := u.Mul(u, v).Mod(u, fieldP)
-	if x2.Sign() == 0 && sign == 1 {
-		return bad("is not canonical")
-	}
 	x := new(big.Int).ModSqrt(x2, fieldP)
 	if x == nil {
 		return bad("is no point of the curve")

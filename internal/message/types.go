@@ -2,8 +2,14 @@
 // independent of the channel that carries them (docs/wire.md is the
 // specification, byte by byte), and the stream as a pure step.
 //
+// Sign, SignStatement, SignCard and ConsentAgreement make what a node says;
+// Seal puts it into an envelope for one partner, and Unseal is the one way back:
+// it checks everything that keys can prove before it returns anything. What the
+// store kept is read by DecodeSigned, DecodeStatement and the Parse functions.
+//
 // It does no I/O and reads no clock: time comes in as an argument. Decoding is
-// strict: what does not re-encode to the same bytes is refused.
+// strict: what does not re-encode to the same bytes is refused. Whatever reads
+// signed bytes is told the realm and compares; no realm is learnt from the wire.
 package message
 
 import (
