@@ -85,6 +85,40 @@ func (d *Desk) Again(ctx context.Context, m store.OutMessage) (Cleared, error) {
 	return Cleared{batch: b, first: m.First, objects: objects}, nil
 }
 
+// Rest clears what may still go of a message that must be withheld whole: its
+// bytes are immutable, so the other objects go again in messages of their own,
+// one for each run of rows between those that may not go.
+func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) {
+	b, err := d.store.Batch(ctx, m.Batch)
+	if err != nil {
+		return nil, err
+	}
+	if b.Partner != m.Partner || m.Count < 1 || m.Count > maxMessageObjects {
+		return nil, noroshi.Errorf(noroshi.Refused, "release.not-its-batch", "message %s does not fit its batch %s", m.ID.String(), m.Batch)
+	}
+	rows, err := d.store.BatchRows(ctx, m.Batch, m.First, m.Count)
+	if err != nil {
+		return nil, err
+	}
+	objects, why, err := d.check(ctx, b, rows)
+	if noroshi.KindOf(err) == noroshi.Refused {
+		return nil, nil // no agreement: nothing is left
+	}
+	if err != nil {
+		return nil, err
+	}
+	var rest []Cleared
+	for i := 0; i < len(rows); i++ {
+		if why[i] != nil {
+			continue
+		}
+		c := message(b, m.First+i, objects[i:], why[i:])
+		rest = append(rest, c)
+		i += len(c.objects) - 1
+	}
+	return rest, nil
+}
+
 // check decides rows of a batch again and returns, for each, its bytes or why
 // it may not go now.
 func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) ([]Object, []error, error) {

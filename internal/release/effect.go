@@ -141,12 +141,16 @@ func (w *plan) group(i int) store.HoldGroup {
 		Partner: w.link.party.Node, Run: it.Group, Label: it.Label.String(), Key: d.Key, Clause: d.Clause,
 		Agreement: w.link.clauses.Agreement().Hash, Precedence: it.Precedence,
 	}
+	_, approvable := Approvals(d.Key)
 	for _, m := range it.Markings {
+		if !approvable {
+			break
+		}
 		g.Reasons = append(g.Reasons, noroshi.Reason{Code: travels, Marking: string(m), Outcome: noroshi.Release})
 	}
 	for _, r := range d.Reasons {
-		if r.Outcome != noroshi.Hold {
-			continue
+		if r.Outcome != noroshi.Hold || (!approvable && r.Key != d.Key) {
+			continue // what cannot be approved is grouped by what must be mended first
 		}
 		if (strings.HasPrefix(r.Code, "closure.") && !maker(r)) || strings.HasPrefix(r.Code, "text.") {
 			r.Args, r.Marking = nil, "" // differ from object to object; Explain says them

@@ -235,6 +235,10 @@ func TestAgain(t *testing.T) {
 		}
 	}
 	o.do(noroshi.ActWithdraw, func(tx *store.Tx) error { return tx.Withdraw(id("indicator", 2), made.Owner()) })
+	rest, err := o.desk.Rest(o.ctx, m[0])
+	if err != nil || len(rest) != 1 || rest[0].First() != 0 || len(rest[0].Objects()) != 1 {
+		t.Errorf("rest: %+v, %v", rest, err)
+	}
 	if c, err := o.desk.Again(o.ctx, m[0]); noroshi.KindOf(err) != noroshi.Refused || c.Valid() {
 		t.Errorf("withdrawn and still cleared: %v", err)
 	}

@@ -24,6 +24,7 @@ type graph struct {
 	absent map[stix.ID]bool           // looked for and not held
 	beyond map[stix.ID]bool           // held, not loaded
 	defs   map[stix.ID][]*stix.Object // bodies of markings
+	marks  []string                   // portion mark of each of recs, "" = none
 	batch  map[int64]string           // batch a version was last decided in, for the partner of the last case
 }
 
@@ -57,6 +58,7 @@ func (d *Desk) collect(ctx context.Context, seqs []int64) (*graph, error) {
 		if err := d.neighbours(ctx, g, g.recs[i]); err != nil {
 			return nil, err
 		}
+		g.marks = append(g.marks, PortionMark(g.recs[i].Object.Bytes()))
 	}
 	return g, nil
 }
@@ -196,7 +198,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 	for i, r := range g.recs {
 		f := Facts{
 			Label: labels.of(r), Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
-			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict,
+			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict, Mark: g.marks[i],
 		}
 		if id, decided := done[r.Seq]; decided {
 			if f.Done, err = d.stillDone(ctx, l, r, f.Label, id, batches); err != nil {

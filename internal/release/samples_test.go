@@ -138,7 +138,7 @@ func (w world) graphOf(t *testing.T, objects []*stix.Object, holder, partner str
 		}
 		it := release.ItemOf(o, release.Facts{
 			Label:  noroshi.LabelOf(o, nil, defs, w.Statements),
-			Source: src, Self: c.Self, Sender: sender, Partner: c.Partner,
+			Source: src, Self: c.Self, Sender: sender, Partner: c.Partner, Mark: release.PortionMark(o.Bytes()),
 		})
 		it.Theirs = false // the samples ask what may go, not whether it is news
 		c.Items = append(c.Items, it)

@@ -80,6 +80,9 @@ func plain(b []byte) bool {
 var plainMarks = [][]byte{[]byte("(C"), []byte("(S"), []byte("(TS"), []byte("//NF"), []byte("(c//"), []byte("(s//"), []byte("(t"), []byte("(T")}
 
 func markIn(s string) string {
+	if ascii(s) {
+		return portionEN.FindString(s)
+	}
 	if strings.Contains(s, circledSecret) {
 		return circledSecret
 	}
@@ -88,6 +91,15 @@ func markIn(s string) string {
 		return m
 	}
 	return portionJA.FindString(n)
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // visible drops what nobody sees: format and control characters, but for
