@@ -15,6 +15,9 @@ import (
 // + "/" + Person.ID; body: noroshi.Signed as JSON.
 const docApproval = "agreement-approval"
 
+// docProposal holds the document we proposed an agreement with; key: Hash.
+const docProposal = "agreement-proposal"
+
 // maxProposed bounds how many open proposals a partner may pile up here.
 const maxProposed = 16
 
@@ -39,10 +42,10 @@ func (o *Office) Propose(ctx context.Context, file []byte, by noroshi.Signed) (n
 		return h, err
 	}
 	act := noroshi.Act{Action: noroshi.ActProposeAgreement, Persons: []noroshi.Signed{by}, Subject: h.String(), Partner: p.Node, Agreement: h}
-	if err := o.keepProposal(ctx, act, p.Node, h, file); err != nil {
+	if err := o.keepProposal(ctx, act, p.Node, h, file, doc); err != nil {
 		return h, err
 	}
-	return h, o.mail.Document(ctx, p.Node, doc)
+	return h, o.post(ctx, p.Node, doc)
 }
 
 // between reads an agreement file and finds the partner it is with: it must be
@@ -77,11 +80,14 @@ func (o *Office) between(ctx context.Context, file []byte) (*noroshi.Agreement, 
 	return a, p, nil
 }
 
-// keepProposal stores an agreement file under its hash and lists it with the
-// partner; what is there already changes nothing.
-func (o *Office) keepProposal(ctx context.Context, act noroshi.Act, node noroshi.NodeID, h noroshi.Hash, file []byte) error {
+// keepProposal stores an agreement file and our document under its hash and
+// lists it with the partner; what is there already changes nothing.
+func (o *Office) keepProposal(ctx context.Context, act noroshi.Act, node noroshi.NodeID, h noroshi.Hash, file, doc []byte) error {
 	_, err := o.store.Do(ctx, act, func(tx *store.Tx) error {
 		if err := putOnce(ctx, tx, noroshi.DocAgreement, h.String(), file); err != nil {
+			return err
+		}
+		if err := putOnce(ctx, tx, docProposal, h.String(), doc); err != nil {
 			return err
 		}
 		return o.change(ctx, tx, node, func(p *noroshi.Partner) error { return propose(p, h) })
@@ -143,7 +149,7 @@ func (o *Office) Sign(ctx context.Context, h noroshi.Hash, by noroshi.Signed) (S
 	if err != nil || !s.Ours {
 		return s, err
 	}
-	return s, o.mail.Document(ctx, p.Node, consent)
+	return s, o.post(ctx, p.Node, consent)
 }
 
 // sign keeps the officer's signature, and the node's consent when it was the

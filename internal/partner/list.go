@@ -3,12 +3,10 @@ package partner
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
-	"github.com/noroshi-cti/noroshi/internal/message"
 )
 
 func compare(a, b string) int { return cmp.Compare(a, b) }
@@ -135,40 +133,4 @@ func (o *Office) agreementRow(ctx context.Context, file []byte) (r AgreementRow,
 		r.State = "superseded"
 	}
 	return r, nil
-}
-
-// Resend sends our proposals and consents again, as a node does when it starts:
-// a crash may have come between keeping one and handing it to the courier. The
-// partner takes the same document once.
-func (o *Office) Resend(ctx context.Context) error {
-	all, err := partners(ctx, o.store.Reads)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, p := range all {
-		hashes := p.Proposed
-		if !p.Agreement.IsZero() {
-			hashes = append(hashes, p.Agreement)
-		}
-		for _, h := range hashes {
-			doc, err := o.store.Doc(ctx, noroshi.DocSignature, signatureKey(h, o.o.Keys.NodeID()))
-			if noroshi.KindOf(err) == noroshi.NotFound {
-				doc, err = o.proposalAgain(ctx, h)
-			}
-			if err == nil && p.Trust != noroshi.Suspended {
-				err = o.mail.Document(ctx, p.Node, doc)
-			}
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (o *Office) proposalAgain(ctx context.Context, h noroshi.Hash) ([]byte, error) {
-	file, err := o.store.Doc(ctx, noroshi.DocAgreement, h.String())
-	if err != nil {
-		return nil, err
-	}
-	return message.SignAgreement(o.o.Keys, file, o.o.Now())
 }

@@ -30,6 +30,7 @@ type side struct {
 	now    time.Time
 	sent   []letter
 	all    []letter
+	down   bool // the courier does not run
 }
 
 type letter struct {
@@ -39,6 +40,9 @@ type letter struct {
 
 // Document is the courier's part.
 func (s *side) Document(_ context.Context, to noroshi.NodeID, doc []byte) error {
+	if s.down {
+		return noroshi.Errorf(noroshi.Queued, "courier.stopped", "no courier runs")
+	}
 	s.sent = append(s.sent, letter{to, doc})
 	s.all = append(s.all, letter{to, doc})
 	return nil

@@ -348,6 +348,37 @@ func agree(t *testing.T, usa, jpn *side, file []byte) {
 	jpn.carry(usa)
 }
 
+func TestWhatACourierDidNotCarryIsSentAtTheNextStart(t *testing.T) {
+	usa, jpn := introduced(t)
+	file := agreementFile(1, usa, jpn, far)
+	h := noroshi.Sum(file)
+	usa.down = true
+	if err := usa.propose("bob", file); err != nil {
+		t.Fatalf("without a courier: %v", err)
+	}
+	for _, by := range []string{"carol", "dave"} {
+		if _, err := usa.signs(by, h); err != nil {
+			t.Fatalf("without a courier: %v", err)
+		}
+	}
+	usa.down = false
+	if err := usa.office.Resend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(usa.sent) != 1 {
+		t.Fatalf("%d documents sent again, want the consent", len(usa.sent))
+	}
+	usa.carry(jpn)
+	if err := jpn.office.Resend(t.Context()); err != nil || len(jpn.sent) != 0 {
+		t.Fatalf("JPN, which has not answered, sends %d documents, %v", len(jpn.sent), err)
+	}
+	if s, err := jpn.signs("suzuki", h); err != nil || !s.InForce {
+		t.Fatalf("JPN signs: %+v, %v", s, err)
+	}
+	jpn.carry(usa)
+	usa.trust(jpn, noroshi.InForce)
+}
+
 func TestOnlyAHigherVersionSupersedes(t *testing.T) {
 	usa, jpn := introduced(t)
 	first, second := agreementFile(1, usa, jpn, far), agreementFile(2, usa, jpn, far)

@@ -1,0 +1,81 @@
+package partner
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// post hands a document to the courier. One that does not run now is no error:
+// Resend hands it in when it does.
+func (o *Office) post(ctx context.Context, to noroshi.NodeID, doc []byte) error {
+	err := o.mail.Document(ctx, to, doc)
+	if noroshi.KindOf(err) == noroshi.Queued {
+		return nil
+	}
+	return err
+}
+
+// retryResend is how long Resend waits for a courier that is starting.
+const retryResend = 100 * time.Millisecond
+
+// Resend sends our proposals and consents again, as a node does when it starts:
+// a courier keeps documents no longer than it runs, and a crash may have come
+// between keeping one and handing it over. It waits for the courier to run,
+// until ctx ends. The partner takes the same document once.
+func (o *Office) Resend(ctx context.Context) error {
+	for {
+		err := o.resend(ctx)
+		if noroshi.KindOf(err) != noroshi.Queued {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryResend):
+		}
+	}
+}
+
+func (o *Office) resend(ctx context.Context) error {
+	all, err := partners(ctx, o.store.Reads)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range all {
+		hashes := p.Proposed
+		if !p.Agreement.IsZero() {
+			hashes = append(hashes, p.Agreement)
+		}
+		if p.Trust != noroshi.Introduced && p.Trust != noroshi.InForce {
+			continue
+		}
+		for _, h := range hashes {
+			doc, err := o.ours(ctx, h)
+			if noroshi.KindOf(err) == noroshi.NotFound {
+				continue // theirs, and we have not answered
+			}
+			if err == nil {
+				err = o.mail.Document(ctx, p.Node, doc)
+			}
+			if noroshi.KindOf(err) == noroshi.Queued {
+				return err
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ours returns our document about an agreement: our consent, or our proposal
+// when we have not consented; NotFound when we did neither.
+func (o *Office) ours(ctx context.Context, h noroshi.Hash) ([]byte, error) {
+	doc, err := o.store.Doc(ctx, noroshi.DocSignature, signatureKey(h, o.o.Keys.NodeID()))
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return o.store.Doc(ctx, docProposal, h.String())
+	}
+	return doc, err
+}
