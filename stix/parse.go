@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Parse reads one object strictly; the object keeps raw, which the caller must
@@ -23,8 +24,37 @@ func Parse(raw []byte) (*Object, error) {
 	if len(raw) > MaxObjectBytes {
 		return nil, &SyntaxError{Code: "size", Offset: MaxObjectBytes, Msg: "the object is larger than 8 MiB"}
 	}
-	h := header{o: &Object{raw: raw}}
-	s := scanner{b: raw, obj: &h}
+	d := desks.Get().(*desk)
+	defer d.clear()
+	d.header = header{o: &Object{raw: raw}}
+	d.scanner = scanner{b: raw, obj: &d.header, keys: d.keys[:0], path: d.path[:0]}
+	return d.parse()
+}
+
+// desk is what the reading of one object needs beside the object.
+type desk struct {
+	scanner
+	header header
+}
+
+// desks saves the memory of desks from one object to the next.
+var desks = sync.Pool{New: func() any {
+	return &desk{scanner: scanner{keys: make([]key, 0, 32), path: make([]step, 0, 8)}}
+}}
+
+// clear gives the desk back, without what would keep an object alive.
+func (d *desk) clear() {
+	keys, path := d.keys[:cap(d.keys)], d.path[:cap(d.path)]
+	clear(keys)
+	clear(path)
+	d.header, d.scanner = header{}, scanner{keys: keys, path: path}
+	if len(keys) <= 1024 {
+		desks.Put(d)
+	}
+}
+
+func (d *desk) parse() (*Object, error) {
+	s, raw := &d.scanner, d.b
 	s.space()
 	if s.i < len(raw) && raw[s.i] != '{' {
 		if bytes.HasPrefix(raw, bom) {
@@ -35,10 +65,10 @@ func Parse(raw []byte) (*Object, error) {
 	if err := s.document(); err != nil {
 		return nil, err
 	}
-	if err := h.finish(&s); err != nil {
+	if err := d.header.finish(s); err != nil {
 		return nil, err
 	}
-	return h.o, nil
+	return d.header.o, nil
 }
 
 // bom is the byte order mark of UTF-8.

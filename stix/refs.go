@@ -36,6 +36,9 @@ func (h *header) reference(s *scanner, v RawValue) {
 	if err != nil {
 		return
 	}
+	if h.o.refs == nil {
+		h.o.refs = make([]Ref, 0, 3) // creator and both ends
+	}
 	h.o.refs = append(h.o.refs, Ref{Path: selectorOf(s.path), Target: id})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Problem is one way an object departs from STIX 2.1.
@@ -57,10 +58,22 @@ const (
 // of URLs, domain names and mail addresses, nor patterns (see package
 // stix/pattern).
 func Validate(o *Object) []Problem {
-	c := checker{table: shapes}
+	c := checkers.Get().(*checker)
 	c.object(o.Root())
-	return c.problems
+	problems := c.problems
+	clear(c.members[:cap(c.members)]) // so that no object is kept alive
+	clear(c.path[:cap(c.path)])
+	*c = checker{table: shapes, members: c.members[:0], path: c.path[:0]}
+	if cap(c.members) <= 1024 {
+		checkers.Put(c)
+	}
+	return problems
 }
+
+// checkers saves the memory a walk needs from one object to the next.
+var checkers = sync.Pool{New: func() any {
+	return &checker{table: shapes, members: make([]entry, 0, 32), path: make([]step, 0, 8)}
+}}
 
 // check is one rule about one value.
 type check func(c *checker, v RawValue)
@@ -210,12 +223,8 @@ func (c *checker) hasAny(names []string) bool {
 }
 
 func (c *checker) inOrder(pair [2]string, equal bool) {
-	first, err := ParseTime(c.get(pair[0]).Text())
-	if err != nil {
-		return
-	}
-	second, err := ParseTime(c.get(pair[1]).Text())
-	if err != nil {
+	first, second := Time{c.get(pair[0]).Text()}, Time{c.get(pair[1]).Text()}
+	if !isTime(first.text) || !isTime(second.text) {
 		return
 	}
 	if d := first.Compare(second); d > 0 || d == 0 && !equal {

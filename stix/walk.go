@@ -3,7 +3,6 @@ package stix
 import (
 	"bytes"
 	"iter"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -226,7 +225,7 @@ func (c *cursor) skip() {
 			c.i++
 			continue
 		default:
-			for c.i < len(c.b) && !strings.ContainsRune(",]} \n\r\t", rune(c.b[c.i])) {
+			for c.i < len(c.b) && !delimiter(c.b[c.i]) {
 				c.i++
 			}
 		}
