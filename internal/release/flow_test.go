@@ -314,7 +314,7 @@ func TestFlashAndItsTranslation(t *testing.T) {
 func TestReviewAndReturn(t *testing.T) {
 	o := newOffice(t, jpn)
 	file := noroshi.Source{Kind: noroshi.FromFile, Name: "x.json", Person: "sato"}
-	dirty := version(t, file, "run-1", object("malware", 1, "", noroshi.Green, `,"is_family":false,"name":"HTTP(S) proxy"`))
+	dirty := version(t, file, "run-1", object("malware", 1, "", noroshi.Green, `,"is_family":false,"name":"(S) proxy"`))
 	o.put(dirty)
 	o.settle()
 	h := o.holds()

@@ -112,7 +112,7 @@ when {
 	{
 		ID: "2", Article: "Article 2",
 		EN: "Other objects a party made itself marked TLP:AMBER or TLP:AMBER+STRICT, such as indicators and what describes them, are released when two release officers have signed.",
-		JA: "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト(脅威指標及びこれを説明するもの等)は、提供担当者2名が署名した場合に提供する。",
+		JA: "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト(脅威指標及びこれを説明するもの等)は、提供承認者2名が署名した場合に提供する。",
 		Cedar: `permit (principal, action == Action::"releaseWithTwoPersons", resource)
 when { resource.level >= 3 && resource.level <= 4 && resource.source == "self" && resource.precedence < 4 };
 `,
@@ -120,7 +120,7 @@ when { resource.level >= 3 && resource.level <= 4 && resource.source == "self" &
 	{
 		ID: "3", Article: "Article 3",
 		EN: "What is sent at FLASH precedence is released when two release officers have signed.",
-		JA: "優先度 FLASH で送るものは、提供担当者2名が署名した場合に提供する。",
+		JA: "優先度 FLASH で送るものは、提供承認者2名が署名した場合に提供する。",
 		Cedar: `permit (principal, action == Action::"releaseWithTwoPersons", resource)
 when { resource.level >= 1 && resource.level <= 4 && resource.precedence == 4 };
 `,

@@ -14,9 +14,11 @@ import (
 
 // Portion marks that people write into text: (S//NF), NOFORN, 【極秘】. (C)
 // counts even where it means copyright: a false alarm costs a review, a miss
-// costs a leak. 機密性, confidentiality, is an ordinary word.
+// costs a leak. A bare mark glued to the letter or digit before it is none: so
+// people write plurals and protocols, HTTP(S); a portion begins with its mark.
+// 機密性, confidentiality, is an ordinary word.
 var (
-	portionEN = regexp.MustCompile(`\((?:C|S|TS)\)|\((?i:C|S|TS)//|//NF|(?i:NOFORN)`)
+	portionEN = regexp.MustCompile(`(?:^|[^0-9A-Za-z])\((?:C|S|TS)\)|\((?i:C|S|TS)//|//NF|(?i:NOFORN)`)
 	portionJA = regexp.MustCompile(`[(\[【〔《〈]\s*(?:機密|極秘|特定秘密|取扱厳重注意|秘)(?:\s*[/・、,].{0,40}?)?\s*[)\]】〕》〉]`)
 )
 
@@ -88,7 +90,7 @@ func markIn(s string) string {
 	}
 	n := norm.NFKC.String(visible(s))
 	if m := portionEN.FindString(n); m != "" {
-		return m
+		return m[max(0, strings.IndexAny(m, "(/")):]
 	}
 	return portionJA.FindString(n)
 }
