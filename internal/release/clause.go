@@ -133,14 +133,14 @@ func (c *Case) clause(it *Item, d *Decision) {
 	switch flash := it.Precedence >= noroshi.Flash; {
 	case len(a.alone) > 0 && !flash:
 		d.Clause = a.alone[0]
-		d.release(noroshi.Reason{Code: "clause.permit", Clause: d.Clause, Args: []string{d.Clause}})
+		d.release(noroshi.Reason{Code: "clause.permit", Clause: d.Clause})
 	case len(a.two)+len(a.alone) > 0:
 		d.Clause = append(slices.Clone(a.two), a.alone...)[0]
 		code := "clause.two-persons"
 		if flash {
 			code = "precedence.flash"
 		}
-		d.hold(noroshi.TwoPersons, noroshi.Reason{Code: code, Clause: d.Clause, Args: []string{d.Clause}})
+		d.hold(noroshi.TwoPersons, noroshi.Reason{Code: code, Clause: d.Clause})
 	default:
 		d.deny(noroshi.Reason{Code: "clause.none"})
 	}

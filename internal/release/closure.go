@@ -93,7 +93,7 @@ func (n *neighbours) missing(i int) []noroshi.Reason {
 	}
 	for _, m := range it.Markings {
 		if n.stands(i, m) != Had {
-			reasons = append(reasons, noroshi.Reason{Code: "closure.marking", Marking: string(m), Args: []string{string(m)}, Outcome: noroshi.Hold, Key: noroshi.NotUnderstood})
+			reasons = append(reasons, noroshi.Reason{Code: "closure.marking", Marking: string(m), Outcome: noroshi.Hold, Key: noroshi.NotUnderstood})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {

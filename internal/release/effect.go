@@ -153,7 +153,8 @@ func (w *plan) group(i int) store.HoldGroup {
 			continue // what cannot be approved is grouped by what must be mended first
 		}
 		if (strings.HasPrefix(r.Code, "closure.") && !maker(r)) || strings.HasPrefix(r.Code, "text.") {
-			r.Args, r.Marking = nil, "" // differ from object to object; Explain says them
+			// Places and marks differ from object to object; Explain says them.
+			r.Code, r.Args, r.Marking = r.Code+"-group", nil, ""
 		}
 		if !slices.ContainsFunc(g.Reasons, func(x noroshi.Reason) bool { return reasonKey(x) == reasonKey(r) }) {
 			g.Reasons = append(g.Reasons, r)

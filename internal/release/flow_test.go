@@ -36,7 +36,7 @@ func TestWaitsForWhatItRefersTo(t *testing.T) {
 		case noroshi.TwoPersons:
 			hold = h.ID
 		case noroshi.NotUnderstood:
-			if h.Count != 1 || h.Reasons[len(h.Reasons)-1].Code != "closure.cut" {
+			if h.Count != 1 || h.Reasons[len(h.Reasons)-1].Code != "closure.cut-group" {
 				t.Errorf("the report waits otherwise: %+v", h)
 			}
 			if _, _, err := o.approve("sato", h.ID); noroshi.KindOf(err) != noroshi.Refused {

@@ -11,7 +11,7 @@ import (
 func (c *Case) marking(it *Item, d *Decision) {
 	for _, u := range it.Label.Unknown {
 		code, id, _ := strings.Cut(u, " ")
-		d.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "marking." + code, Marking: id, Args: []string{id}})
+		d.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "marking." + code, Marking: id})
 	}
 	if !it.Label.Handled() {
 		d.hold(noroshi.Unmarked, noroshi.Reason{Code: "marking.none"})
@@ -31,18 +31,18 @@ func (c *Case) tlp(it *Item, d *Decision) {
 	switch level {
 	case noroshi.NoTLP:
 	case noroshi.Clear, noroshi.Green:
-		d.release(noroshi.Reason{Code: "tlp.open", Marking: name, Args: []string{name}})
+		d.release(noroshi.Reason{Code: "tlp.open", Marking: name})
 	case noroshi.Amber, noroshi.AmberStrict:
 		if it.Origin == Other {
-			d.deny(noroshi.Reason{Code: "tlp.third-party", Marking: name, Args: []string{name}})
+			d.deny(noroshi.Reason{Code: "tlp.third-party", Marking: name})
 			return
 		}
 		if level == noroshi.AmberStrict {
-			d.hold(noroshi.TwoPersons, noroshi.Reason{Code: "tlp.strict", Marking: name, Args: []string{name}})
+			d.hold(noroshi.TwoPersons, noroshi.Reason{Code: "tlp.strict", Marking: name})
 			return
 		}
-		d.release(noroshi.Reason{Code: "tlp.source", Marking: name, Args: []string{name}})
+		d.release(noroshi.Reason{Code: "tlp.source", Marking: name})
 	default:
-		d.deny(noroshi.Reason{Code: "tlp.red", Marking: name, Args: []string{name}})
+		d.deny(noroshi.Reason{Code: "tlp.red", Marking: name})
 	}
 }
