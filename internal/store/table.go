@@ -16,7 +16,7 @@ type table struct {
 	columns []string // after key and act
 	kinds   string   // per column: i integer, t text, b binary, h binary hashed in the row, x not in the row (another column is its hash)
 	insert  string   // statement
-	scan    string   // every row in key order
+	scan    string   // rows from a key on, in key order
 }
 
 // tables in the fixed order in which an act's root takes them.
@@ -54,7 +54,7 @@ var tables = func() []*table {
 			holes[j] = fmt.Sprintf("$%d", j+1)
 		}
 		t.insert = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.name, strings.Join(cols, ", "), strings.Join(holes, ", "))
-		t.scan = fmt.Sprintf("SELECT %s FROM %s ORDER BY %s", strings.Join(cols, ", "), t.name, t.key)
+		t.scan = fmt.Sprintf("SELECT %s FROM %s WHERE %s >= $1 ORDER BY %s", strings.Join(cols, ", "), t.name, t.key, t.key)
 	}
 	return list
 }()

@@ -21,8 +21,11 @@ type scan struct {
 	ok       bool
 }
 
-func openScan(c *conn, t *table) (*scan, error) {
-	rows, err := c.c.QueryContext(context.Background(), t.scan)
+func openScan(c *conn, t *table) (*scan, error) { return openScanFrom(c, t, -1<<62) }
+
+// openScanFrom reads from a key on.
+func openScanFrom(c *conn, t *table, from int64) (*scan, error) {
+	rows, err := c.c.QueryContext(context.Background(), t.scan, from)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.name, err)
 	}

@@ -142,6 +142,39 @@ func TestLegitimateActsVerify(t *testing.T) {
 	}
 }
 
+func TestProof(t *testing.T) {
+	s := open(t)
+	live(t, s)
+	acts, err := s.Acts(t.Context(), 0, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range acts {
+		file, err := s.Prove(t.Context(), e.Index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := store.CheckProof(file)
+		if err != nil || !strings.Contains(said, fmt.Sprintf("act %d: %s", e.Index, e.Act.Action)) {
+			t.Errorf("act %d: got %q, %v", e.Index, said, err)
+		}
+		for i := 0; i < len(file); i += 97 {
+			bad := bytes.Clone(file)
+			bad[i] ^= 1
+			if _, err := store.CheckProof(bad); err == nil {
+				t.Fatalf("act %d: proof holds with byte %d changed: %q", e.Index, i, bad[max(0, i-20):min(len(bad), i+20)])
+			}
+		}
+	}
+	file, _ := s.Prove(t.Context(), 1)
+	if said, _ := store.CheckProof(file); !strings.Contains(said, "object indicator--00000000-0000-4000-8000-000000000029 with SHA-256") {
+		t.Errorf("import: got %q", said)
+	}
+	if _, err := s.Prove(t.Context(), 1e6); noroshi.KindOf(err) != noroshi.NotFound {
+		t.Errorf("unknown act: got %v", err)
+	}
+}
+
 // Every change by hand to any row of any table is found.
 func TestTamperingIsFound(t *testing.T) {
 	t.Parallel()

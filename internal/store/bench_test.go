@@ -1,0 +1,146 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// made prepares n list-like indicators of about 700 bytes.
+func made(t testing.TB, from, n int) []*store.Version {
+	t.Helper()
+	list := make([]*store.Version, n)
+	for i := range list {
+		k := from + i
+		name := fmt.Sprintf("host%d.example.net", k*2654435761%1000003)
+		id := stix.DeriveID("indicator", [16]byte{1}, fmt.Sprint(k))
+		o, err := stix.Parse(fmt.Appendf(nil, `{"type":"indicator","spec_version":"2.1","id":%q,"created_by_ref":"identity--c78cb6e5-0c4b-4611-8297-d1b8b55e40b5","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","name":%q,"description":"%0300d","indicator_types":["malicious-activity"],"pattern":"[domain-name:value = '%s']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z","object_marking_refs":["marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"]}`, id, name, k, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list[i] = version(o, file, noroshi.Value{Kind: noroshi.DomainName, Text: name})
+	}
+	return list
+}
+
+func admit(b testing.TB, s *store.Store, list []*store.Version, slice int) {
+	for from := 0; from < len(list); from += slice {
+		_, err := s.Do(context.Background(), noroshi.Act{Action: noroshi.ActImport, Subject: "run"}, func(tx *store.Tx) error {
+			for _, v := range list[from:min(from+slice, len(list))] {
+				if _, _, err := tx.Put(v); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkAdmit puts objects into an empty store in acts of 100 and of 1,000
+// and compares the rate with a bare append of the same bytes in the same run.
+func BenchmarkAdmit(b *testing.B) {
+	n := tier.N(20_000, 100_000)
+	list := made(b, 0, n)
+	for _, slice := range []int{100, 1000} {
+		b.Run(fmt.Sprint(slice), func(b *testing.B) {
+			for b.Loop() {
+				began := time.Now()
+				bare(b, list, slice)
+				append_ := time.Since(began)
+				s := open(b)
+				began = time.Now()
+				admit(b, s, list, slice)
+				took := time.Since(began)
+				b.ReportMetric(float64(n)/took.Seconds(), "objects/s")
+				b.ReportMetric(float64(n)/append_.Seconds(), "bare/s")
+				b.ReportMetric(append_.Seconds()/took.Seconds(), "of-bare")
+			}
+		})
+	}
+}
+
+func bare(b testing.TB, list []*store.Version, slice int) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "bare.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("CREATE TABLE object (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)"); err != nil {
+		b.Fatal(err)
+	}
+	for from := 0; from < len(list); from += slice {
+		tx, err := db.Begin()
+		if err != nil {
+			b.Fatal(err)
+		}
+		st, err := tx.Prepare("INSERT INTO object (body) VALUES ($1)")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, v := range list[from:min(from+slice, len(list))] {
+			if _, err := st.Exec(v.Object.Bytes()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		st.Close()
+		if err := tx.Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkEach reads indicators as start-up does: with their bytes, and armed.
+func BenchmarkEach(b *testing.B) {
+	n := tier.N(20_000, 1_000_000)
+	s := open(b)
+	for from := 0; from < n; from += 10_000 {
+		admit(b, s, made(b, from, min(10_000, n-from)), 1000)
+	}
+	if err := store.Derive(b.Context(), s); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("bytes", func(b *testing.B) {
+		for b.Loop() {
+			k := 0
+			if err := s.Each(b.Context(), "indicator", 0, func(store.Record) error { k++; return nil }); err != nil || k != n {
+				b.Fatal(k, err)
+			}
+		}
+		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "objects/s")
+	})
+	b.Run("armed", func(b *testing.B) {
+		for b.Loop() {
+			k := 0
+			if _, err := s.EachArmed(b.Context(), 0, func(*store.Armed) error { k++; return nil }); err != nil || k != n {
+				b.Fatal(k, err)
+			}
+		}
+		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "objects/s")
+	})
+}
+
+// BenchmarkVerify verifies acts of one object each.
+func BenchmarkVerify(b *testing.B) {
+	n := tier.N(5_000, 1_000_000)
+	s := open(b)
+	for from := 0; from < n; from += 1000 {
+		admit(b, s, made(b, from, min(1000, n-from)), 1)
+	}
+	for b.Loop() {
+		if v := verify(b, s); len(v.Faults) > 0 {
+			b.Fatal(v.Faults[0])
+		}
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "acts/s")
+}
