@@ -37,7 +37,7 @@ type builder struct {
 	*arena
 	seed   seed
 	keys   []keyed
-	owners []uint32
+	owners []keyed // by the hash of the id
 	buf    []byte
 	value  []byte
 }
@@ -60,21 +60,28 @@ func (b *builder) add(e *Entry) bool {
 		}
 		if first {
 			first, own = false, off
-			b.owners = append(b.owners, off)
+			id, _ := idKey(e.ID)
+			b.owners = append(b.owners, keyed{b.seed.key(classID, id), off})
 		}
 		b.keys = append(b.keys, keyed{h, off})
 		return true
 	}, func() uint32 { return own })
 }
 
-// build makes the table; the builder must not be used afterwards.
+// build makes the table; the builder must not be used afterwards. Of an
+// indicator that was added twice the last counts.
 func (b *builder) build() *table {
 	t := &table{arena: b.arena, seed: b.seed, owners: len(b.owners), records: len(b.keys)}
 	t.ids = make([]uint32, len(b.owners)*20/17+1)
-	for _, off := range b.owners {
-		t.addID(off)
-	}
+	owners := sortKeys(b.owners)
 	b.owners = nil
+	for i, k := range owners {
+		if i+1 == len(owners) || !t.twins(k, owners[i+1]) {
+			t.addID(k)
+		} else {
+			t.kill(k.off)
+		}
+	}
 	keys := sortKeys(b.keys)
 	b.keys = nil
 	distinct := 0
@@ -98,14 +105,23 @@ func (b *builder) build() *table {
 	return t
 }
 
-func (t *table) addID(off uint32) {
-	i := place(t.seed.key(classID, t.arena.owner(off).id), len(t.ids))
+// twins reports whether two records are of one indicator, loaded twice.
+func (t *table) twins(a, b keyed) bool {
+	if a.hash != b.hash {
+		return false
+	}
+	o := t.arena.owner(a.off)
+	return t.arena.owner(b.off).is(o.id, o.odd)
+}
+
+func (t *table) addID(k keyed) {
+	i := place(k.hash, len(t.ids))
 	for t.ids[i] != 0 {
 		if i++; i == len(t.ids) {
 			i = 0
 		}
 	}
-	t.ids[i] = off + 1
+	t.ids[i] = k.off + 1
 }
 
 // insert puts the records of one key into a free place.
@@ -240,7 +256,7 @@ func (b *builder) copyLive(src *arena, skip func(owner) bool) bool {
 			}
 			if r.owner == off {
 				from, to = off, now
-				b.owners = append(b.owners, now)
+				b.owners = append(b.owners, keyed{b.seed.key(classID, o.id), now})
 			} else if r.owner != from {
 				panic("detect: a record stands among another indicator's")
 			}
@@ -248,21 +264,6 @@ func (b *builder) copyLive(src *arena, skip func(owner) bool) bool {
 		}
 	}
 	return true
-}
-
-// killTwins disarms all but the last of indicators that were loaded twice.
-func (t *table) killTwins() {
-	t.eachOwner(func(off uint32, o owner) {
-		for i := place(t.seed.key(classID, o.id), len(t.ids)); t.ids[i] != 0; {
-			other := t.ids[i] - 1
-			if other < off && t.arena.owner(other).is(o.id, o.odd) {
-				t.kill(other)
-			}
-			if i++; i == len(t.ids) {
-				i = 0
-			}
-		}
-	})
 }
 
 // live counts the indicators that are armed.

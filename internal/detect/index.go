@@ -211,7 +211,6 @@ func (x *Index) Load(next func() (Entry, error)) error {
 // adopt makes a loaded builder the table, what was armed before included.
 func (x *Index) adopt(b *builder, netted map[stix.ID]Entry) error {
 	t := b.build()
-	t.killTwins()
 	for id, e := range netted {
 		onlyBlocks := !slices.ContainsFunc(e.Values, func(v noroshi.Value) bool { return v.Kind != noroshi.CIDR })
 		if off, ok := t.findID(idKey(id)); ok && onlyBlocks {

@@ -10,16 +10,17 @@ import (
 // matcher looks the observations of one event after another up in an index. It
 // is used by one goroutine; its buffers are reused.
 type matcher struct {
-	x     *Index
-	state *state
-	ev    event
-	scan  scanner
-	cands []candidate
-	low   []byte // names in lower case
-	path  []byte // of the request, in normal form
-	offs  []uint32
-	meets []meet
-	dead  bool // a disarmed record was met
+	x      *Index
+	state  *state
+	ev     event
+	scan   scanner
+	cands  []candidate
+	low    []byte // names in lower case
+	path   []byte // of the request, in normal form
+	offs   []uint32
+	netted []int // observations whose address some block holds
+	meets  []meet
+	dead   bool // a disarmed record was met
 }
 
 // candidate is one key to look up: what part of which observation it is of.
@@ -53,7 +54,7 @@ type meet struct {
 
 // collect fills the candidates of the event.
 func (m *matcher) collect() {
-	m.cands, m.low, m.path = m.cands[:0], m.low[:0], m.path[:0]
+	m.cands, m.low, m.path, m.netted = m.cands[:0], m.low[:0], m.path[:0], m.netted[:0]
 	for i := range m.ev.seen {
 		o := &m.ev.seen[i]
 		switch o.rule.do {
@@ -101,6 +102,9 @@ func (s seed) addr(a netip.Addr) uint64 {
 func (m *matcher) nameOrAddr(i int, text []byte) {
 	if a, ok := address(text); ok {
 		m.cands = append(m.cands, candidate{hash: m.x.seed.addr(a), seen: int32(i), class: uint8(classAddr)})
+		if m.state.nets.covers(a) {
+			m.netted = append(m.netted, i)
+		}
 		return
 	}
 	m.name(i, text)
@@ -228,7 +232,7 @@ func (m *matcher) look() {
 		m.offs = st.active.find(m.offs[:0], c.hash)
 		m.compare(st.active.arena, c)
 	}
-	if st.nets.table.Size() > 0 {
+	if len(m.netted) > 0 {
 		m.lookNets()
 	}
 }
@@ -297,17 +301,12 @@ func (m *matcher) same(r record, c *candidate) (same, weak bool) {
 // port is the port of an address+port record.
 func (r record) port() uint16 { return binary.BigEndian.Uint16(r.value[len(r.value)-2:]) }
 
-// lookNets asks the prefix table for every address of the event.
+// lookNets takes the blocks that hold an address of the event.
 func (m *matcher) lookNets() {
-	for _, o := range m.ev.seen {
-		if o.rule.do != doAddr && o.rule.do != doName && o.rule.do != doAnswer && o.rule.do != doHost {
-			continue
-		}
-		a, ok := address(o.text)
-		if !ok || !m.state.nets.covers(a) {
-			continue
-		}
-		when := m.ev.Time()
+	when := m.ev.Time()
+	for _, i := range m.netted {
+		o := m.ev.seen[i]
+		a, _ := address(o.text)
 		m.state.nets.each(a, func(p netip.Prefix, e netEntry) {
 			if e.valid.holds(when, m.x.opt.Early) {
 				m.meets = append(m.meets, meet{net: p, entry: e, seen: o})
