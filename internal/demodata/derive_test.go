@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/noroshi-cti/noroshi/internal/demodata"
+	"github.com/noroshi-cti/noroshi/internal/detect"
 )
 
 var update = flag.Bool("update", false, "make the embedded files anew from testdata")
@@ -77,6 +78,10 @@ func sample(t *testing.T) []byte {
 	for lines.Scan() {
 		h := fnv.New32a()
 		h.Write(lines.Bytes())
+		kind, text, _ := strings.Cut(lines.Text(), "\t")
+		if _, err := detect.ParseKindValue(kind, text); err != nil {
+			continue // a port above 65535
+		}
 		if h.Sum32()%sampleOf == 0 || slices.Contains(hit, lines.Text()) {
 			out.Write(lines.Bytes())
 			out.WriteByte('\n')
