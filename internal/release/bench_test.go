@@ -77,3 +77,37 @@ func (o *office) acts() int {
 		}
 	}
 }
+
+// BenchmarkOneRelease is the way of one indicator from its admission to the
+// cleared bytes, beside 1,000 others and some holds.
+func BenchmarkOneRelease(b *testing.B) {
+	o := newOffice(b, jpn)
+	listed(b, o, 1000, noroshi.Green)
+	for i := range 20 {
+		o.put(version(b, made, fmt.Sprint("run-", i), object("indicator", 5000+i, usa.Identity, noroshi.Amber, "")))
+	}
+	o.settle()
+	o.sends(jpn)
+	n := 10_000
+	for b.Loop() {
+		b.StopTimer()
+		n++
+		o.put(version(b, made, "", object("indicator", n, usa.Identity, noroshi.Green, "")))
+		b.StartTimer()
+		if _, err := o.desk.Step(o.ctx); err != nil {
+			b.Fatal(err)
+		}
+		ids, err := o.store.UnsentBatches(o.ctx, jpn.Node)
+		if err != nil || len(ids) == 0 {
+			b.Fatal(ids, err)
+		}
+		c, err := o.desk.Next(o.ctx, ids[len(ids)-1], 0)
+		if err != nil || len(c.Objects()) != 1 {
+			b.Fatal(c, err)
+		}
+		b.StopTimer()
+		o.sends(jpn)
+		o.settle()
+		b.StartTimer()
+	}
+}

@@ -9,8 +9,8 @@ import (
 )
 
 // Next clears the next message's worth of a batch from an ordinal on: at most
-// 1,000 objects or 1 MiB (a larger object alone), one object at IMMEDIATE and
-// FLASH. Everything is decided again: agreement in force, nothing withdrawn,
+// 1,000 objects or 1 MiB (a larger object alone); at IMMEDIATE and FLASH one
+// object with the definitions of its markings and its translations. Everything is decided again: agreement in force, nothing withdrawn,
 // superseded, relabelled or without what it refers to. Rows that may no longer
 // go are passed over, so First may be later than asked for; when none is left
 // the zero Cleared comes back without an error.
@@ -44,11 +44,17 @@ func (d *Desk) Next(ctx context.Context, batch string, first int) (Cleared, erro
 // may not go.
 func message(b store.Batch, first int, objects []Object, why []error) Cleared {
 	c := Cleared{batch: b, first: first}
-	size := 0
+	size, heads := 0, 0
 	for i, o := range objects {
 		size += len(o.Bytes)
-		if why[i] != nil || (i > 0 && (size > maxMessageBytes || b.Precedence >= noroshi.Immediate)) {
+		if why[i] != nil || (i > 0 && size > maxMessageBytes) {
 			break
+		}
+		if urgent := b.Precedence >= noroshi.Immediate; urgent && heads > 0 && o.typ != "language-content" {
+			break
+		}
+		if o.typ != "marking-definition" && o.typ != "language-content" {
+			heads++
 		}
 		c.objects = append(c.objects, o)
 	}
@@ -170,7 +176,7 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 		case !stands(b, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec):
 			why[k] = refused(b, row, "it may no longer go")
 		}
-		objects[k] = Object{View: 0, Bytes: rec.Object.Bytes()}
+		objects[k] = Object{View: 0, Bytes: rec.Object.Bytes(), typ: rec.Object.Type}
 	}
 	return objects, why, nil
 }

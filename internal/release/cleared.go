@@ -31,6 +31,7 @@ type Cleared struct {
 type Object struct {
 	View  uint32
 	Bytes []byte
+	typ   string
 }
 
 // Valid reports whether a Desk made it.

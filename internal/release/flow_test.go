@@ -10,6 +10,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -302,12 +303,18 @@ func TestFlashAndItsTranslation(t *testing.T) {
 	if err != nil || b.Precedence != noroshi.Immediate || b.Count != 2 {
 		t.Errorf("batch %+v, %v", b, err)
 	}
+	if c, err := o.desk.Next(o.ctx, ids[0], 0); err != nil || len(c.Objects()) != 2 {
+		t.Errorf("a warning goes with its translation: %d objects, %v", len(c.Objects()), err)
+	}
 	has(t, o.sends(jpn), id("report", 2), id("language-content", 3))
 	h := o.holds()
 	if len(h) != 1 || h[0].Precedence != noroshi.Flash || h[0].Key != noroshi.TwoPersons || h[0].Count != 3 {
 		t.Fatalf("holds: %+v", h)
 	}
-	o.twoApprove(h[0].ID)
+	flash := o.twoApprove(h[0].ID)
+	if c, err := o.desk.Next(o.ctx, flash, 0); err != nil || len(c.Objects()) != 2 {
+		t.Errorf("one warning a message: %d objects, %v", len(c.Objects()), err)
+	}
 	has(t, o.sends(jpn), id("report", 4), id("language-content", 5), id("report", 6))
 }
 
@@ -458,5 +465,30 @@ func TestCanaries(t *testing.T) {
 	}
 	if len(batches) != len(others) {
 		t.Errorf("%d batches, then %d", len(batches), len(others))
+	}
+}
+
+// TestBulkIsOneHoldAPartner: a list waits as one item for each partner, is
+// approved with two signatures, and costs few ledger entries.
+func TestBulkIsOneHoldAPartner(t *testing.T) {
+	o := newOffice(t, jpn, kor)
+	o.settle()
+	n := tier.N(6_000, 100_000)
+	listed(t, o, n, noroshi.Amber)
+	before := o.acts()
+	o.settle()
+	h := o.holds()
+	if len(h) != 2 || h[0].Count != n || h[1].Count != n {
+		t.Fatalf("holds: %+v", h)
+	}
+	for _, x := range h {
+		o.twoApprove(x.ID)
+	}
+	o.settle()
+	if entries := o.acts() - before; entries > 150 {
+		t.Errorf("%d ledger entries", entries)
+	}
+	if a, b := len(o.sends(jpn)), len(o.sends(kor)); a != n || b != n {
+		t.Errorf("%d and %d go, want %d", a, b, n)
 	}
 }

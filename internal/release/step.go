@@ -110,6 +110,9 @@ func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change
 			return err
 		}
 	}
+	if len(w.seqs) == 0 {
+		return nil
+	}
 	g, err := d.collect(ctx, sorted(w.seqs))
 	if err != nil {
 		return err
