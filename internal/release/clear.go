@@ -46,7 +46,7 @@ func message(b store.Batch, first int, objects []Object, why []error) Cleared {
 	c := Cleared{batch: b, first: first}
 	size, heads := 0, 0
 	for i, o := range objects {
-		size += len(o.Bytes)
+		size += len(o.Bytes) + objectOverhead
 		if why[i] != nil || (i > 0 && size > maxMessageBytes) {
 			break
 		}

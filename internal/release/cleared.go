@@ -50,5 +50,6 @@ func (c Cleared) Objects() []Object { return c.objects }
 // Limits of one message (DESIGN, Batches).
 const (
 	maxMessageObjects = 1000
-	maxMessageBytes   = 1 << 20 // a larger object goes alone
+	maxMessageBytes   = 1<<20 - 3 // of content, the list's own head taken off; a larger object goes alone
+	objectOverhead    = 11        // at most, of one object in the list: array, view and byte string heads
 )
