@@ -73,7 +73,7 @@ func NewIndex(o Options) *Index {
 	x := &Index{opt: o, seed: newSeed(), blocks: map[stix.ID][]netip.Prefix{}}
 	x.state.Store(&state{
 		base: newBuilder(x.seed).build(), active: newDelta(x.seed, minDelta),
-		nets: &nets{new(bart.Table[[]netEntry])},
+		nets: &nets{table: new(bart.Table[[]netEntry])},
 	})
 	return x
 }

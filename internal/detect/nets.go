@@ -13,6 +13,8 @@ import (
 // pointer. Blocks are few beside addresses, so they afford pointers.
 type nets struct {
 	table *bart.Table[[]netEntry]
+	first [4]uint64 // bit n: some IPv4 block holds, or held, an address whose first byte is n
+	six   bool      // there is, or was, an IPv6 block
 }
 
 // netEntry is one indicator of a block.
@@ -37,31 +39,51 @@ func blocks(vs []noroshi.Value) []netip.Prefix {
 
 // with returns nets with an entry's blocks added; n itself is not changed.
 func (n *nets) with(e *Entry, ps []netip.Prefix) *nets {
-	t := n.table
+	m := *n
 	for _, p := range ps {
-		have, _ := t.Get(p)
-		t = t.InsertPersist(p, append(slices.Clip(have), netEntry{e.ID, e.Seq, validityOf(*e)}))
+		have, _ := m.table.Get(p)
+		m.table = m.table.InsertPersist(p, append(slices.Clip(have), netEntry{e.ID, e.Seq, validityOf(*e)}))
+		m.mark(p)
 	}
-	return &nets{t}
+	return &m
+}
+
+// mark notes the first bytes of a block's addresses.
+func (n *nets) mark(p netip.Prefix) {
+	if p.Addr().Is6() {
+		n.six = true
+		return
+	}
+	low := int(p.Addr().As4()[0])
+	for b := low; b <= low|0xff>>min(p.Bits(), 8); b++ {
+		n.first[b>>6] |= 1 << (b & 63)
+	}
 }
 
 // without returns nets without an indicator's blocks.
 func (n *nets) without(id stix.ID, ps []netip.Prefix) *nets {
-	t := n.table
+	m := *n
 	for _, p := range ps {
-		have, _ := t.Get(p)
+		have, _ := m.table.Get(p)
 		left := slices.DeleteFunc(slices.Clone(have), func(e netEntry) bool { return e.id == id })
 		if len(left) == 0 {
-			t = t.DeletePersist(p)
+			m.table = m.table.DeletePersist(p)
 		} else {
-			t = t.InsertPersist(p, left)
+			m.table = m.table.InsertPersist(p, left)
 		}
 	}
-	return &nets{t}
+	return &m
 }
 
-// covers reports whether any block holds the address, without allocation.
-func (n *nets) covers(a netip.Addr) bool { return n.table.Size() > 0 && n.table.Contains(a) }
+// covers reports whether any block holds the address, without allocation. Most
+// addresses are told from the first byte.
+func (n *nets) covers(a netip.Addr) bool {
+	if a.Is4() {
+		b := a.As4()[0]
+		return n.first[b>>6]>>(b&63)&1 == 1 && n.table.Contains(a)
+	}
+	return n.six && n.table.Contains(a)
+}
 
 // each calls f for every block that holds the address and each indicator of it.
 func (n *nets) each(a netip.Addr, f func(netip.Prefix, netEntry)) {

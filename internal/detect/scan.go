@@ -80,19 +80,18 @@ func (s *scanner) space() {
 
 // peek returns the next byte after white space, 0 at the end.
 func (s *scanner) peek() byte {
+	if s.i < len(s.b) && s.b[s.i] > ' ' {
+		return s.b[s.i]
+	}
+	return s.peekFar()
+}
+
+func (s *scanner) peekFar() byte {
 	s.space()
 	if s.i == len(s.b) {
 		return 0
 	}
 	return s.b[s.i]
-}
-
-func (s *scanner) take(c byte) bool {
-	if s.i < len(s.b) && s.b[s.i] == c {
-		s.i++
-		return true
-	}
-	return s.fail(codeSyntax)
 }
 
 func (s *scanner) enter() bool {
@@ -137,10 +136,16 @@ func (s *scanner) object(sc *schema) bool {
 				seen |= 1 << n
 			}
 		}
-		if s.peek(); !s.take(':') {
-			return false
+		if s.peek() != ':' {
+			return s.fail(codeSyntax)
 		}
-		if s.peek(); !s.value(r) {
+		s.i++
+		if c := s.peek(); r == nil && c == '"' {
+			_, _, ok = s.text() // the most frequent case
+		} else {
+			ok = s.value(r)
+		}
+		if !ok {
 			return false
 		}
 		switch s.peek() {
