@@ -1,0 +1,188 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// step is one thing that comes: a version, or a withdrawal of a source's copy.
+type step struct {
+	version  *store.Version
+	withdraw noroshi.Source
+}
+
+var partnerB = noroshi.Source{Kind: noroshi.FromPartner, Partner: nodeB, Message: noroshi.Hash{1}}
+
+// steps draws what comes for one id: versions of a few times, views and
+// bodies, revoked or not, from an owner and from another source.
+func steps(t *rapid.T, id stix.ID) []step {
+	var list []step
+	edition := rapid.Bool().Draw(t, "edition")
+	creator := rapid.Bool().Draw(t, "creator")
+	for range rapid.IntRange(1, 7).Draw(t, "n") {
+		m := []stix.Member{{Name: "type", Value: "indicator"}, {Name: "spec_version", Value: "2.1"}, {Name: "id", Value: id}}
+		if !edition {
+			at := rapid.SampledFrom([]string{"2024-01-01T00:00:00Z", "2024-01-01T00:00:00.0000001Z", "2024-01-01T00:00:00.0000002Z", "2025-01-01T00:00:00.000Z"}).Draw(t, "modified")
+			m = append(m, stix.Member{Name: "created", Value: "2024-01-01T00:00:00Z"}, stix.Member{Name: "modified", Value: at})
+		}
+		m = append(m, stix.Member{Name: "name", Value: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "body")})
+		if rapid.IntRange(0, 5).Draw(t, "revoked") == 0 {
+			m = append(m, stix.Member{Name: "revoked", Value: true})
+		}
+		o, err := stix.Make(m...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := version(o, partnerB)
+		v.View = rapid.Uint32Range(0, 1).Draw(t, "view")
+		v.Creator = creator
+		if creator && rapid.IntRange(0, 2).Draw(t, "foreign") == 0 { // without a creator the first to come owns it
+			v.Source, v.Creator = file, false
+		}
+		list = append(list, step{version: v})
+	}
+	if rapid.IntRange(0, 3).Draw(t, "withdraw") == 0 {
+		list = append(list, step{withdraw: rapid.SampledFrom([]noroshi.Source{partnerB, file}).Draw(t, "of")})
+	}
+	return list
+}
+
+// Any order of the same versions and withdrawals gives the same current.
+func TestApplyCommutes(t *testing.T) {
+	one, two := open(t), open(t)
+	trial := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		trial++
+		id := stix.ID(fmt.Sprintf("indicator--00000000-0000-4000-8000-%012d", trial))
+		list := steps(rt, id)
+		got, want := outcome(rt, one, id, list), outcome(rt, two, id, rapid.Permutation(list).Draw(rt, "order"))
+		if got != want {
+			rt.Fatalf("two orders: got %s and %s", got, want)
+		}
+	})
+	for _, s := range []*store.Store{one, two} {
+		if v := verify(t, s); len(v.Faults) > 0 {
+			t.Errorf("faults: %v", v.Faults[0])
+		}
+	}
+}
+
+// outcome applies steps and says what is in effect then.
+func outcome(t *rapid.T, s *store.Store, id stix.ID, list []step) string {
+	_, err := s.Do(t.Context(), noroshi.Act{Action: noroshi.ActReceive, Subject: string(id)}, func(tx *store.Tx) error {
+		for _, x := range list {
+			if x.version == nil {
+				if err := tx.Withdraw(id, x.withdraw.Owner()); err != nil {
+					return err
+				}
+				continue
+			}
+			if _, _, err := tx.Put(x.version); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := s.Current(t.Context(), id)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return "none"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(rec.Hash, rec.View, rec.Withdrawn, rec.Object.Revoked, rec.Source.Kind)
+}
+
+func TestVersions(t *testing.T) {
+	day := func(n int) string { return fmt.Sprintf("2024-01-%02dT00:00:00Z", n) }
+	type came struct {
+		src      noroshi.Source
+		creator  bool
+		modified string
+		view     uint32
+		revoked  bool
+		body     string
+		want     store.PutResult
+	}
+	cases := []struct {
+		name    string
+		came    []came
+		current int // place in came, -1 = none
+	}{
+		{"later", []came{{src: file, modified: day(1), want: store.New}, {src: file, modified: day(2), want: store.Updated}}, 1},
+		{"older", []came{{src: file, modified: day(2), want: store.New}, {src: file, modified: day(1), want: store.Older}}, 0},
+		{"again", []came{{src: file, modified: day(1), want: store.New}, {src: file, modified: day(1), want: store.Unchanged}}, 0},
+		{"another source's later version", []came{{src: file, modified: day(1), want: store.New}, {src: partnerB, modified: day(9), want: store.Foreign}}, 0},
+		{"another source's same bytes", []came{{src: file, modified: day(1), want: store.New}, {src: partnerB, modified: day(1), want: store.Foreign}}, 0},
+		{"the creator comes second", []came{{src: file, modified: day(9), want: store.New}, {src: partnerB, creator: true, modified: day(1), want: store.Updated}}, 1},
+		{"two bodies", []came{{src: file, modified: day(1), want: store.New}, {src: file, modified: day(1), body: "b", want: store.Conflict}}, -1},
+		{"two bodies above a good one", []came{{src: file, modified: day(1), want: store.New}, {src: file, modified: day(2), want: store.Updated}, {src: file, modified: day(2), body: "b", want: store.Conflict}}, 0},
+		{"a higher view", []came{{src: partnerB, modified: day(1), want: store.New}, {src: partnerB, modified: day(1), view: 1, body: "cut", want: store.Updated}}, 1},
+		{"nothing after revoked", []came{{src: file, modified: day(1), revoked: true, want: store.New}, {src: file, modified: day(2), want: store.Older}}, 0},
+		{"below a microsecond", []came{{src: file, modified: "2024-01-01T00:00:00.0000002Z", want: store.New}, {src: file, modified: "2024-01-01T00:00:00.0000001Z", want: store.Older}}, 0},
+	}
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := open(t)
+			var seqs []int64
+			for _, k := range c.came {
+				extra := []stix.Member{{Name: "name", Value: k.body}}
+				if k.revoked {
+					extra = append(extra, stix.Member{Name: "revoked", Value: true})
+				}
+				v := indicator(t, i, k.modified, extra...)
+				v.Source, v.Creator, v.View = k.src, k.creator, k.view
+				got, seq := put(t, s, v)
+				if got != k.want {
+					t.Errorf("put %+v: got %v, want %v", k, got, k.want)
+				}
+				seqs = append(seqs, seq)
+			}
+			rec, err := s.Current(t.Context(), indicator(t, i, day(1)).Object.ID)
+			switch {
+			case c.current < 0 && noroshi.KindOf(err) != noroshi.NotFound:
+				t.Errorf("current: got %d, %v, want none", rec.Seq, err)
+			case c.current >= 0 && (err != nil || rec.Seq != seqs[c.current]):
+				t.Errorf("current: got %d, %v, want %d", rec.Seq, err, seqs[c.current])
+			}
+		})
+	}
+}
+
+func TestEachLeavesOutWhatIsNotInEffect(t *testing.T) {
+	s := open(t)
+	list := []*store.Version{
+		indicator(t, 1, "2024-01-01T00:00:00Z"), indicator(t, 1, "2024-01-02T00:00:00Z"),
+		indicator(t, 2, "2024-01-01T00:00:00Z", stix.Member{Name: "revoked", Value: true}),
+		indicator(t, 3, "2024-01-01T00:00:00Z"), indicator(t, 4, "2024-01-01T00:00:00Z"),
+	}
+	list[4].Flags = []string{"top-sites"}
+	for _, v := range list {
+		put(t, s, v)
+	}
+	do(t, s, noroshi.Act{}, func(tx *store.Tx) error { return tx.Withdraw(list[3].Object.ID, file.Owner()) })
+	var got []int64
+	if err := s.Each(t.Context(), "indicator", 0, func(r store.Record) error { got = append(got, r.Seq); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != "[2 5]" {
+		t.Errorf("each: got %v, want [2 5]", got)
+	}
+	var armed []string
+	head, err := s.EachArmed(t.Context(), 0, func(a *store.Armed) error {
+		armed = append(armed, fmt.Sprint(a.Seq, a.ID == list[1].Object.ID, a.Values, a.ValidFrom, a.Flagged))
+		return nil
+	})
+	if err != nil || head != 6 || fmt.Sprint(armed) != "[2 true [n1.example] 1704067200000000 false 5 false [n4.example] 1704067200000000 true]" {
+		t.Errorf("armed: got %v, %d, %v", armed, head, err)
+	}
+}
