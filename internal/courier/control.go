@@ -12,9 +12,10 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
-// docPending is the kind of the documents that hold control messages (OUTCOME,
-// READ) until they are in the stream: they come about while the link may be
-// unconfirmed. Key: NodeID + "/" + what it answers; an empty body is settled.
+// docPending is the kind of the documents that hold what is to be put into the
+// stream as soon as it may grow: control messages (OUTCOME, READ), which come
+// about while the link may be unconfirmed, and the rest of DATA that had to be
+// withheld. Key: NodeID + "/" + what it is about; an empty body is settled.
 const docPending = "courier-pending"
 
 // pendingMessage is the body of docPending.
@@ -22,7 +23,10 @@ type pendingMessage struct {
 	Key     string             `json:"-"`
 	Kind    message.Kind       `json:"kind"`
 	Prec    noroshi.Precedence `json:"prec"`
-	Content []byte             `json:"content"`
+	Content []byte             `json:"content,omitempty"`
+	Batch   string             `json:"batch,omitempty"` // DATA: what is left of these rows goes again
+	First   int                `json:"first,omitempty"`
+	Count   int                `json:"count,omitempty"`
 }
 
 // judgeControl reads a control body; one that does not read is held.
@@ -92,10 +96,13 @@ func (l *link) readPending(ctx context.Context) error {
 
 // putPending puts waiting control messages into the stream, several in one act.
 func (l *link) putPending(ctx context.Context) error {
+	if err := l.putRests(ctx); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	var drafts []draft
 	for key, p := range l.pending {
-		if len(drafts) < 64 {
+		if p.Kind != message.Data && len(drafts) < 64 {
 			drafts = append(drafts, draft{kind: p.Kind, prec: p.Prec, content: p.Content, pending: key})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/tier"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // link returns the only link of a node.
@@ -248,4 +249,48 @@ func TestHostileEnvelopes(t *testing.T) {
 		t.Errorf("replay had effects: before %+v after %+v", before, after)
 	}
 	once(t, p.b, 20)
+}
+
+// TestWithheldWhenItMayNoLongerGo: an object withdrawn between release and
+// sending never leaves; its message is closed by a tombstone and the others go.
+func TestWithheldWhenItMayNoLongerGo(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 9, 0, 0)
+	p.start()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	p.net.setCut(true)
+	p.a.importList("list.txt", 0, 20)
+	p.until("it is in the stream", 5*time.Second, func() bool { return p.a.link().OutHead > 1 })
+	var victim store.Record
+	n := 0
+	if err := p.a.store.Each(t.Context(), "indicator", 0, func(r store.Record) error {
+		if n++; n == 10 {
+			victim = r
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActWithdraw, Subject: string(victim.Object.ID)}, func(tx *store.Tx) error {
+		return tx.Withdraw(victim.Object.ID, victim.Source.Owner())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.net.setCut(false)
+	p.until("the others are there", 10*time.Second, func() bool { return p.b.count("indicator") == 19 && p.settled() })
+	if held, err := p.b.store.Held(t.Context(), []stix.ID{victim.Object.ID}); err != nil || held[victim.Object.ID] {
+		t.Errorf("what was withdrawn reached the partner (error %v)", err)
+	}
+	if c := p.a.running().Counters(); c.Withheld != 1 {
+		t.Errorf("withheld %d messages, want 1", c.Withheld)
+	}
+	for _, n := range []*node{p.a, p.b} { // and a restart reads it all back
+		n.end()
+		n.open()
+		n.start()
+	}
+	p.until("settled after a restart", 10*time.Second, p.settled)
+	if v, err := p.b.store.Verify(t.Context(), nil); err != nil || len(v.Faults) > 0 {
+		t.Errorf("audit: %v %v", v.Faults, err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
@@ -19,9 +20,16 @@ func (l *link) firstEpoch(ctx context.Context) error {
 // open answers Step's wish for a new epoch.
 func (l *link) open(ctx context.Context, x message.Open) {
 	e, first, err := l.newEpoch(ctx, x)
-	if err != nil {
-		l.note(err)
-		return
+	for err != nil { // nothing is sent until it is made
+		l.note(quiet(ctx, err))
+		timer := time.NewTimer(time.Second)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		e, first, err = l.newEpoch(ctx, x)
 	}
 	var parents []message.Epoch
 	for _, p := range x.Parents {

@@ -51,33 +51,37 @@ func (l *link) keep(ctx context.Context, in message.In, apply bool) {
 
 // applyKept is R2 of a message that was stored and waited.
 func (l *link) applyKept(ctx context.Context, e message.Epoch, seq uint64) {
-	rows, err := l.c.s.In(ctx, l.node(), e, seq, 1)
-	if err != nil || len(rows) == 0 || rows[0].Seq != seq {
-		l.note(err)
-		return
-	}
-	in, err := l.inOf(rows[0])
+	kept, tombs, err := l.apply(ctx, e, seq)
 	if err != nil {
-		l.note(err)
-		return
-	}
-	m, err := message.DecodeSigned(l.c.o.Realm, rows[0].Signed)
-	if err == nil {
-		m, err = m.WithContent(rows[0].Content)
-	}
-	if err != nil {
-		l.note(err)
-		return
-	}
-	kept, tombs, err := l.commitIn(ctx, in, arrived{m: m, channel: rows[0].Channel}, l.judge(m))
-	if err != nil {
-		l.note(err)
+		l.note(quiet(ctx, err))
 		return
 	}
 	l.step(kept)
 	for _, t := range tombs {
 		l.step(message.Kept{In: t})
 	}
+}
+
+func (l *link) apply(ctx context.Context, e message.Epoch, seq uint64) (kept message.Kept, tombs []message.In, err error) {
+	rows, err := l.c.s.In(ctx, l.node(), e, seq, 1)
+	if err != nil {
+		return kept, nil, err
+	}
+	if len(rows) == 0 || rows[0].Seq != seq {
+		return kept, nil, noroshi.Errorf(noroshi.Broken, "courier.stream", "sequence %d is not in the stream of %s", seq, l.node())
+	}
+	in, err := l.inOf(rows[0])
+	if err != nil {
+		return kept, nil, err
+	}
+	m, err := message.DecodeSigned(l.c.o.Realm, rows[0].Signed)
+	if err == nil {
+		m, err = m.WithContent(rows[0].Content)
+	}
+	if err != nil {
+		return kept, nil, err
+	}
+	return l.commitIn(ctx, in, arrived{m: m, channel: rows[0].Channel}, l.judge(m))
 }
 
 // judge decides what a verified message comes to. Unknown kinds, forms and
@@ -101,11 +105,13 @@ func (l *link) judge(m *message.Message) verdict {
 }
 
 func (l *link) judgeData(m *message.Message) verdict {
-	agreement, ok := l.view.Load().inForce(l.c.o.Now())
+	// A message signed under the agreement before may still be on its way when
+	// a later one comes into force: Unseal has checked that both signed it.
+	_, ok := l.view.Load().inForce(l.c.o.Now())
 	switch {
 	case m.Header.Form != message.ObjectsForm:
 		return verdict{standing: message.Held, why: "form"}
-	case !ok || agreement != m.Context.Agreement:
+	case !ok || m.Context.Agreement.IsZero():
 		return verdict{standing: message.Held, why: "agreement"}
 	case m.Header.LabelRef != 0:
 		return verdict{standing: message.Held, why: "label"}

@@ -166,6 +166,7 @@ func (l *link) withhold(ctx context.Context, e message.Epoch, seqs []uint64, to 
 		reason = 1
 	}
 	var tombs []message.TombstoneBody
+	var rests []pendingMessage
 	for _, n := range seqs {
 		out, err := l.c.s.Out(ctx, l.node(), e, n, 1)
 		if err != nil || len(out) == 0 || out[0].Seq != n {
@@ -173,6 +174,9 @@ func (l *link) withhold(ctx context.Context, e message.Epoch, seqs []uint64, to 
 			continue
 		}
 		tombs = append(tombs, message.TombstoneBody{Epoch: e, Seq: n, ID: out[0].ID, Reason: reason})
+		if to == store.Withheld && out[0].Batch != "" {
+			rests = append(rests, l.rest(out[0]))
+		}
 	}
 	if len(tombs) == 0 {
 		return
@@ -180,6 +184,11 @@ func (l *link) withhold(ctx context.Context, e message.Epoch, seqs []uint64, to 
 	act := noroshi.Act{Action: noroshi.ActWithhold, Subject: epochText(e), Partner: l.node(), Count: len(tombs), Precedence: noroshi.Immediate}
 	d := draft{kind: message.Tombstone, prec: noroshi.Priority, content: message.EncodeTombstones(tombs)}
 	err := l.put(ctx, act, []draft{d}, func(tx *store.Tx) error {
+		for _, p := range rests {
+			if err := l.keepPending(tx, p); err != nil {
+				return err
+			}
+		}
 		return tx.SetOutState(l.node(), e, seqs, to, l.channelName())
 	})
 	if err != nil {
@@ -188,6 +197,9 @@ func (l *link) withhold(ctx context.Context, e message.Epoch, seqs []uint64, to 
 	}
 	l.c.counts.Withheld.Add(int64(len(tombs)))
 	l.step(message.Withheld{Epoch: e, Seqs: seqs})
+	for _, p := range rests {
+		l.addPending(p)
+	}
 }
 
 // load answers Step's wish for messages that memory does not hold.

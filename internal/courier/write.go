@@ -70,7 +70,7 @@ func (l *link) put(ctx context.Context, act noroshi.Act, drafts []draft, also fu
 			return err
 		}
 		for _, d := range drafts {
-			if d.data() {
+			if d.data() && d.pending == "" {
 				next, err := tx.Cursor(ctx, batchName(d.cleared.Batch().ID))
 				if err != nil {
 					return err
@@ -111,11 +111,11 @@ func (l *link) put(ctx context.Context, act noroshi.Act, drafts []draft, also fu
 
 // mark notes inside the act what a draft settles.
 func (l *link) mark(tx *store.Tx, d draft, o store.OutMessage) error {
-	if d.data() {
-		return tx.SetCursor(batchName(o.Batch), int64(o.First+o.Count))
-	}
 	if d.pending != "" {
 		return tx.PutDoc(docPending, d.pending, nil)
+	}
+	if d.data() {
+		return tx.SetCursor(batchName(o.Batch), int64(o.First+o.Count))
 	}
 	return nil
 }
@@ -165,12 +165,8 @@ func (l *link) putCleared(ctx context.Context, list []release.Cleared) error {
 		Previous: b.Act + 1, Precedence: b.Precedence}
 	drafts := make([]draft, len(list))
 	for i, x := range list {
-		objects := make([]message.Object, len(x.Objects()))
-		for k, o := range x.Objects() {
-			objects[k] = message.Object{View: o.View, Bytes: o.Bytes}
-		}
-		act.Count += len(objects)
-		drafts[i] = draft{kind: message.Data, prec: b.Precedence, content: message.EncodeObjects(objects), cleared: x}
+		act.Count += len(x.Objects())
+		drafts[i] = draft{kind: message.Data, prec: b.Precedence, content: encodeCleared(x), cleared: x}
 	}
 	return l.put(ctx, act, drafts, nil)
 }

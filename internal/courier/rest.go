@@ -1,0 +1,71 @@
+package courier
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// rest is what the withholding of a message leaves to be sent: the rows of its
+// batch that may still go. It is kept in the act that withholds.
+func (l *link) rest(o store.OutMessage) pendingMessage {
+	return pendingMessage{Key: fmt.Sprintf("%s/rest/%s", l.node(), o.ID), Kind: message.Data, Prec: o.Prec,
+		Batch: o.Batch, First: o.First, Count: o.Count}
+}
+
+// putRests puts what is left of withheld messages into the stream again, each
+// as new messages of the same batch, once the batch itself is in the stream:
+// until then the store counts its rows.
+func (l *link) putRests(ctx context.Context) error {
+	l.mu.Lock()
+	var rests []pendingMessage
+	for _, p := range l.pending {
+		if p.Kind == message.Data {
+			rests = append(rests, p)
+		}
+	}
+	l.mu.Unlock()
+	for _, p := range rests {
+		if err := l.putRest(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *link) putRest(ctx context.Context, p pendingMessage) error {
+	b, err := l.c.s.Batch(ctx, p.Batch)
+	if err != nil {
+		return err
+	}
+	next, err := l.c.s.Cursor(ctx, batchName(p.Batch))
+	if err != nil || !b.Sent && next < exhausted {
+		return err
+	}
+	list, err := l.c.desk.Rest(ctx, store.OutMessage{Partner: l.node(), Batch: p.Batch, First: p.First, Count: p.Count})
+	if err != nil && noroshi.KindOf(err) != noroshi.Refused {
+		return err
+	}
+	act := noroshi.Act{Action: noroshi.ActSend, Subject: b.ID, Partner: b.Partner, Agreement: b.Agreement, Label: b.Label,
+		Previous: b.Act + 1, Precedence: b.Precedence}
+	var drafts []draft
+	for _, x := range list {
+		act.Count += len(x.Objects())
+		drafts = append(drafts, draft{kind: message.Data, prec: b.Precedence, content: encodeCleared(x), cleared: x, pending: p.Key})
+	}
+	if len(drafts) > 0 {
+		err = l.put(ctx, act, drafts, nil)
+	} else {
+		_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error { return tx.PutDoc(docPending, p.Key, nil) })
+	}
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	delete(l.pending, p.Key)
+	l.mu.Unlock()
+	return nil
+}
