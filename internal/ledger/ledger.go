@@ -63,6 +63,7 @@ func (t Tree) Append(leaf Hash) (Tree, []Hash) {
 			break
 		}
 		h = tlog.NodeHash(t.edge[k], h)
+		t.edge[k] = Hash{}
 		stored = append(stored, h)
 	}
 	t.size++
