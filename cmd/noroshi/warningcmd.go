@@ -105,7 +105,7 @@ func (x *warningShowCmd) Run(c *cli) error {
 		due = d.Due.Format(time.RFC3339)
 	}
 	pairs := [][2]string{{"warning", string(d.ID)}, {"state", c.t("state." + warningState(d.Row))}, {"from", d.CallSign}, {"label", d.Label},
-		{"precedence", d.Precedence.String()}, {"severity", c.t("severity." + string(d.Severity))}, {"action-asked", c.textOr("action."+d.Action, d.Action)}, {"due", due},
+		{"precedence", d.Precedence.Prosign() + " " + c.t("precedence."+d.Precedence.String())}, {"severity", c.t("severity." + string(d.Severity))}, {"action-asked", c.textOr("action."+d.Action, d.Action)}, {"due", due},
 		{"title-en", d.Title}, {"text-en", d.Text}, {"title-ja", d.TitleJA}, {"text-ja", d.TextJA}, {"events", some(d.Events)}}
 	for _, id := range d.Refs {
 		pairs = append(pairs, [2]string{"about", string(id)})
