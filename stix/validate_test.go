@@ -230,7 +230,7 @@ type mutator struct {
 func (m *mutator) mutate(tree map[string]any) map[string]any {
 	clone := m.clone(tree).(map[string]any)
 	for range 1 + m.rng.IntN(3) {
-		m.change(clone, 0)
+		m.change(clone)
 	}
 	return clone
 }
@@ -253,58 +253,128 @@ func (m *mutator) clone(v any) any {
 	return v
 }
 
-// change alters one place at or below an object.
-func (m *mutator) change(o map[string]any, depth int) {
-	keys := slices.Sorted(maps.Keys(o))
-	if len(keys) == 0 {
-		o[m.name()] = m.value()
+// spot is a place where a tree can be changed: a member or an element.
+type spot struct {
+	object map[string]any
+	key    string
+	list   []any
+	index  int
+}
+
+func (s spot) get() any {
+	if s.object != nil {
+		return s.object[s.key]
+	}
+	return s.list[s.index]
+}
+
+func (s spot) set(v any) {
+	if s.object != nil {
+		s.object[s.key] = v
 		return
 	}
-	key := keys[m.rng.IntN(len(keys))]
-	if m.rng.IntN(3) > 0 && m.descend(o[key], depth) {
+	s.list[s.index] = v
+}
+
+// spots lists every place of a tree, so that a deep one is hit as often as
+// another; key is the name of the member that v stands under.
+func spots(v any, key string, all []spot) []spot {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			all = spots(v[k], k, append(all, spot{object: v, key: k}))
+		}
+	case []any:
+		for i, e := range v {
+			all = spots(e, key, append(all, spot{list: v, index: i, key: key}))
+		}
+	}
+	return all
+}
+
+// change alters one place of a tree.
+func (m *mutator) change(tree map[string]any) {
+	all := spots(tree, "", nil)
+	s := all[m.rng.IntN(len(all))]
+	if len(all) == 0 || (s.key == "type" || s.key == "id") && m.rng.IntN(3) > 0 {
 		return
 	}
-	if depth == 0 && (key == "type" || key == "id") && m.rng.IntN(4) > 0 {
+	if edges := edgeValues[s.key]; len(edges) > 0 && m.rng.IntN(2) == 0 {
+		s.set(m.clone(edges[m.rng.IntN(len(edges))]))
 		return
 	}
-	switch m.rng.IntN(7) {
+	op := m.rng.IntN(7)
+	if s.object == nil && op != 2 {
+		op = 3
+	}
+	switch op {
 	case 0:
-		delete(o, key)
+		delete(s.object, s.key)
 	case 1:
-		o[m.name()] = m.value()
+		s.object[m.name()] = m.value()
 	case 2:
-		o[key] = m.value()
-	case 3, 4:
-		o[key] = m.nudge(o[key])
+		s.set(m.value())
+	case 3:
+		s.set(m.nudge(s.get()))
+	case 4:
+		value := s.get()
+		delete(s.object, s.key)
+		s.object[m.nudgeText(s.key)] = value
 	case 5:
-		o[m.name()] = o[key]
+		s.object[m.name()] = m.clone(s.get())
 	case 6:
 		other := m.trees[m.rng.IntN(len(m.trees))]
 		names := slices.Sorted(maps.Keys(other))
-		name := names[m.rng.IntN(len(names))]
-		if name != "type" && name != "id" {
-			o[name] = m.clone(other[name])
+		if name := names[m.rng.IntN(len(names))]; name != "type" && name != "id" {
+			s.object[name] = m.clone(other[name])
 		}
 	}
 }
 
-// descend changes something inside v, if it has an inside.
-func (m *mutator) descend(v any, depth int) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		m.change(v, depth+1)
-		return true
-	case []any:
-		if len(v) == 0 {
-			return false
-		}
-		i := m.rng.IntN(len(v))
-		if !m.descend(v[i], depth) {
-			v[i] = m.nudge(v[i])
-		}
-		return true
-	}
-	return false
+// edgeValues are values at the edges of what a property may be.
+var edgeValues = map[string][]any{
+	"external_id":              {"CVE-2026-000", "CVE-2026-0000", "CVE-2026-00000", "CVE-2026-10000", "CVE-2026-1", "CVE-202-0001", "cve-2026-0001", "CAPEC-", "CAPEC-1", "CAPEC-1x", "XCAPEC-1"},
+	"source_name":              {"cve", "capec", "CVE", "cvex", ""},
+	"SSDEEP":                   {strings.Repeat("a", 128), strings.Repeat("a", 129), "", "a b"},
+	"MD5":                      {strings.Repeat("A", 32), strings.Repeat("a", 31), strings.Repeat("g", 32)},
+	"hashes":                   {map[string]any{"AB": "x"}, map[string]any{"ABC": "x"}, map[string]any{"TLSH": strings.Repeat("a", 70)}, map[string]any{"TLSH": strings.Repeat("a", 69)}, map[string]any{"x-SHA-256": "x"}, map[string]any{"MD5x": "x"}, map[string]any{"SHA3-256": strings.Repeat("0", 64), "SHA3-512": strings.Repeat("0", 128)}, map[string]any{"a b c": "x"}, map[string]any{strings.Repeat("a", 251): "x"}},
+	"value":                    {"1.2.3.4/0", "1.2.3.4/32", "1.2.3.4/33", "1.2.3.4/01", "1.2.3", "01.2.3.4", "::", "::/0", "::/128", "::/129", "::/01", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1::2::3", "12345::", "00:11:22:33:44:55", "00:11:22:33:44", "0A:11:22:33:44:55", "00-11-22-33-44-55"},
+	"options":                  {map[string]any{"SO_": json.Number("1")}, map[string]any{"SO": json.Number("1")}, map[string]any{"SO_A": "x"}, map[string]any{"IPV6_A_B": json.Number("1")}, map[string]any{"XX_A": json.Number("1")}, map[string]any{"SO_A1": json.Number("1")}, map[string]any{"SO_A_": json.Number("1")}, map[string]any{"TCP_A": json.Number("1.5")}},
+	"exif_tags":                {map[string]any{"Make": "x"}, map[string]any{"M": "x"}, map[string]any{"make": "x"}, map[string]any{"MAke-_1": json.Number("2.0")}, map[string]any{"Ma": json.Number("2.5")}, map[string]any{"Ma": true}, map[string]any{}},
+	"startup_info":             {map[string]any{"lpTitle": "x"}, map[string]any{"xlpTitlex": "x"}, map[string]any{"xlpDesktop": "x"}, map[string]any{"hStdErrorx": "x"}, map[string]any{"xhStdError": "x"}, map[string]any{"cbReserved2": json.Number("0")}, map[string]any{"cbReserved2": json.Number("1")}, map[string]any{"cbx": json.Number("1")}, map[string]any{"xdwYSizex": json.Number("1")}, map[string]any{"lpReserved": nil}, map[string]any{"lpReserved2": ""}, map[string]any{"lpReserved2": "x"}, map[string]any{"cblpTitle": json.Number("1")}},
+	"additional_header_fields": {map[string]any{"X": []any{"a"}}, map[string]any{"X": []any{"a", "b"}}, map[string]any{"X": []any{"a", json.Number("1")}}, map[string]any{"date": "x"}, map[string]any{"dates": "x", "my-from_ref-x": "y"}, map[string]any{"subject2": "x"}, map[string]any{"X": true}, map[string]any{"my_subject": "x", "X": "y"}, map[string]any{"X Y": "a"}},
+	"request_header":           {map[string]any{"A": []any{"b"}}, map[string]any{"A": "b"}, map[string]any{"": []any{"b"}}, map[string]any{"A": []any{}}, map[string]any{"A": []any{json.Number("1")}}, map[string]any{"A B": []any{"b"}}},
+	"ipfix":                    {map[string]any{"a": json.Number("1.5")}, map[string]any{"a": json.Number("10e-1")}, map[string]any{"a": "b"}, map[string]any{"a": true}},
+	"definition_type":          {"statement", "statementx", "xstatement", "tlp", "tlpx", "xtlp", ""},
+	"definition":               {map[string]any{"tlp": "white"}, map[string]any{"tlp": "green"}, map[string]any{"tlp": json.Number("1")}, map[string]any{"statement": "x"}, map[string]any{"statement": json.Number("1")}, map[string]any{}, "x"},
+	"objects":                  {map[string]any{"0": map[string]any{"type": "my-file-x", "id": "my-file-x--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": "xurl", "id": "xurl--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": "urlx", "id": "urlx--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": "artifactx", "id": "artifactx--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": "url", "value": "x", "id": "file--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": "url", "value": "x"}}, map[string]any{"0": map[string]any{"type": "indicator", "id": "indicator--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": "abc-", "id": "abc--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": "ab", "id": "abc--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": strings.Repeat("a", 251), "id": "abc--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": map[string]any{"type": "x-y", "id": "x-y--30038539-3eb6-44bc-a59e-d0d3fe84695a"}}, map[string]any{"0": json.Number("5")}},
+	"object_refs":              {[]any{"url--anything"}, []any{"artifact--x"}, []any{"artifact--30038539-3eb6-44bc-a59e-d0d3fe84695a"}, []any{"toolbox--30038539-3eb6-44bc-a59e-d0d3fe84695a"}, []any{"xtool--30038539-3eb6-44bc-a59e-d0d3fe84695a"}, []any{"filex--y"}},
+	"cpe":                      {"cpe:2.3:a:b:c:*:*:*:*:*:*:*:*", "xcpe:2.3:a:b:c:*:*:*:*:*:*:*:*x", "cpe:2.3:x:b:c:*:*:*:*:*:*:*:*", "cpe:2.3:a:b:c:*:*:*:en-US:*:*:*:*", "cpe:2.3:a:b:c:*:*:*:english:*:*:*:*", "cpe:2.3:a:b\\:c:?x?:*:*:*:*:*:*:*:*", "cpe:/a:b:c"},
+	"languages":                {[]any{"en-US"}, []any{"eng"}, []any{"engl"}, []any{"en-us"}, []any{"EN"}, []any{"en-latn-US"}, []any{"zh-Hant"}, []any{"de-12345"}},
+	"mime_type":                {"text/x", "text/", "text/ ", "xtext/x", "font/+", "image/é"},
+	"path_enc":                 {"a", "ab", "a b", strings.Repeat("a", 250), strings.Repeat("a", 251)},
+	"key":                      {"HKLM\\x", "xHKLM", "xHKCUx", "xhklmx", "hkey_x", "HKU"},
+	"time_date_stamp":          {"2016-01-22T12:31:12.5Z", "2016-01-22T12:31:60Z", "2016-01-22T12:31:12Z"},
+	"created":                  {"2026-01-01T00:00:00.00Z", "2026-01-01T00:00:00.0000Z", "2026-01-01T00:00:00Z"},
+	"payload_bin":              {"AAAA", "AAA=", "AA==", "A===", "AAAA=", "=AAA", "AA=A", "", "AAA_"},
+	"magic_number_hex":         {"", "0", "00", "0g", "0A"},
+	"selectors":                {[]any{"ab"}, []any{"abc"}, []any{"id"}, []any{"abc."}, []any{"abc.[0]"}, []any{"abc.[]"}, []any{"abc.[x]"}, []any{"abc.a"}, []any{"abc.a b"}, []any{"[0].abc"}, []any{strings.Repeat("a", 249)}, []any{strings.Repeat("a", 250)}, []any{"abc." + strings.Repeat("a", 250)}, []any{"abc." + strings.Repeat("a", 251)}, []any{"a-_1.b"}},
+	"extension_types":          {[]any{"new-sdo"}, []any{"toplevel-property-extension"}, []any{"new"}, "toplevel-property-extension"},
+	"relationship_type":        {"a_b", "a-b", "A", "", "a b", "1"},
+	"extensions":               {map[string]any{"abc-ext": map[string]any{"abc": "d"}}, map[string]any{"abc-ext": map[string]any{"a b": json.Number("1")}}, map[string]any{"-ext": map[string]any{"abc": "d"}}, map[string]any{"abc": map[string]any{"abc": "d"}}, map[string]any{"a--b-ext": map[string]any{"abc": "d"}}, map[string]any{"abc-ext": map[string]any{"abc": nil}}, map[string]any{"abc-ext": map[string]any{"abc é": "d"}}, map[string]any{"extension-definition--9c59fd79-4215-4ba2-920d-3e4f320e1e62": map[string]any{"abc é": "d", "extension_type": "new-sdo"}}, map[string]any{"extension-definition--9c59fd79-4215-7ba2-920d-3e4f320e1e62": map[string]any{"extension_type": "new-sdo"}}, map[string]any{"tcp-ext": map[string]any{"src_flags_hex": "0"}}},
+	"latitude":                 {json.Number("90"), json.Number("90.0000000000000000001"), json.Number("-90"), json.Number("-9e1"), json.Number("-9.1e1"), json.Number("900e-1"), json.Number("0.0")},
+	"confidence":               {json.Number("0"), json.Number("100"), json.Number("101"), json.Number("-0"), json.Number("-1"), json.Number("1e2"), json.Number("1000e-1"), json.Number("0.5")},
+	"size":                     {json.Number("-0"), json.Number("-1"), json.Number("0.0"), json.Number("99999999999999999999")},
+	"socket_descriptor":        {json.Number("-1"), json.Number("0")},
+	"src_port":                 {json.Number("65535"), json.Number("65536"), json.Number("65535.0"), json.Number("65535.5")},
+	"number_observed":          {json.Number("0"), json.Number("1"), json.Number("999999999"), json.Number("1000000000")},
+	"count":                    {json.Number("0"), json.Number("-1"), json.Number("999999999"), json.Number("1e9")},
+	"contents":                 {map[string]any{"a b": map[string]any{}}, map[string]any{"ja": map[string]any{}}, map[string]any{"": "x"}, map[string]any{"ja": nil}, map[string]any{}},
+	"body_multipart":           {[]any{map[string]any{"body": "x"}}, []any{map[string]any{"body": "x", "body_raw_ref": "y"}}, []any{map[string]any{}}, []any{}, []any{"x"}, []any{map[string]any{"body": "x", "content_type": json.Number("1")}}},
+	"document_info_dict":       {map[string]any{"a": json.Number("1")}, map[string]any{"a": "b"}, map[string]any{"": "b"}},
+	"optional_header":          {map[string]any{"other": json.Number("1")}, map[string]any{"magic_hex": "00"}, map[string]any{"size_of_code": json.Number("-1")}, map[string]any{}, map[string]any{"image_base": json.Number("-1")}},
+	"alternate_data_streams":   {[]any{}, []any{"x"}, []any{map[string]any{}}, []any{map[string]any{"name": "x", "size": json.Number("-1")}}},
+	"values":                   {[]any{map[string]any{}}, []any{map[string]any{"data": json.Number("1")}}, []any{map[string]any{"data_type": "REG_X"}}, []any{"x"}},
 }
 
 // nudge changes a value a little.
