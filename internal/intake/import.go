@@ -66,8 +66,9 @@ type Placed struct {
 
 // Import reads a whole input (plain or gz) and admits it in slices of at most
 // 1,000 elements, each one act: a slice is admitted whole or not at all. The
-// same input again adds nothing; an interrupted one goes on where it stopped
-// when r can seek, and else is read again, which adds nothing either.
+// same input again adds nothing; an interrupted one goes on where it stopped.
+// When the input turns out to have changed meanwhile it is imported from its
+// start if r can seek; else a Conflict error asks for the import once more.
 //
 // A STIX input is a bundle, an array of objects, one object or JSON lines; its
 // objects come from the file. A plain list has one entry a line, bare or as
@@ -77,6 +78,19 @@ type Placed struct {
 // When ctx ends, Import ends after the slice at hand, as soon as a Read that
 // waits returns. The report is good as far as it goes, also beside an error.
 func (g *Gate) Import(ctx context.Context, r io.Reader, o ImportOptions) (Report, error) {
+	report, err := g.importOnce(ctx, r, o)
+	if !errors.Is(err, errChanged) {
+		return report, err
+	}
+	if s, ok := r.(io.Seeker); ok {
+		if _, err := s.Seek(0, io.SeekStart); err == nil {
+			return g.importOnce(ctx, r, o)
+		}
+	}
+	return report, noroshi.Errorf(noroshi.Conflict, "import.changed", "%s has changed since its interrupted import: import it again, it is then read from its start", o.Name)
+}
+
+func (g *Gate) importOnce(ctx context.Context, r io.Reader, o ImportOptions) (Report, error) {
 	im, err := g.begin(ctx, r, o)
 	if err != nil {
 		return Report{}, err
@@ -121,10 +135,8 @@ func (g *Gate) begin(ctx context.Context, r io.Reader, o ImportOptions) (*import
 	if im.doc, im.print, err = g.openRun(ctx, in, o, format); err != nil {
 		return nil, err
 	}
-	if im.in, err = im.doc.resume(r, in, o.MaxBytes); err != nil {
-		return nil, err
-	}
-	im.from = im.doc.Offset
+	im.in, im.from, im.kept = in, im.doc.Offset, im.doc.Elements > 0
+	in.want = reached{im.doc.Hashed, im.doc.Sum}
 	src := noroshi.Source{Kind: noroshi.FromFile, Name: o.Name, Person: o.Person.Person}
 	if im.rules, err = g.rulesFor(src, im.doc.ID); err != nil {
 		return nil, err
@@ -277,16 +289,22 @@ func (im *importing) keep(tx *store.Tx, doc Run) error {
 
 // finish closes the run, unless the input broke off.
 func (im *importing) finish(ctx context.Context, broken error) error {
-	if broken != nil && !errors.Is(broken, io.EOF) {
-		return im.breakOff(ctx, broken)
-	}
 	doc := im.doc
-	doc.Done, doc.Offset, doc.Hashed, doc.Sum = true, im.in.read, im.in.read, noroshi.Hash(im.in.sum.Sum(nil))
+	doc.Done = true
+	switch {
+	case errors.Is(broken, errChanged): // this run ends here; the next reads all
+	case broken != nil && !errors.Is(broken, io.EOF):
+		return im.breakOff(ctx, broken)
+	default:
+		end := im.in.at()
+		doc.Offset, doc.Hashed, doc.Sum = end.read, end.read, end.sum
+		broken = nil
+	}
 	_, err := im.gate.store.Do(ctx, im.act(), func(tx *store.Tx) error { return im.keep(tx, doc) })
 	if err != nil && ctx.Err() != nil {
 		err = interrupted(err)
 	}
-	return err
+	return errors.Join(err, broken)
 }
 
 // breakOff keeps the place where the input could not be read on.

@@ -30,7 +30,11 @@ type input struct {
 	read  int64 // after gunzip
 	sum   hash.Hash
 	head  []byte
+	want  reached // what an interrupted run had read; zero = not to be checked
 }
+
+// errChanged says that an input is not the one an interrupted run had begun.
+var errChanged = errors.New("the input has changed since the interrupted import")
 
 type countReader struct {
 	r io.Reader
@@ -78,13 +82,32 @@ func (in *input) Read(p []byte) (int, error) {
 		}
 		return 0, noroshi.Errorf(noroshi.Invalid, "import.too-large", "the input is larger than %d bytes (unpacked): nothing beyond is read", in.limit)
 	}
-	n, err := in.r.Read(p[:min(int64(len(p)), in.limit-in.read)])
+	upTo := in.limit
+	if in.want.read > in.read {
+		upTo = min(upTo, in.want.read)
+	}
+	n, err := in.r.Read(p[:min(int64(len(p)), upTo-in.read)])
 	in.read += int64(n)
 	in.sum.Write(p[:n])
+	if in.want.read > 0 && (in.read == in.want.read || errors.Is(err, io.EOF)) {
+		if in.at() != in.want {
+			return 0, errChanged
+		}
+		in.want = reached{}
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = badGzip(err)
 	}
 	return n, err
+}
+
+// at says how far the input has been read.
+func (in *input) at() reached { return reached{in.read, noroshi.Hash(in.sum.Sum(nil))} }
+
+// reached says how far an input had been read, and the SHA-256 of that much.
+type reached struct {
+	read int64
+	sum  noroshi.Hash
 }
 
 // format tells a STIX input from a list by its beginning, or says why it is

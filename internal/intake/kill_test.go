@@ -156,7 +156,7 @@ func TestBombs(t *testing.T) {
 	zeros := packed(t, string(make([]byte, 16<<20)))
 	large := packed(t, strings.Replace(indicator(1, old, "[ipv4-addr:value='192.0.2.1']", ""), "}", `,"x":"`+strings.Repeat("a", 7<<20)+"\"}\n", 1))
 	deep := packed(t, strings.Repeat("[", 16<<20))
-	members := 64 // 1 GiB of zeros
+	members := 64 // 1 GiB
 	if raced {
 		members = 3 // the race detector is ten times slower and has memory of its own
 	}

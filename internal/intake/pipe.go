@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -31,12 +30,6 @@ type chunk struct {
 type prepared struct {
 	elements []element
 	err      error
-}
-
-// reached says how far the input had been read when a chunk was full.
-type reached struct {
-	read int64
-	sum  noroshi.Hash
 }
 
 // pipe reads in one goroutine, prepares in several and hands out in order.
@@ -109,7 +102,7 @@ func (p *pipe) send(ctx context.Context, c *chunk) error {
 	if len(c.items)+len(c.lines) == 0 {
 		return nil
 	}
-	c.reach = reached{p.im.in.read, noroshi.Hash(p.im.in.sum.Sum(nil))}
+	c.reach = p.im.in.at()
 	c.done = make(chan prepared, 1)
 	select {
 	case p.order <- c:

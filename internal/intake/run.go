@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 
 	"github.com/go-json-experiment/json"
 
@@ -78,33 +77,6 @@ func (g *Gate) openRun(ctx context.Context, in *input, o ImportOptions, format s
 		ID: fmt.Sprintf("import-%s-%d", print, nth), Nth: nth, Name: o.Name, Format: format, Marking: o.Marking.String(),
 		Person: o.Person.Person, Started: stix.TimeOf(g.o.Now()).String(),
 	}, print, nil
-}
-
-// resume checks that the input still begins with what a former run had read,
-// and returns a fresh input. Where that cannot be checked, or it does not, the
-// whole input is taken again: what is here already adds nothing.
-func (run *Run) resume(r io.Reader, in *input, limit int64) (*input, error) {
-	if run.Offset == 0 {
-		return in, nil
-	}
-	again := func() { run.Elements, run.Offset, run.Counts = 0, 0, Admitted{} }
-	s, ok := r.(io.Seeker)
-	if ok {
-		_, err := s.Seek(0, io.SeekCurrent) // a pipe cannot
-		ok = err == nil
-	}
-	if !ok {
-		again()
-		return in, nil
-	}
-	n, err := io.CopyN(io.Discard, in, run.Hashed)
-	if err != nil || n != run.Hashed || noroshi.Hash(in.sum.Sum(nil)) != run.Sum {
-		again()
-	}
-	if _, err := s.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("read the input again: %w", err)
-	}
-	return openInput(r, limit)
 }
 
 func encodeRun(r Run) ([]byte, error) { return json.Marshal(r) }
