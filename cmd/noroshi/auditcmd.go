@@ -34,9 +34,17 @@ func (x *auditLogCmd) Run(c *cli) error {
 		column[web.ActRow]{"action", func(r web.ActRow) string { return c.t("act." + string(r.Action)) }},
 		column[web.ActRow]{"persons", func(r web.ActRow) string { return join(r.Persons) }},
 		column[web.ActRow]{"partner", func(r web.ActRow) string { return string(r.Partner) }},
-		column[web.ActRow]{"subject", func(r web.ActRow) string { return r.Subject }},
+		column[web.ActRow]{"subject", func(r web.ActRow) string { return c.subject(r) }},
 		column[web.ActRow]{"count", func(r web.ActRow) string { return some(r.Count) }},
 		column[web.ActRow]{"rows", func(r web.ActRow) string { return n(r.Rows) }})
+}
+
+// subject is what an act is about; an alarm says it in words.
+func (c *cli) subject(r web.ActRow) string {
+	if r.Action != noroshi.ActAlarm {
+		return r.Subject
+	}
+	return c.textOr("alarm."+r.Subject, c.textOr("alarm.link."+r.Subject, r.Subject))
 }
 
 type auditVerifyCmd struct{}
