@@ -280,6 +280,26 @@ func TestNewAgreement(t *testing.T) {
 	has(t, o.sends(jpn), id("indicator", 2))
 }
 
+// TestSuspendedAndBack: what came while a partner was suspended is decided when
+// it is back under the same agreement.
+func TestSuspendedAndBack(t *testing.T) {
+	o := newOffice(t, jpn, kor)
+	o.settle()
+	body, err := o.store.Doc(o.ctx, noroshi.DocPartner, jpn.Node.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.doc(noroshi.DocPartner, jpn.Node.String(), noroshi.Partner{Node: jpn.Node, Trust: noroshi.Suspended})
+	o.put(indicator(t, 1, noroshi.Green))
+	o.settle()
+	has(t, o.sends(jpn))
+	has(t, o.sends(kor), id("indicator", 1))
+	o.doc(noroshi.DocPartner, jpn.Node.String(), body)
+	o.put(indicator(t, 2, noroshi.Green))
+	o.settle()
+	has(t, o.sends(jpn), id("indicator", 1), id("indicator", 2))
+}
+
 func TestFlashAndItsTranslation(t *testing.T) {
 	o := newOffice(t, jpn)
 	o.put(indicator(t, 1, noroshi.Green))

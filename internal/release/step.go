@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strconv"
 
@@ -11,17 +10,18 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// follower is the desk's place in the change feed. Beside it each partner's
-// agreement has a walk of its own over what the store held before the
-// agreement came; it ends where the follower stands.
+// follower is the desk's place in the change feed. Beside it each agreement
+// with a partner has a place of its own: how far the feed was decided for it.
+// Where that lies behind the follower (the agreement is new, the partner was
+// suspended) there is a gap, which is walked when nothing newer waits.
 const follower = "release"
 
-func walk(l *link) string {
+func (l *link) place() string {
 	return "release " + l.party.Node.String() + " " + l.clauses.Agreement().Hash.String()
 }
 
-// walked is the place of a walk that is over.
-const walked = math.MaxInt64 / 2
+// gap names the ends of what is still to be walked.
+func (l *link) gap() (from, to string) { return l.place() + " from", l.place() + " to" }
 
 // slice bounds how many changes one Step takes.
 const slice = 4000
@@ -40,6 +40,11 @@ func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	for _, l := range links {
+		if err := d.join(ctx, l, at); err != nil {
+			return false, err
+		}
+	}
 	changes, err := d.feed(ctx, at)
 	if err != nil {
 		return false, err
@@ -48,15 +53,64 @@ func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 		if err := d.follow(ctx, links, changes); err != nil {
 			return false, err
 		}
-		return true, d.store.Advance(ctx, follower, changes[len(changes)-1].Seq)
+		return true, d.advance(ctx, links, changes[len(changes)-1].Seq)
 	}
 	for _, l := range links {
-		going, err := d.walkOn(ctx, l, at)
+		going, err := d.walk(ctx, l)
 		if going || err != nil {
 			return going, err
 		}
 	}
 	return false, nil
+}
+
+// advance moves the follower and the places of the partners decided for.
+func (d *Desk) advance(ctx context.Context, links []*link, seq int64) error {
+	_, err := d.store.Do(ctx, noroshi.Act{}, func(tx *store.Tx) error {
+		for _, l := range links {
+			if err := tx.SetCursor(l.place(), seq); err != nil {
+				return err
+			}
+		}
+		return tx.SetCursor(follower, seq)
+	})
+	return err
+}
+
+// join brings a partner that missed part of the feed to the follower's place
+// and keeps what it missed as a gap.
+func (d *Desk) join(ctx context.Context, l *link, at int64) error {
+	place, err := d.store.Cursor(ctx, l.place())
+	if err != nil || place >= at {
+		return err
+	}
+	from, to, err := d.ends(ctx, l)
+	if err != nil {
+		return err
+	}
+	if from >= to || place < from {
+		from = place
+	}
+	first, last := l.gap()
+	_, err = d.store.Do(ctx, noroshi.Act{}, func(tx *store.Tx) error {
+		if err := tx.SetCursor(first, from); err != nil {
+			return err
+		}
+		if err := tx.SetCursor(last, at); err != nil {
+			return err
+		}
+		return tx.SetCursor(l.place(), at)
+	})
+	return err
+}
+
+func (d *Desk) ends(ctx context.Context, l *link) (from, to int64, err error) {
+	first, last := l.gap()
+	if from, err = d.store.Cursor(ctx, first); err != nil {
+		return 0, 0, err
+	}
+	to, err = d.store.Cursor(ctx, last)
+	return from, to, err
 }
 
 // feed reads a slice of changes.
@@ -73,40 +127,38 @@ func (d *Desk) feed(ctx context.Context, after int64) ([]store.Change, error) {
 	return all, nil
 }
 
-// walkOn decides a slice of what was here before an agreement came into force.
-func (d *Desk) walkOn(ctx context.Context, l *link, until int64) (bool, error) {
-	at, err := d.store.Cursor(ctx, walk(l))
-	if err != nil || at == walked {
+// walk decides a slice of a partner's gap.
+func (d *Desk) walk(ctx context.Context, l *link) (bool, error) {
+	from, to, err := d.ends(ctx, l)
+	if err != nil || from >= to {
 		return false, err
 	}
-	changes, err := d.feed(ctx, at)
+	changes, err := d.feed(ctx, from)
 	if err != nil {
 		return false, err
 	}
-	next := int64(walked)
-	if i := slices.IndexFunc(changes, func(c store.Change) bool { return c.Seq > until }); i >= 0 {
+	if i := slices.IndexFunc(changes, func(c store.Change) bool { return c.Seq > to }); i >= 0 {
 		changes = changes[:i]
-	} else if len(changes) > 0 {
-		next = changes[len(changes)-1].Seq
 	}
-	// What stands is in the versions themselves; notices say nothing more.
-	changes = slices.DeleteFunc(changes, func(c store.Change) bool { return c.Kind != store.ObjectChanged })
+	next := to
 	if len(changes) > 0 {
+		next = changes[len(changes)-1].Seq
 		if err := d.follow(ctx, []*link{l}, changes); err != nil {
 			return false, err
 		}
 	}
-	return true, d.store.Advance(ctx, walk(l), next)
+	first, _ := l.gap()
+	return true, d.store.Advance(ctx, first, next)
 }
 
 // follow decides what a slice of the feed concerns.
 func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change) error {
 	if len(links) == 0 {
-		return nil // each partner's walk will come by
+		return nil // whoever comes into force finds a gap
 	}
 	w := touched{seqs: map[int64]bool{}}
 	for _, c := range changes {
-		if err := d.touch(ctx, &w, c); err != nil {
+		if err := d.touch(ctx, &w, links, c); err != nil {
 			return err
 		}
 	}
@@ -132,7 +184,7 @@ func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change
 type touched struct{ seqs map[int64]bool }
 
 // touch notes the versions a change concerns.
-func (d *Desk) touch(ctx context.Context, w *touched, c store.Change) error {
+func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Change) error {
 	switch c.Kind {
 	case store.ObjectChanged:
 		w.seqs[c.Seq] = true
@@ -154,7 +206,7 @@ func (d *Desk) touch(ctx context.Context, w *touched, c store.Change) error {
 			w.seqs[v.Seq] = true
 		}
 	case store.BatchReleased:
-		return d.waiting(ctx, w, c.ID)
+		return d.waiting(ctx, w, links, c.ID)
 	}
 	return nil
 }
@@ -215,9 +267,9 @@ func (d *Desk) former(ctx context.Context, g *graph) error {
 }
 
 // waiting notes what refers to a batch's objects: it may have waited for them.
-func (d *Desk) waiting(ctx context.Context, w *touched, batch string) error {
+func (d *Desk) waiting(ctx context.Context, w *touched, links []*link, batch string) error {
 	b, err := d.store.Batch(ctx, batch)
-	if err != nil {
+	if err != nil || !slices.ContainsFunc(links, func(l *link) bool { return l.party.Node == b.Partner }) {
 		return err
 	}
 	for from := 0; from < b.Count; {
