@@ -182,7 +182,7 @@ func TestValidateCorpusAgainstSchemas(t *testing.T) {
 // TestValidateMutationsAgainstSchemas changes objects at random and asks both.
 func TestValidateMutationsAgainstSchemas(t *testing.T) {
 	o := newOracle(t)
-	seeds := append(ownObjects(t), sample(t, 60)...)
+	seeds := append(ownObjects(t), sample(t, 300)...)
 	var trees []map[string]any
 	for _, s := range seeds {
 		trees = append(trees, decode(t, s.Bytes()))
@@ -218,6 +218,48 @@ func TestValidateMutationsAgainstSchemas(t *testing.T) {
 	t.Logf("%d mutations: %d good, %d bad, %d under an exception, the rest no objects", n, good, bad, excepted)
 	if good < n/10 || bad < n/4 || excepted > n/20 {
 		t.Errorf("the mutations are one-sided: %d good, %d bad, %d excepted of %d", good, bad, excepted, n)
+	}
+}
+
+// TestValidateEdgesAgainstSchemas puts every edge value in every place it is
+// for, and takes every place away once.
+func TestValidateEdgesAgainstSchemas(t *testing.T) {
+	o := newOracle(t)
+	m := mutator{rng: rand.New(rand.NewPCG(4, 1))}
+	compared := 0
+	for _, own := range ownObjects(t) {
+		tree := decode(t, own.Bytes())
+		for i, s := range spots(tree, "", nil) {
+			var changes []func(spot)
+			for _, v := range edgeValues[s.key] {
+				changes = append(changes, func(s spot) { s.set(m.clone(v)) })
+			}
+			if s.object != nil {
+				changes = append(changes, func(s spot) { delete(s.object, s.key) })
+			}
+			for range tier.N(1, 40) {
+				changes = append(changes, func(s spot) { s.set(m.value()) }, func(s spot) { s.set(m.nudge(s.get())) })
+			}
+			for _, change := range changes {
+				clone := m.clone(tree).(map[string]any)
+				change(spots(clone, "", nil)[i])
+				raw, err := json.Marshal(clone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				obj, err := stix.Parse(raw)
+				if err != nil {
+					continue
+				}
+				compared++
+				if d := o.compare(obj, clone); d != "" && o.excepted(clone, string(raw)) == "" {
+					t.Errorf("%s: %s\n%s", s.key, d, raw)
+				}
+			}
+		}
+	}
+	if compared < 3000 {
+		t.Errorf("only %d objects compared", compared)
 	}
 }
 
