@@ -210,6 +210,9 @@ func (w *world) restore(n *simNode) {
 	if w.restored > 1 || w.rng.IntN(2) == 0 {
 		n.open(message.Open{Parents: slices.Clone(n.d.mine), Reason: message.Restored})
 	} else {
+		for p := n.peer(); len(p.todo) > 0; { // also in the partner's memory
+			p.run()
+		}
 		w.restores = false // two nodes put back unseen are outside the promise
 		fromHere := func(p packet) bool { return p.to != n }
 		w.net, w.old = slices.DeleteFunc(w.net, fromHere), slices.DeleteFunc(w.old, fromHere)

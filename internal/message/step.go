@@ -71,8 +71,10 @@ type Side struct {
 	mine    []*own
 	parents []Epoch
 	counter uint64
-	opening bool // an Open is not yet answered
-	woken   bool // what was stored before the start was looked at
+	start   uint64 // counter that was durable at the start
+	base    uint64 // this run issues from base+1 on
+	opening bool   // an Open is not yet answered
+	woken   bool   // what was stored before the start was looked at
 
 	out    map[outKey]*outgoing
 	fresh  [noroshi.Flash + 1][]outKey // to be handed over, in order
@@ -153,6 +155,7 @@ func Rebuild(r Rules, f Facts, now time.Time) Side {
 		s.theirs = append(s.theirs, newLife(l))
 	}
 	s.draw()
+	s.leap()
 	for _, o := range f.Out {
 		s.queue(o)
 	}
@@ -267,6 +270,17 @@ func (s Side) Clone() Side {
 	return s
 }
 
+// leap begins a run's counters at a random distance above what is durable. A
+// node that was put back unseen would otherwise issue again, by its hellos, the
+// counters its lost life issued, and the partner's citation of those could not
+// be told from one of these.
+func (s *Side) leap() {
+	h := sha256.Sum256(append(s.seed[:], "leap"...))
+	s.start = s.counter
+	s.base = s.start + 1<<16 + binary.BigEndian.Uint64(h[:])>>28
+	s.counter = s.base
+}
+
 // draw takes a new challenge from the seed.
 func (s *Side) draw() {
 	s.drawn++
@@ -325,7 +339,7 @@ func (s *Side) opened(e Opened, now time.Time) {
 		}
 	}
 	s.mine = append(s.mine, &own{EpochHead: EpochHead{Epoch: e.Epoch}})
-	s.parents, s.counter = e.Parents, 0
+	s.parents, s.counter, s.start, s.base = e.Parents, 0, 0, 0
 	s.committed(e.First)
 	s.soon(now, 0)
 }

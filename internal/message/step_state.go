@@ -229,7 +229,7 @@ func (s *Side) rolledBack(e Told) []Effect {
 		if !slices.Contains(lost, c.Epoch) {
 			lost = append(lost, c.Epoch)
 		}
-	case m == s.present() && c.Counter > s.counter:
+	case m == s.present() && (c.Counter > s.counter || c.Counter > s.start && c.Counter <= s.base):
 		back = true
 	}
 	if !back {
