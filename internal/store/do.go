@@ -101,6 +101,7 @@ func (s *Store) write(ctx context.Context, c class, act noroshi.Act, fn func(*Tx
 	committed = true
 	s.state = t.state
 	s.words.learn(t.words)
+	s.growCache()
 	s.passed(t.state.seq)
 	s.wakeDerived()
 	return nil

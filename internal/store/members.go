@@ -87,6 +87,10 @@ func packRuns(seqs []int64) []byte {
 	return b
 }
 
+// maxRun bounds a run that is read back, so that a damaged row cannot make a
+// reader count for ever.
+const maxRun = 1 << 26
+
 func unpackRuns(b []byte) ([]span, error) {
 	u := unpacker{b: b}
 	var list []span
@@ -94,6 +98,9 @@ func unpackRuns(b []byte) ([]span, error) {
 	for len(u.b) > 0 {
 		lo := last + int64(u.uvarint())
 		hi := lo + int64(u.uvarint())
+		if lo < last || hi < lo || hi-lo > maxRun {
+			return nil, errPacked
+		}
 		list = append(list, span{lo, hi, 1})
 		last = hi
 	}

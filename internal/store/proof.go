@@ -177,7 +177,7 @@ func CheckProof(file []byte) (string, error) {
 		return "", err
 	}
 	broken := func(format string, args ...any) error {
-		return noroshi.Errorf(noroshi.Broken, "proof.broken", "proof does not hold: "+format, args...)
+		return noroshi.Errorf(noroshi.Broken, "proof.broken", "proof does not hold: %w", fmt.Errorf(format, args...))
 	}
 	if len(p.key) != 32 {
 		return "", broken("the checkpoint is not signed")

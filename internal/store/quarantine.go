@@ -27,7 +27,7 @@ const maxQuarantined = 64 << 10
 // Quarantine keeps what was not understood, for a person.
 func (t *Tx) Quarantine(q Quarantined) error {
 	if !q.Source.Valid() {
-		return noroshi.Errorf(noroshi.Invalid, "store.source", "quarantine: the source says too little to be one")
+		return noroshi.Errorf(noroshi.Invalid, "store.source", "quarantine %s: its source says too little to be one", q.Place)
 	}
 	source, err := t.source(q.Source)
 	if err != nil {

@@ -12,7 +12,8 @@ const textCursor = "store/text"
 
 // Search finds current objects by words in names and descriptions, English or
 // Japanese (bigrams): those that have every word of text, oldest first, after
-// a sequence. behind is how many changes the text index still lacks.
+// a sequence. behind is how many versions with words the text index still
+// lacks.
 func (r Reads) Search(ctx context.Context, text string, after int64, limit int) (found []Record, behind int64, err error) {
 	limit = page(limit)
 	err = r.on(ctx, func(c *conn) error {
@@ -20,11 +21,9 @@ func (r Reads) Search(ctx context.Context, text string, after int64, limit int) 
 		if _, err := c.one(to(&done), "SELECT seq FROM cursor WHERE follower = $1", textCursor); err != nil {
 			return err
 		}
-		newest, err := head(c)
-		if err != nil {
+		if behind, err = wordsAfter(c, done); err != nil {
 			return err
 		}
-		behind = max(0, newest-done)
 		q := match(text)
 		if q == "" {
 			return nil
@@ -54,9 +53,28 @@ func (r Reads) Search(ctx context.Context, text string, after int64, limit int) 
 	return found, behind, err
 }
 
+// wordsAfter counts versions with words after a sequence.
+func wordsAfter(c *conn, seq int64) (n int64, err error) {
+	_, err = c.one(to(&n), "SELECT count(*) FROM object WHERE seq > $1 AND words <> ''", seq)
+	return n, err
+}
+
 // indexText moves the full-text index along the feed by one slice. It reports
-// whether there is more.
+// whether there is more. Where there is nothing to index it takes no turn in
+// the lane: most changes bring no words.
 func (s *Store) indexText(ctx context.Context) (more bool, err error) {
+	var some bool
+	err = s.pool.read(ctx, func(c *conn) error {
+		var done int64
+		if _, err := c.one(to(&done), "SELECT seq FROM cursor WHERE follower = $1", textCursor); err != nil {
+			return err
+		}
+		some, err = c.one(to(new(int)), "SELECT 1 FROM object WHERE seq > $1 AND words <> '' LIMIT 1", done)
+		return err
+	})
+	if err != nil || !some {
+		return false, err
+	}
 	err = s.write(ctx, background, noroshi.Act{}, func(t *Tx) error {
 		at, err := t.Cursor(ctx, textCursor)
 		if err != nil || at >= t.state.seq {

@@ -53,6 +53,7 @@ type Store struct {
 	lane    lane
 	w       *conn // guarded by the lane
 	state   state // guarded by the lane
+	large   bool  // guarded by the lane; growCache has been
 	seed    []byte
 	words   words
 
@@ -218,7 +219,21 @@ func (s *Store) load() error {
 	if o := s.options.Node; o != (noroshi.NodeID{}) && st.node != (noroshi.NodeID{}) && o != st.node {
 		return noroshi.Errorf(noroshi.Refused, "store.node-other", "the database belongs to node %s, not %s", st.node.String(), o.String())
 	}
+	s.growCache()
 	return s.loadTrees()
+}
+
+// largeStore is the length of the feed from which the writer gets the larger
+// cache: its indexes are then larger than the small one.
+const largeStore = 500_000
+
+// growCache gives the writer of a large store 256 MB of cache instead of 64:
+// each insert touches a page of every random-order index.
+func (s *Store) growCache() {
+	if !s.large && s.state.seq > largeStore && !s.options.ReadOnly {
+		_, err := s.w.exec("PRAGMA cache_size = -262144")
+		s.large = err == nil
+	}
 }
 
 // key64 is the keyed hash under which derived tables find a text; a match is
