@@ -61,6 +61,7 @@ func makeIdentity(dir string, c Config) error {
 		stix.Member{Name: "modified", Value: now},
 		stix.Member{Name: "name", Value: string(c.CallSign)},
 		stix.Member{Name: "identity_class", Value: "organization"},
+		stix.Member{Name: "object_marking_refs", Value: []stix.ID{noroshi.Clear.MarkingID()}},
 	)
 	if err != nil {
 		return err

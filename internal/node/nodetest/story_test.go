@@ -52,7 +52,9 @@ func TestEveryObject(t *testing.T) {
 	for id, bytes := range want {
 		r, err := jpn.Node.Store.Current(t.Context(), id)
 		if err != nil {
-			t.Fatalf("%s: %v", id, err)
+			h, _ := usa.Node.Store.Current(t.Context(), id)
+			o, why, _ := usa.Node.Desk.Explain(t.Context(), h.Seq, jpn.Node.Keys.NodeID())
+			t.Fatalf("%v; USA-01 says %s: %+v", err, o, why)
 		}
 		if got := string(r.Object.Bytes()); got != bytes {
 			t.Fatalf("%s came as\n%s\nwant\n%s", id, got, bytes)
@@ -110,6 +112,11 @@ func TestHeldList(t *testing.T) {
 	jpn.Intact()
 }
 
+// drillBundle is an indicator with the exercise marking, beside a handling one.
+const drillBundle = `{"type":"bundle","id":"bundle--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c11","objects":[
+{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c12","created":"2026-01-01T00:00:00.000Z","extensions":{"extension-definition--4d03630f-a267-5d7f-be48-4682a29d5de9":{"extension_type":"property-extension","exercise_id":"keen-edge"}}},
+{"type":"indicator","spec_version":"2.1","id":"indicator--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c13","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","pattern":"[domain-name:value = 'drill-only.example']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z","object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb","marking-definition--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c12"]}]}`
+
 // TestRealms: a real and an exercise realm of the same two organisations run
 // side by side; nothing crosses.
 func TestRealms(t *testing.T) {
@@ -121,7 +128,7 @@ func TestRealms(t *testing.T) {
 	usaX, jpnX := nodetest.In(t, usa.Dir, "USA-01", drill), nodetest.In(t, jpn.Dir, "JPN-01", drill)
 	nodetest.Ally(t, usaX, jpnX)
 	usa.Import("real.txt", "tlp:green", strings.NewReader("real-only.example\n"))
-	usaX.Import("drill.txt", "tlp:green", strings.NewReader("drill-only.example\n"))
+	usaX.Import("drill.json", "", strings.NewReader(drillBundle))
 	for _, p := range []*nodetest.Party{usa, usaX} {
 		p.Settle()
 	}
