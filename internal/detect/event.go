@@ -50,8 +50,8 @@ func (e *event) unescape(raw []byte) []byte {
 func (e *event) take(r *rule, text []byte, number bool) {
 	switch r.do {
 	case doPort:
-		if p, err := strconv.ParseUint(string(text), 10, 16); err == nil {
-			e.ends[r.end].port = uint16(p)
+		if p, ok := port(text); ok {
+			e.ends[r.end].port = p
 		}
 		return
 	case doTime:
@@ -104,11 +104,23 @@ func cutPort(host []byte) ([]byte, uint16) {
 	if i < 0 || bytes.IndexByte(host, ':') != i && host[i-1] != ']' {
 		return host, 0
 	}
-	p, err := strconv.ParseUint(string(host[i+1:]), 10, 16)
-	if err != nil {
+	p, ok := port(host[i+1:])
+	if !ok {
 		return host, 0
 	}
-	return host[:i], uint16(p)
+	return host[:i], p
+}
+
+// port reads a decimal port.
+func port(b []byte) (uint16, bool) {
+	n := 0
+	for _, c := range b {
+		if c < '0' || c > '9' || n > 0xffff {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return uint16(n), len(b) > 0 && n <= 0xffff
 }
 
 func unbracket(host []byte) []byte {
