@@ -19,8 +19,8 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// live does one of everything a node does.
-func live(t testing.TB, s *store.Store) {
+// live does one of everything a node does, and then reads acts.
+func live(t testing.TB, s *store.Store, reads int) {
 	t.Helper()
 	person, err := noroshi.NewPerson("mika", "Mika", []noroshi.Role{noroshi.ReleaseOffice}, []byte("correct horse"))
 	if err != nil {
@@ -115,7 +115,7 @@ func live(t testing.TB, s *store.Store) {
 		return tx.PutEvidence(nodeB, 16, epoch, 3, []byte("state"))
 	})
 	do(t, s, noroshi.Act{}, func(tx *store.Tx) error { return tx.SetCursor("release", 12) })
-	for i := range 1010 {
+	for i := range reads {
 		do(t, s, noroshi.Act{Action: noroshi.ActRead, Subject: fmt.Sprint(i)}, func(*store.Tx) error { return nil })
 	}
 }
@@ -134,7 +134,7 @@ func TestLegitimateActsVerify(t *testing.T) {
 	if v := verify(t, s); len(v.Faults) > 0 || v.Acts != 0 {
 		t.Errorf("empty store: got %+v", v)
 	}
-	live(t, s)
+	live(t, s, 1010)
 	store.Derive(t.Context(), s)
 	v := verify(t, s)
 	if len(v.Faults) > 0 || v.Links != 2 || v.Acts < 1020 {
@@ -144,7 +144,7 @@ func TestLegitimateActsVerify(t *testing.T) {
 
 func TestProof(t *testing.T) {
 	s := open(t)
-	live(t, s)
+	live(t, s, 20)
 	acts, err := s.Acts(t.Context(), 0, 20)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestTamperingIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live(t, s)
+	live(t, s, tier.N(20, 1010))
 	if err := store.Derive(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
