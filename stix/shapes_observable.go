@@ -3,6 +3,7 @@ package stix
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -235,9 +236,12 @@ var (
 func isCPE(s string) bool      { return cpeForm().MatchString(s) }
 func isLanguage(s string) bool { return languageForm().MatchString(s) }
 
-// isFullKey: the hive of a registry key is not abbreviated (§6.17).
+// isFullKey: the hive of a registry key is not abbreviated (§6.17). As in the
+// schema HKLM is looked for at the start, the others anywhere.
 func isFullKey(s string) bool {
-	return !wordIn([]byte(s+" "), "HKLM", "HKCC", "HKCR", "HKCU", "HKU", "hklm", "hkcc", "hkcr", "hkcu", "hku", "\x00")
+	short := []string{"HKCC", "HKCR", "HKCU", "HKU", "hklm", "hkcc", "hkcr", "hkcu", "hku"}
+	return !strings.HasPrefix(s, "HKLM") &&
+		!slices.ContainsFunc(short, func(hive string) bool { return strings.Contains(s, hive) })
 }
 
 var registryValue = structure(&shape{
