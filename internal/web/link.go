@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
@@ -42,6 +43,7 @@ func status(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	holds = slices.DeleteFunc(holds, emptied)
 	s.Holds, s.Warnings, s.Quarantined, s.Armed, s.NotArmed = len(holds), len(open), len(q), armed.Indicators, armed.NotArmed
 	s.Links, err = c.Courier.Links(ctx)
 	return s, err

@@ -47,6 +47,9 @@ func releaseList(ctx context.Context, c *Call) (any, error) {
 	}
 	rows := []HoldRow{}
 	for _, h := range holds {
+		if emptied(h) {
+			continue
+		}
 		r, err := c.holdRow(ctx, h)
 		if err != nil {
 			return nil, err
@@ -55,6 +58,10 @@ func releaseList(ctx context.Context, c *Call) (any, error) {
 	}
 	return rows, nil
 }
+
+// emptied reports whether everything that waited in an open hold has left it:
+// relabelled, superseded, withdrawn. Nobody has to look at it.
+func emptied(h store.HoldGroup) bool { return h.State == "open" && h.Count == 0 }
 
 func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, error) {
 	as, err := s.Store.Approvals(ctx, h.ID)
