@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json"
@@ -60,8 +61,24 @@ func rawObjects(t testing.TB, path string) []jsontext.Value {
 	return bundle.Objects
 }
 
+// parsed holds the corpus once it was read; objects are immutable.
+var parsed struct {
+	sync.Mutex
+	objects []*stix.Object
+}
+
 // corpus returns every object of the test data.
 func corpus(t testing.TB) []*stix.Object {
+	t.Helper()
+	parsed.Lock()
+	defer parsed.Unlock()
+	if parsed.objects == nil {
+		parsed.objects = parseCorpus(t)
+	}
+	return parsed.objects[:len(parsed.objects):len(parsed.objects)]
+}
+
+func parseCorpus(t testing.TB) []*stix.Object {
 	t.Helper()
 	var all []*stix.Object
 	for _, file := range corpusFiles(t) {
