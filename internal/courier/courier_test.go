@@ -259,6 +259,9 @@ func TestWithheldWhenItMayNoLongerGo(t *testing.T) {
 	p.start()
 	p.until("the link is confirmed", 5*time.Second, p.settled)
 	p.net.setCut(true)
+	// Nothing is sealed while the link is down; before that an envelope might be
+	// on its way already.
+	p.until("A sees the cut", 5*time.Second, func() bool { return !p.a.link().Up })
 	p.a.importList("list.txt", 0, 20)
 	p.until("it is in the stream", 5*time.Second, func() bool { return p.a.link().OutHead > 1 })
 	var victim store.Record
