@@ -114,7 +114,7 @@ func (x *matchCmd) index(c *cli) (*detect.Index, *intake.WarningLists, error) {
 		index := detect.NewIndex(o)
 		return index, nd.Lists, watch.Load(c.ctx, nd.Store, index)
 	}
-	index := detect.NewIndex(detect.Options{ExactDomains: x.Exact, NoWeak: x.NoWeak})
+	index := detect.NewIndex(detect.Options{ExactDomains: x.Exact, NoWeak: x.NoWeak, Early: true})
 	lists, err := node.WarningLists("")
 	if err != nil {
 		return nil, nil, err

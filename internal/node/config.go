@@ -69,6 +69,10 @@ type DetectConfig struct {
 	// NoWeak makes an address with a port meet only that port. Default false:
 	// the bare address elsewhere is a weak hit, and says so.
 	NoWeak bool `toml:"no_weak,omitempty"`
+	// NotEarly makes an event older than an indicator's valid_from meet
+	// nothing. Default false: what was found today is looked for in yesterday's
+	// logs too. An indicator past its valid_until never meets a later event.
+	NotEarly bool `toml:"not_early,omitempty"`
 }
 
 const configName = "noroshi.toml"

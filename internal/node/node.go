@@ -179,7 +179,7 @@ func WarningLists(path string) (*intake.WarningLists, error) {
 
 // DetectOptions says how this node's events meet indicators.
 func (n *Node) DetectOptions() detect.Options {
-	return detect.Options{ExactDomains: n.Config.Detect.ExactDomains, NoWeak: n.Config.Detect.NoWeak}
+	return detect.Options{ExactDomains: n.Config.Detect.ExactDomains, NoWeak: n.Config.Detect.NoWeak, Early: !n.Config.Detect.NotEarly}
 }
 
 // Endpoints returns the URLs that stand on this node's cards.
