@@ -69,7 +69,7 @@ func New(s *store.Store, g *intake.Gate, x *detect.Index, r Reader, o Options) *
 // are written and Run returns nil.
 func (w *Watch) Run(ctx context.Context) error {
 	if !w.armoury.isLoaded() {
-		if err := w.Arm(ctx); err != nil {
+		if err := w.Arm(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
