@@ -44,6 +44,8 @@ type link struct {
 	kick    chan struct{}
 	pullNow chan struct{}
 	tally   chan struct{}
+
+	tallying sync.Mutex // held while receipts are being kept
 }
 
 type arrival struct {

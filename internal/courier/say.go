@@ -101,6 +101,8 @@ func (l *link) tallier(ctx context.Context) {
 // keepReceipts is T3: the newest STATE as evidence, and how far each message it
 // speaks of has got, in one act for all that came together.
 func (l *link) keepReceipts(ctx context.Context) {
+	l.tallying.Lock() // taken before mu
+	defer l.tallying.Unlock()
 	l.mu.Lock()
 	list, told := l.receipts, l.told
 	l.receipts = map[message.Epoch]*receipted{}

@@ -122,6 +122,9 @@ func (c *Courier) Test(ctx context.Context, partner noroshi.NodeID) (time.Durati
 // Receipted counts the objects of a type that the partner has receipted as
 // applied.
 func (c *Courier) Receipted(ctx context.Context, partner noroshi.NodeID, typ string) (int, error) {
+	if l, err := c.link(partner); err == nil {
+		l.keepReceipts(ctx) // what Links shows already is kept before it is counted
+	}
 	runs, err := c.s.AppliedThere(ctx, partner)
 	if err != nil {
 		return 0, err
