@@ -297,3 +297,27 @@ func TestWithheldWhenItMayNoLongerGo(t *testing.T) {
 		t.Errorf("audit: %v %v", v.Faults, err)
 	}
 }
+
+// BenchmarkHundredThousand is DESIGN §8, bulk release: a list of 100,000
+// entries costs fewer than 500 ledger entries on either side.
+func BenchmarkHundredThousand(b *testing.B) {
+	for b.Loop() {
+		p := newPair(b, 41, 0, 0)
+		p.start()
+		begin := time.Now()
+		p.a.importList("list.txt", 0, 100_000)
+		p.until("100,000 at B", 5*time.Minute, func() bool {
+			return p.b.link().InApplied >= 100 && p.settled()
+		})
+		p.until("all of them", time.Minute, func() bool { return p.b.count("indicator") == 100_000 })
+		b.ReportMetric(100_000/time.Since(begin).Seconds(), "objects/s")
+		a, by := p.a.acts()
+		t, _ := p.b.acts()
+		b.ReportMetric(float64(a-by[noroshi.ActImport]-by[noroshi.ActRelease]), "entries-A")
+		b.ReportMetric(float64(t), "entries-B")
+		b.Logf("A: %v", by)
+		if a-by[noroshi.ActImport] > 500 || t > 500 {
+			b.Errorf("A has %d entries (%v), B %d", a, by, t)
+		}
+	}
+}

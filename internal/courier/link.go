@@ -30,6 +30,7 @@ type link struct {
 	pending  map[string]pendingMessage    // control messages not yet in the stream
 	receipts map[message.Epoch]*receipted // believed and not yet kept
 	papers   map[string]*paper            // documents not yet acknowledged
+	sends    []message.Send               // below FLASH, to be sealed in the next turn
 	speeches []speech                     // to be said, by rising counter; at most one STATE
 	heard    chan struct{}                // closed and made anew at each STATE
 	channel  string
@@ -44,6 +45,7 @@ type link struct {
 	kick    chan struct{}
 	pullNow chan struct{}
 	tally   chan struct{}
+	sealNow chan struct{}
 
 	tallying sync.Mutex // held while receipts are being kept
 }
@@ -59,7 +61,7 @@ func newLink(c *Courier, v *view) *link {
 		receipts: map[message.Epoch]*receipted{}, papers: map[string]*paper{}, heard: make(chan struct{}),
 		urgent: make(chan func(context.Context), 4*inboxFlash), bulk: make(chan func(context.Context), 4*inboxBulk),
 		inUrg: make(chan struct{}, inboxFlash), inBulk: make(chan struct{}, inboxBulk), speak: make(chan struct{}, 1),
-		kick: make(chan struct{}, 1), pullNow: make(chan struct{}, 1), tally: make(chan struct{}, 1)}
+		kick: make(chan struct{}, 1), pullNow: make(chan struct{}, 1), tally: make(chan struct{}, 1), sealNow: make(chan struct{}, 1)}
 	l.view.Store(v)
 	return l
 }
@@ -74,6 +76,7 @@ func (l *link) run(ctx context.Context) {
 	tasks.Go(func() { l.speaker(ctx) })
 	tasks.Go(func() { l.puller(ctx) })
 	tasks.Go(func() { l.tallier(ctx) })
+	tasks.Go(func() { l.sealer(ctx) })
 	l.clock(ctx)
 	tasks.Wait()
 }
@@ -175,10 +178,14 @@ func (l *link) perform(fx []message.Effect) {
 			l.lane(noroshi.Flash, func(ctx context.Context) { l.alarm(ctx, x.Code, x.Seq) })
 		}
 	}
-	for _, turn := range [][]message.Send{urgent, bulk} {
-		if len(turn) > 0 {
-			l.spawn(func(ctx context.Context) { l.turn(ctx, turn) })
-		}
+	if len(urgent) > 0 {
+		l.spawn(func(ctx context.Context) { l.turn(ctx, urgent) })
+	}
+	if len(bulk) > 0 {
+		l.mu.Lock()
+		l.sends = append(l.sends, bulk...)
+		l.mu.Unlock()
+		signal(l.sealNow)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
@@ -87,12 +88,23 @@ func (l *link) receipt(x message.Receipt) {
 	signal(l.tally)
 }
 
+// tallyWait is how long a receipt waits for company before it is kept. Nothing
+// rests on it meanwhile but memory: after a crash a message is sent once more.
+const tallyWait = 50 * time.Millisecond
+
 func (l *link) tallier(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.tally:
+		}
+		company := time.NewTimer(tallyWait) // receipts travel to the ledger together
+		select {
+		case <-ctx.Done():
+			company.Stop()
+			return
+		case <-company.C:
 		}
 		l.keepReceipts(ctx)
 	}

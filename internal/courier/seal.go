@@ -3,7 +3,6 @@ package courier
 import (
 	"context"
 	"crypto/rand"
-	"sync"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
@@ -45,9 +44,8 @@ func (l *link) turn(ctx context.Context, sends []message.Send) {
 		}
 		return
 	}
-	var posts sync.WaitGroup
 	for _, r := range ready {
-		posts.Go(func() {
+		l.spawn(func(ctx context.Context) {
 			err := l.handOver(ctx, r.envelope)
 			if err == nil {
 				l.c.counts.Sent.Add(1)
@@ -55,7 +53,25 @@ func (l *link) turn(ctx context.Context, sends []message.Send) {
 			l.step(message.HandedOver{Epoch: r.send.Epoch, Seq: r.send.Seq, OK: err == nil})
 		})
 	}
-	posts.Wait()
+}
+
+// sealer takes turns for what is below FLASH: what comes due while one turn is
+// being sealed goes together in the next.
+func (l *link) sealer(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.sealNow:
+		}
+		l.mu.Lock()
+		turn := l.sends
+		l.sends = nil
+		l.mu.Unlock()
+		if len(turn) > 0 {
+			l.turn(ctx, turn)
+		}
+	}
 }
 
 // seal makes an envelope of a message that is in the stream, if it may still go.
