@@ -36,7 +36,7 @@ var writers = map[string]string{
 	"internal/node/secret.go":     "sealed keys and identity, in the node's own folder, 0600",
 	"internal/node/serve.go":      "partner listener handed to https; the API's socket in the data folder, 0600",
 	"internal/node/metrics.go":    "counts and health on a listener of their own; labels are call signs and precedences",
-	"internal/node/demo/cable.go": "demo: a wire on loopback that can be cut; carries what the nodes sealed",
+	"internal/node/cable":         "demo and stories: a wire on loopback that can be cut; carries what the nodes sealed",
 	"internal/node/demo/demo.go":  "demo: the report file",
 	"internal/node/demo/party.go": "demo: runs the program itself, its logs and passphrases in the demo's folder",
 	"internal/node/demo/share.go": "demo: unpacks embedded telemetry into the demo's folder",

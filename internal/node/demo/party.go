@@ -18,6 +18,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/node/cable"
 	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
@@ -28,7 +29,7 @@ type party struct {
 	crew.Crew
 	exe    string
 	dir    string
-	cable  *cable
+	cable  *cable.Cable
 	client *web.Client
 
 	restarts atomic.Int32
@@ -42,13 +43,13 @@ func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token
 	if err != nil {
 		return nil, err
 	}
-	wire, err := newCable(listen)
+	wire, err := cable.Lay(ctx, listen)
 	if err != nil {
 		return nil, err
 	}
 	p := &party{exe: exe, dir: dir, cable: wire, client: web.NewClient(node.SocketPath(dir, noroshi.Real))}
 	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(person string) ([]byte, error) { return os.ReadFile(p.passphraseFile(person)) }}
-	if err := p.command(ctx, "init", "--yes", "--org", string(sign), "--org-token", token, "--listen", listen, "--endpoint", "https://"+wire.from); err != nil {
+	if err := p.command(ctx, "init", "--yes", "--org", string(sign), "--org-token", token, "--listen", listen, "--endpoint", "https://"+wire.From()); err != nil {
 		return nil, err
 	}
 	for i, who := range crew.Members {

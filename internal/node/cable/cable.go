@@ -1,4 +1,6 @@
-package demo
+// Package cable is a wire on loopback that can be cut: what the demo and the
+// stories of crashes lay between two nodes.
+package cable
 
 import (
 	"context"
@@ -7,9 +9,10 @@ import (
 	"sync"
 )
 
-// cable is the wire between two nodes: it listens where a card points to and
-// passes bytes on to where the partner really listens, until it is cut.
-type cable struct {
+// Cable is the wire between two nodes: it listens where a card points to and
+// passes bytes on to where the partner really listens, until it is cut. Cut
+// and Mend take turns; Drop may come at any moment.
+type Cable struct {
 	from, to string // addresses on loopback
 
 	mu    sync.Mutex // guards what follows
@@ -18,19 +21,32 @@ type cable struct {
 	group sync.WaitGroup
 }
 
-// newCable lays a cable to an address and plugs it in.
-func newCable(to string) (*cable, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// Lay lays a cable to an address and plugs it in.
+func Lay(ctx context.Context, to string) (*Cable, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	c := &cable{from: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
+	c := &Cable{from: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
 	c.serve(l)
 	return c, nil
 }
 
+// From is the address that stands on the card.
+func (c *Cable) From() string { return c.from }
+
+// Drop ends every connection, in the middle of whatever it carries; the next
+// is welcome.
+func (c *Cable) Drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		conn.Close()
+	}
+}
+
 // Cut ends every connection and refuses new ones.
-func (c *cable) Cut() {
+func (c *Cable) Cut() {
 	c.mu.Lock()
 	if c.l != nil {
 		c.l.Close()
@@ -44,7 +60,7 @@ func (c *cable) Cut() {
 }
 
 // Mend plugs the cable in again.
-func (c *cable) Mend(ctx context.Context) error {
+func (c *Cable) Mend(ctx context.Context) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.from)
 	if err != nil {
 		return err
@@ -53,7 +69,7 @@ func (c *cable) Mend(ctx context.Context) error {
 	return nil
 }
 
-func (c *cable) serve(l net.Listener) {
+func (c *Cable) serve(l net.Listener) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.l = l
@@ -69,7 +85,7 @@ func (c *cable) serve(l net.Listener) {
 }
 
 // pass carries one connection both ways until either end closes.
-func (c *cable) pass(a net.Conn) {
+func (c *Cable) pass(a net.Conn) {
 	b, err := net.Dial("tcp", c.to)
 	if err != nil {
 		a.Close()
@@ -95,7 +111,7 @@ func (c *cable) pass(a net.Conn) {
 
 // hold remembers a pair of connections so that Cut can end them; false when
 // the cable was cut meanwhile.
-func (c *cable) hold(a, b net.Conn) bool {
+func (c *Cable) hold(a, b net.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.l == nil {
