@@ -42,7 +42,6 @@ var writers = map[string]string{
 	"internal/node/demo/share.go": "demo: unpacks embedded telemetry into the demo's folder",
 	"internal/store":              "the realm's database and its lock file",
 	"internal/web/client.go":      "a command's call to its own node's socket",
-	"internal/web/web.go":         "answers on the node's own socket",
 }
 
 // TestLawOneWriters lists every writer to a socket or file in the module.

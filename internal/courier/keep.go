@@ -130,7 +130,7 @@ func (l *link) judgeData(m *message.Message) verdict {
 	}
 	raws := make([]intake.Raw, len(objects))
 	for i, o := range objects {
-		raws[i] = intake.Raw{Bytes: o.Bytes, View: o.View, Place: place(m, i+1)}
+		raws[i] = intake.Raw{Bytes: o.Bytes, View: o.View, Label: label.TLP, Place: place(m, i+1)}
 	}
 	p, err := l.c.gate.Prepare(src, run, raws)
 	if err != nil {
@@ -149,6 +149,7 @@ const (
 	outcomeMalformed = 1
 	outcomeUnknown   = 2
 	outcomeTooLarge  = 3
+	outcomeLabel     = 4
 	outcomeConflict  = 5
 )
 
@@ -158,6 +159,8 @@ func outcomeOf(code string) (uint8, bool) {
 		return outcomeMalformed, true
 	case "too-large":
 		return outcomeTooLarge, true
+	case "label":
+		return outcomeLabel, true
 	case "conflict":
 		return outcomeConflict, true
 	}

@@ -22,6 +22,7 @@ const (
 	codeMalformed = "malformed"
 	codeTooLarge  = "too-large"
 	codeFuture    = "future"
+	codeLabel     = "label"
 	codeRealm     = "realm"
 	codeInvalid   = "invalid"
 	codeConflict  = "conflict"
@@ -31,7 +32,8 @@ const (
 type Raw struct {
 	Bytes []byte
 	View  uint32
-	Place string // for quarantine: "message 12, object 3", "line 7"
+	Label noroshi.TLP // the level of the message it came in, NoTLP elsewhere
+	Place string      // for quarantine: "message 12, object 3", "line 7"
 }
 
 // Prepared is what came from one source, read and checked outside the write
@@ -108,7 +110,7 @@ func (g *Gate) Prepare(src noroshi.Source, run string, objects []Raw) (*Prepared
 	}
 	p := &Prepared{gate: g, elements: make([]element, len(objects))}
 	for i, raw := range objects {
-		p.elements[i] = g.read(r, raw.Bytes)
+		p.elements[i] = g.read(r, raw.Bytes).labelled(raw.Label)
 	}
 	g.checkRealm(p.elements)
 	for i, raw := range objects {
@@ -116,6 +118,26 @@ func (g *Gate) Prepare(src noroshi.Source, run string, objects []Raw) (*Prepared
 		p.elements[i].from(r, raw)
 	}
 	return p, nil
+}
+
+// labelled gives an object the label it travelled under where its own markings
+// say less: the sender's assigned marking arrives this way. An object marked
+// more strictly than its message is refused: one of the two is wrong.
+func (e element) labelled(t noroshi.TLP) element {
+	if t == noroshi.NoTLP || e.refused != nil || e.version.Object.Type == "marking-definition" {
+		return e
+	}
+	own := noroshi.NoTLP
+	for _, m := range e.version.Object.Markings {
+		own = max(own, noroshi.TLPOf(m))
+	}
+	switch {
+	case own > t:
+		return element{refused: refuse(codeLabel, "marked %s in a message of %s", own, t)}
+	case own < t:
+		e.version.Assign = []stix.ID{t.MarkingID()}
+	}
+	return e
 }
 
 // PrepareObjects prepares objects made here: sightings, warnings.
