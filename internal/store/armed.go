@@ -20,6 +20,38 @@ type Armed struct {
 	Flagged    bool  // a known-good warning-list names one of its values
 }
 
+// Indicator is an indicator version and how it stands, without its bytes.
+type Indicator struct {
+	Armed // without Values when the pattern is not of an armed form
+
+	Current, Conflict, Withdrawn, Revoked bool
+}
+
+// EachIndicator calls fn for every indicator version after one sequence up to
+// another, whatever its standing: the way an index follows the feed. x and its
+// Values may be kept.
+func (r Reads) EachIndicator(ctx context.Context, after, until int64, fn func(x Indicator) error) error {
+	return r.on(ctx, func(c *conn) error {
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var x Indicator
+			var bits, mark int
+			var packed sql.RawBytes
+			if err := rows.Scan(&x.Seq, &x.ID, &bits, &packed, &mark); err != nil {
+				return err
+			}
+			m, err := unpackMeta(packed)
+			if err != nil {
+				return fmt.Errorf("version %d: %w", x.Seq, err)
+			}
+			x.Values, x.ValidFrom, x.ValidUntil, x.Flagged = m.values, m.from, m.until, bits&bitFlagged != 0
+			x.Current, x.Conflict, x.Withdrawn = mark&superseded == 0, mark&conflict != 0, mark&withdrawn != 0
+			x.Revoked = bits&bitRevoked != 0 || mark&revoked != 0
+			return fn(x)
+		}, `SELECT o.seq, o.sid, o.bits, o.meta, coalesce(m.bits, 0) FROM object o LEFT JOIN mark m ON m.seq = o.seq
+			WHERE o.type = (SELECT n FROM word WHERE text = 'indicator') AND o.seq > $1 AND o.seq <= $2 ORDER BY o.seq`, after, until)
+	})
+}
+
 // blockSeqs is how many sequences of the feed one packed block covers.
 const blockSeqs = 4096
 

@@ -226,8 +226,24 @@ func (r Reads) spannedIDs(ctx context.Context, kind int, idQuery string, partner
 	return out, err
 }
 
+// Streamed reports which of these versions a message to the partner carries
+// that is in the stream and was not withheld.
+func (r Reads) Streamed(ctx context.Context, partner noroshi.NodeID, seqs []int64) (map[int64]bool, error) {
+	in := map[int64]bool{}
+	err := r.on(ctx, func(c *conn) error {
+		sent, err := spanned(c, spanSent, partner, seqs)
+		for seq, n := range sent {
+			if n > 0 {
+				in[seq] = true
+			}
+		}
+		return err
+	})
+	return in, err
+}
+
 // PartnerHas reports which ids the partner has: it sent them, or a message with
-// them to it is in the stream.
+// them to it is in the stream and was not withheld.
 func (r Reads) PartnerHas(ctx context.Context, partner noroshi.NodeID, ids []string) (map[string]bool, error) {
 	has := map[string]bool{}
 	from := noroshi.Source{Kind: noroshi.FromPartner, Partner: partner}.Owner()
@@ -246,7 +262,7 @@ func (r Reads) PartnerHas(ctx context.Context, partner noroshi.NodeID, ids []str
 				if err != nil {
 					return err
 				}
-				if sent.at(k.seq) != 0 {
+				if sent.at(k.seq) > 0 {
 					has[id] = true
 					break
 				}

@@ -44,6 +44,7 @@ const (
 	holdPut   = 1
 	holdClose = 2
 	holdDrop  = 3
+	holdTaken = 4
 )
 
 // PutHold adds versions to a hold, opening it if need be (a closed one opens

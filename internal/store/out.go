@@ -47,13 +47,15 @@ const (
 	Expired
 )
 
+// closed reports a side exit: what the message carried did not go.
+func (s OutState) closed() bool { return s == Withheld || s == Expired }
+
 // moves reports whether a message in state s goes to state to.
 func (s OutState) moves(to OutState) bool {
-	side := func(x OutState) bool { return x == Withheld || x == Expired }
 	switch {
-	case side(to):
+	case to.closed():
 		return s < StoredThere
-	case side(s):
+	case s.closed():
 		return to >= StoredThere
 	}
 	return to > s
@@ -113,10 +115,20 @@ func (t *Tx) markSent(m OutMessage) error {
 	}
 	seqs := sequences(rows)
 	slices.Sort(seqs)
-	if err := t.setSpans(spanSent, m.Partner, seqs, 1); err != nil {
+	before, err := spanned(t.c, spanSent, m.Partner, seqs)
+	if err != nil {
 		return err
 	}
-	if _, err := t.c.exec("UPDATE unsent SET sent = sent + $4 WHERE partner = $1 AND rank = $2 AND batch = $3", m.Partner[:], rank(noroshi.Precedence(prec)), n, m.Count); err != nil {
+	if err := t.setSpans(spanSent, m.Partner, seqs, n); err != nil {
+		return err
+	}
+	fresh := len(seqs)
+	for _, val := range before {
+		if val == n || val == -n { // it goes again
+			fresh--
+		}
+	}
+	if _, err := t.c.exec("UPDATE unsent SET sent = sent + $4 WHERE partner = $1 AND rank = $2 AND batch = $3", m.Partner[:], rank(noroshi.Precedence(prec)), n, fresh); err != nil {
 		return err
 	}
 	_, err = t.c.exec("DELETE FROM unsent WHERE partner = $1 AND rank = $2 AND batch = $3 AND sent >= $4", m.Partner[:], rank(noroshi.Precedence(prec)), n, count)
@@ -150,13 +162,15 @@ func (t *Tx) SetOutState(partner noroshi.NodeID, epoch [16]byte, seqs []uint64, 
 }
 
 type outStateRow struct {
-	n     int64
-	prec  noroshi.Precedence
-	state OutState
+	n            int64
+	prec         noroshi.Precedence
+	state        OutState
+	batch        string
+	first, count int
 }
 
 func (t *Tx) outState(partner noroshi.NodeID, epoch [16]byte, seq uint64) (m outStateRow, err error) {
-	_, err = t.c.one(to(&m.n, &m.prec, &m.state), "SELECT o.n, o.prec, s.state FROM out_message o JOIN out_state s ON s.n = o.n WHERE o.partner = $1 AND o.epoch = $2 AND o.seq = $3", partner[:], epoch[:], int64(seq))
+	_, err = t.c.one(to(&m.n, &m.prec, &m.state, &m.batch, &m.first, &m.count), "SELECT o.n, o.prec, s.state, o.batch, o.first, o.count FROM out_message o JOIN out_state s ON s.n = o.n WHERE o.partner = $1 AND o.epoch = $2 AND o.seq = $3", partner[:], epoch[:], int64(seq))
 	return m, err
 }
 
@@ -171,6 +185,11 @@ func (t *Tx) moveOut(partner noroshi.NodeID, epoch [16]byte, seq uint64, m outSt
 	}
 	if _, err := t.c.exec("UPDATE out_state SET state = $2, time = $3 WHERE n = $1", m.n, int64(to), micros(t.now)); err != nil {
 		return err
+	}
+	if m.batch != "" && m.state.closed() != to.closed() {
+		if err := t.remark(partner, m, to.closed()); err != nil {
+			return err
+		}
 	}
 	if to >= StoredThere {
 		_, err = t.c.exec("DELETE FROM pending WHERE partner = $1 AND epoch = $2 AND rank = $3 AND seq = $4", partner[:], epoch[:], rank(m.prec), int64(seq))

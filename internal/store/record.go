@@ -154,18 +154,21 @@ func (r Reads) Versions(ctx context.Context, id stix.ID) (list []Record, err err
 }
 
 // Records returns the versions with these sequences, in the order asked;
-// unknown ones are left out.
+// unknown ones are left out. Sequences that follow one another are read in one
+// go.
 func (r Reads) Records(ctx context.Context, seqs []int64) (list []Record, err error) {
 	list = make([]Record, 0, len(seqs))
 	err = r.on(ctx, func(c *conn) error {
-		for _, seq := range seqs {
-			rec, found, err := r.bySeq(ctx, c, seq)
+		for rest := seqs; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n] == rest[n-1]+1 {
+				n++
+			}
+			recs, err := r.records(ctx, c, "WHERE o.seq >= $1 AND o.seq <= $2 ORDER BY o.seq", rest[0], rest[n-1])
 			if err != nil {
 				return err
 			}
-			if found {
-				list = append(list, rec)
-			}
+			list, rest = append(list, recs...), rest[n:]
 		}
 		return ctx.Err()
 	})

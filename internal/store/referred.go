@@ -49,7 +49,7 @@ func (t *Tx) anew(partner noroshi.NodeID, agreement noroshi.Hash, label string, 
 	}
 	same := map[int64]bool{} // by batch: decided under this agreement and label
 	for seq, n := range released {
-		if sent[seq] != 0 {
+		if sent[seq] > 0 {
 			continue
 		}
 		now, known := same[n]

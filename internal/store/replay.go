@@ -78,12 +78,16 @@ type batchState struct {
 	root    noroshi.Hash
 	rows    []Decided // until all are there and the root is checked
 	done    bool
+
+	messages []*outReplay // of it, in the order of the stream
 }
 
 type outReplay struct {
 	n, rank        int64
 	state          OutState
 	time, attempts int64
+	batch          *batchState // nil = none
+	first, count   int         // its rows
 }
 
 type inReplay struct {

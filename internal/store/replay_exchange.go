@@ -68,6 +68,14 @@ func (p *replay) hold(s *scan, at int64) error {
 		copy(partner[:], s.bytes("body"))
 		p.lose(partner, list)
 		p.setSpans(spanHeld, partner, list, 0)
+	case holdTaken:
+		list, err := unpackRuns(s.bytes("members"))
+		if err != nil {
+			return nil
+		}
+		var partner noroshi.NodeID
+		copy(partner[:], s.bytes("body"))
+		p.setSpans(spanReleased, partner, list, 0)
 	}
 	return nil
 }
@@ -146,20 +154,49 @@ func (p *replay) out(s *scan, at int64) error {
 	if b == nil {
 		return nil
 	}
-	first, count := int(s.int("first")), int(s.int("count"))
-	b.sent += int64(count)
-	b.done = b.sent >= b.count
-	for at := first; at < first+count; {
-		rows, err := batchRows(context.Background(), p.c, b.n, at, first+count-at)
-		if err != nil || len(rows) == 0 {
-			return nil // reported where the rows are
+	m.batch, m.first, m.count = b, int(s.int("first")), int(s.int("count"))
+	b.messages = append(b.messages, m)
+	seqs := p.carried(m)
+	have := p.spans[spanKey{spanSent, k.partner}]
+	for _, q := range seqs {
+		if val := have.at(q); val != b.n && val != -b.n {
+			b.sent++
 		}
-		seqs := sequences(rows)
-		slices.Sort(seqs)
-		p.setSpans(spanSent, k.partner, runs(seqs), 1)
+	}
+	b.done = b.done || b.sent >= b.count
+	p.setSpans(spanSent, k.partner, runs(seqs), b.n)
+	return nil
+}
+
+// carried returns the sequences of the versions a message carries, sorted.
+func (p *replay) carried(m *outReplay) (seqs []int64) {
+	for at := m.first; at < m.first+m.count; {
+		rows, err := batchRows(context.Background(), p.c, m.batch.n, at, m.first+m.count-at)
+		if err != nil || len(rows) == 0 {
+			break // reported where the rows are
+		}
+		seqs = append(seqs, sequences(rows)...)
 		at += len(rows)
 	}
-	return nil
+	slices.Sort(seqs)
+	return seqs
+}
+
+// remark does as Tx.remark does.
+func (p *replay) remark(partner noroshi.NodeID, m *outReplay, closed bool) {
+	have := p.spans[spanKey{spanSent, partner}]
+	stay := map[int64]bool{}
+	if closed {
+		for _, other := range m.batch.messages {
+			if other != m && !other.state.closed() && other.first < m.first+m.count && m.first < other.first+other.count {
+				for _, q := range p.carried(other) {
+					stay[q] = true
+				}
+			}
+		}
+	}
+	seqs, val := remarked(m.batch.n, closed, p.carried(m), stay, have.at)
+	p.setSpans(spanSent, partner, runs(seqs), val)
 }
 
 func (p *replay) outEvent(s *scan, at int64) error {
@@ -178,6 +215,9 @@ func (p *replay) outEvent(s *scan, at int64) error {
 				m.attempts++
 			}
 			if m.state.moves(to) {
+				if m.batch != nil && m.state.closed() != to.closed() {
+					p.remark(s.partner(), m, to.closed())
+				}
 				m.state, m.time = to, at
 			}
 		}

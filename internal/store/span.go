@@ -16,7 +16,7 @@ type span struct{ lo, hi, val int64 }
 const (
 	spanHeld     = 1 // val: hold.n it waits in
 	spanReleased = 2 // val: batch.n it is decided in
-	spanSent     = 3 // val: 1, a message with it is in the stream
+	spanSent     = 3 // val: batch.n, a message of it with the version is in the stream; -batch.n: all such messages were withheld
 )
 
 // spans is an ordered list of spans that do not overlap; neighbours of one

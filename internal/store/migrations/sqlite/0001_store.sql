@@ -57,9 +57,9 @@ CREATE INDEX doc_id ON doc (kind, id);
 
 CREATE TABLE hold_log (
   n INTEGER PRIMARY KEY, act INTEGER NOT NULL,
-  hold TEXT NOT NULL,         -- '' for drop
-  what INTEGER NOT NULL,      -- 1 put, 2 close, 3 drop
-  body BLOB NOT NULL,         -- put: the group; close: state; drop: partner
+  hold TEXT NOT NULL,         -- '' for drop and taken back
+  what INTEGER NOT NULL,      -- 1 put, 2 close, 3 drop, 4 taken back
+  body BLOB NOT NULL,         -- put: the group; close: state; drop, taken back: partner
   lo INTEGER NOT NULL, hi INTEGER NOT NULL, -- of the members' sequences
   members BLOB NOT NULL       -- packed
 ) STRICT;
