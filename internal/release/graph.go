@@ -205,7 +205,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 				return Case{}, err
 			}
 		}
-		if has[string(r.Object.ID)] && !f.Done {
+		if has[string(r.Object.ID)] && !f.Done && !brought(r, l) {
 			if f.Had, err = d.theirs(ctx, r.Object.ID, l.party.Node); err != nil {
 				return Case{}, err
 			}
@@ -248,12 +248,14 @@ func (d *Desk) stillDone(ctx context.Context, l *link, r store.Record, label nor
 }
 
 // partnerHas asks which objects the partner has, of those for which it matters:
-// what is referred to, and what is not this node's own first version. A list
-// of this node's own indicators asks nothing.
+// what is referred to, and what is neither this node's own first version nor
+// what the partner itself brought. A list of this node's own indicators asks
+// nothing, nor does one that came from the partner.
 func (d *Desk) partnerHas(ctx context.Context, g *graph, l *link) (map[string]bool, error) {
 	var ids []string
 	for i, r := range g.recs {
-		if i >= g.asked || r.Source.Kind != noroshi.FromSelf || r.Object.Created != r.Object.Modified {
+		own := r.Source.Kind == noroshi.FromSelf && r.Object.Created == r.Object.Modified
+		if i >= g.asked || !own && !brought(r, l) {
 			ids = append(ids, string(r.Object.ID))
 		}
 		for _, ref := range r.Object.Refs() {
@@ -267,6 +269,11 @@ func (d *Desk) partnerHas(ctx context.Context, g *graph, l *link) (map[string]bo
 	}
 	slices.Sort(ids)
 	return d.store.PartnerHas(ctx, l.party.Node, slices.Compact(ids))
+}
+
+// brought reports whether a version came from the partner itself.
+func brought(r store.Record, l *link) bool {
+	return r.Source.Kind == noroshi.FromPartner && r.Source.Partner == l.party.Node
 }
 
 // theirs reports whether the partner itself brought a version of the id.

@@ -111,8 +111,8 @@ func load(ctx context.Context, s *store.Store, x *detect.Index, flagged func(sti
 			if a.Flagged {
 				flagged(a.ID)
 			}
-			e := detect.Entry{Seq: a.Seq, ID: a.ID, Values: slices.Clone(a.Values), ValidFrom: micros(a.ValidFrom),
-				ValidUntil: micros(a.ValidUntil), Flagged: a.Flagged}
+			e := entryOf(a)
+			e.Values = slices.Clone(a.Values)
 			if !yield(e, nil) {
 				return errStopped
 			}
@@ -143,28 +143,21 @@ func micros(us int64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-// entry returns what the index gets of a record; ok is false when it may not be
-// armed (withdrawn, revoked, superseded, another source's, held for two bodies)
-// or its pattern is not of an armed form, which is counted.
-func (a *armoury) entry(r store.Record) (e detect.Entry, ok bool) {
-	if !r.Current || r.Withdrawn || r.Conflict || r.Object.Revoked {
-		a.note(r.Object.ID, false, false)
+// entry returns what the index gets of an indicator; ok is false when it may
+// not be armed (withdrawn, revoked, superseded, another source's, held for two
+// bodies) or its pattern is not of an armed form, which is counted.
+func (a *armoury) entry(x store.Indicator) (e detect.Entry, ok bool) {
+	if !x.Current || x.Withdrawn || x.Conflict || x.Revoked {
+		a.note(x.ID, false, false)
 		return e, false
 	}
-	flagged := len(r.Flags) > 0
-	a.note(r.Object.ID, len(r.Values) == 0, flagged && len(r.Values) > 0)
-	ind, err := r.Object.Indicator()
-	if err != nil || len(r.Values) == 0 {
-		return e, false
-	}
-	e = detect.Entry{Seq: r.Seq, ID: r.Object.ID, Values: r.Values, Flagged: flagged}
-	if !ind.ValidFrom.IsZero() {
-		e.ValidFrom = ind.ValidFrom.Time()
-	}
-	if !ind.ValidUntil.IsZero() {
-		e.ValidUntil = ind.ValidUntil.Time()
-	}
-	return e, true
+	armed := len(x.Values) > 0
+	a.note(x.ID, !armed, armed && x.Flagged)
+	return entryOf(&x.Armed), armed
+}
+
+func entryOf(a *store.Armed) detect.Entry {
+	return detect.Entry{Seq: a.Seq, ID: a.ID, Values: a.Values, ValidFrom: micros(a.ValidFrom), ValidUntil: micros(a.ValidUntil), Flagged: a.Flagged}
 }
 
 // countUnarmed counts, once and beside everything else, the indicators that are
@@ -208,27 +201,30 @@ func (w *Watch) followArms(ctx context.Context) error {
 // rearm takes changes into the index. A version that is not current now is
 // passed over: the change that made it so comes later in the feed.
 func (w *Watch) rearm(ctx context.Context, changes []store.Change) error {
-	var seqs []int64
+	var first, last int64
 	again := map[stix.ID]bool{}
 	for _, c := range changes {
 		switch {
 		case !strings.HasPrefix(c.ID, "indicator--"):
 		case c.Kind == store.ObjectChanged:
-			seqs = append(seqs, c.Seq)
+			if first == 0 {
+				first = c.Seq
+			}
+			last = c.Seq
 		case c.Kind == store.ObjectWithdrawn:
 			again[stix.ID(c.ID)] = true
 		}
 	}
-	records, err := w.store.Records(ctx, seqs)
+	err := w.store.EachIndicator(ctx, first-1, last, func(x store.Indicator) error {
+		if x.Conflict {
+			again[x.ID] = true
+		} else if x.Current {
+			w.arm(x)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	for _, r := range records {
-		if r.Conflict {
-			again[r.Object.ID] = true
-		} else if r.Current {
-			w.arm(r)
-		}
 	}
 	for id := range again {
 		r, err := w.store.Current(ctx, id)
@@ -240,16 +236,19 @@ func (w *Watch) rearm(ctx context.Context, changes []store.Change) error {
 		if err != nil {
 			return err
 		}
-		w.arm(r)
+		err = w.store.EachIndicator(ctx, r.Seq-1, r.Seq, func(x store.Indicator) error { w.arm(x); return nil })
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (w *Watch) arm(r store.Record) {
-	if e, ok := w.armoury.entry(r); ok {
+func (w *Watch) arm(x store.Indicator) {
+	if e, ok := w.armoury.entry(x); ok {
 		w.index.Put(e)
 	} else {
-		w.index.Remove(r.Object.ID)
+		w.index.Remove(x.ID)
 	}
 }
 

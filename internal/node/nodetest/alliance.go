@@ -31,7 +31,7 @@ type Party struct {
 	Node *node.Node
 	Log  *Log
 
-	t     *testing.T
+	t     testing.TB
 	realm noroshi.Realm
 	stop  context.CancelFunc
 	gone  sync.WaitGroup
@@ -61,7 +61,7 @@ const passphrase = "correct-horse-battery"
 
 // New makes a node with a crew in a folder of the test and serves it until the
 // test ends.
-func New(t *testing.T, sign noroshi.CallSign, realm noroshi.Realm) *Party {
+func New(t testing.TB, sign noroshi.CallSign, realm noroshi.Realm) *Party {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), strings.ToLower(string(sign)))
 	if err := node.Init(t.Context(), dir, node.Config{CallSign: sign, Tokens: []string{sign.Country() + ".MOD"}}); err != nil {
@@ -71,7 +71,7 @@ func New(t *testing.T, sign noroshi.CallSign, realm noroshi.Realm) *Party {
 }
 
 // In serves a realm of a node that Init made in dir, with a crew of its own.
-func In(t *testing.T, dir string, sign noroshi.CallSign, realm noroshi.Realm) *Party {
+func In(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm) *Party {
 	t.Helper()
 	p := &Party{Dir: dir, Log: &Log{}, t: t, realm: realm}
 	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil }}
@@ -219,7 +219,7 @@ func (p *Party) Intact() {
 
 // Alliance is USA-01 and JPN-01 in one realm, introduced, with the agreement of
 // agreement draft in force.
-func Alliance(t *testing.T, realm noroshi.Realm) (usa, jpn *Party) {
+func Alliance(t testing.TB, realm noroshi.Realm) (usa, jpn *Party) {
 	t.Helper()
 	usa, jpn = New(t, "USA-01", realm), New(t, "JPN-01", realm)
 	Ally(t, usa, jpn)
@@ -227,7 +227,7 @@ func Alliance(t *testing.T, realm noroshi.Realm) (usa, jpn *Party) {
 }
 
 // Ally introduces two nodes and puts an agreement in force.
-func Ally(t *testing.T, a, b *Party) {
+func Ally(t testing.TB, a, b *Party) {
 	t.Helper()
 	if _, err := crew.Introduce(t.Context(), &a.Crew, &b.Crew); err != nil {
 		t.Fatal(err)
@@ -239,7 +239,7 @@ func Ally(t *testing.T, a, b *Party) {
 
 // Whole waits until both streams between two nodes are applied on both sides
 // with nothing missing, and nothing waits in a batch that is not sent.
-func Whole(t *testing.T, a, b *Party) {
+func Whole(t testing.TB, a, b *Party) {
 	t.Helper()
 	for _, pair := range [][2]*Party{{a, b}, {b, a}} {
 		from, to := pair[0], pair[1]
