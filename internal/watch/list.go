@@ -126,7 +126,8 @@ func (w *Watch) countSightings(ctx context.Context, indicator stix.ID, row *Row,
 type Delivery struct {
 	Partner  noroshi.NodeID   `json:"partner"`
 	CallSign noroshi.CallSign `json:"call_sign"`
-	State    string           `json:"state"` // "held", "released", "sent"; a partner with none of them has no row
+	State    string           `json:"state"` // "held", "released", "sent", "stored", "applied", "read", "withheld", "expired"; a partner with none has no row
+	Since    time.Time        `json:"since,omitzero"`
 	Batch    string           `json:"batch,omitempty"`
 	Hold     string           `json:"hold,omitempty"`
 }
@@ -205,10 +206,13 @@ func (w *Watch) delivery(ctx context.Context, seq int64, d *Delivery) error {
 	if d.Batch = released[seq]; d.Batch == "" {
 		return nil
 	}
-	d.State = "released"
-	b, err := w.store.Batch(ctx, d.Batch)
-	if err == nil && b.Sent {
-		d.State = "sent"
-	}
+	state, since, err := w.store.Delivery(ctx, d.Batch, seq)
+	d.State, d.Since = deliveryStates[state], since
 	return err
+}
+
+// deliveryStates are the words for how far a message has got.
+var deliveryStates = map[store.OutState]string{
+	store.Committed: "released", store.Attempted: "sent", store.StoredThere: "stored", store.AppliedThere: "applied",
+	store.ReadThere: "read", store.Withheld: "withheld", store.Expired: "expired",
 }

@@ -143,9 +143,14 @@ func (s *Services) receipted(ctx context.Context, partner noroshi.NodeID, typ st
 // Decided says how far the exit gate has followed the change feed.
 type Decided struct {
 	UpTo int64 `json:"up_to"`
+	Head int64 `json:"head"` // last sequence of the feed
 }
 
 func releaseDecided(ctx context.Context, c *Call) (any, error) {
+	head, err := c.Store.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
 	seq, err := c.Store.Cursor(ctx, "release")
-	return Decided{seq}, err
+	return Decided{seq, head}, err
 }

@@ -182,13 +182,17 @@ func (c *Crew) untilAgreement(ctx context.Context, h noroshi.Hash, ok func(partn
 	})
 }
 
-// Settled waits until the exit gate has looked at everything up to a sequence
-// of the change feed.
-func (c *Crew) Settled(ctx context.Context, seq int64) error {
-	return Until(ctx, 2*time.Minute, "release decided at "+string(c.Sign), func() (bool, error) {
-		var d web.Decided
+// Settled waits until the exit gate has looked at everything that was in the
+// change feed when it was called, and returns that sequence.
+func (c *Crew) Settled(ctx context.Context) (head int64, err error) {
+	var d web.Decided
+	if err := c.Do(ctx, "release.decided", nil, &d); err != nil {
+		return 0, err
+	}
+	head = d.Head
+	return head, Until(ctx, 2*time.Minute, "release decided at "+string(c.Sign), func() (bool, error) {
 		err := c.Do(ctx, "release.decided", nil, &d)
-		return d.UpTo >= seq, err
+		return d.UpTo >= head, err
 	})
 }
 

@@ -88,11 +88,16 @@ func (s *show) importAll(ctx context.Context) error {
 // approve has two officers sign every hold that two persons lift, and waits
 // until JPN-01 is armed with all of it.
 func (s *show) approve(ctx context.Context) error {
-	var armed web.ArmedState
-	if err := s.usa.call(ctx, "indicator.armed", web.ArmedRef{}, &armed); err != nil {
+	head, err := s.usa.Settled(ctx)
+	if err != nil {
 		return err
 	}
-	if err := s.usa.Settled(ctx, armed.Seq); err != nil {
+	var armed web.ArmedState
+	err = crew.Until(ctx, time.Minute, "USA-01 armed", func() (bool, error) {
+		err := s.usa.call(ctx, "indicator.armed", web.ArmedRef{}, &armed)
+		return armed.Seq >= head, err
+	})
+	if err != nil {
 		return err
 	}
 	holds, count, err := s.usa.ApproveHolds(ctx)

@@ -181,7 +181,7 @@ func (p *Party) Head() int64 {
 // Settle waits until the exit gate has looked at everything so far.
 func (p *Party) Settle() {
 	p.t.Helper()
-	if err := p.Settled(p.t.Context(), p.Head()); err != nil {
+	if _, err := p.Settled(p.t.Context()); err != nil {
 		p.t.Fatal(err)
 	}
 }
