@@ -123,14 +123,16 @@ func validator() (*validate.Validator, error) {
 func (c *Clauses) Agreement() *noroshi.Agreement { return c.agreement }
 
 // clause asks the agreement: released alone, with two persons, or not at all.
-// A FLASH always needs two persons, whatever clause permits it. A label that
-// is not understood belongs to no class that could be asked about.
+// A FLASH always needs two persons, whatever clause permits it. Where some of
+// the label is not understood, a clause may deny and permits nothing yet: no
+// clause sees that part, so what is denied now is denied when it is understood.
 func (c *Case) clause(it *Item, d *Decision) {
-	if c.Clauses == nil || !it.Label.Handled() || len(it.Label.Unknown) > 0 {
+	if c.Clauses == nil || !it.Label.Handled() {
 		return
 	}
 	a := c.Clauses.ask(c.Partner, c.Now, classOf(c.Partner, it))
 	switch flash := it.Precedence >= noroshi.Flash; {
+	case len(it.Label.Unknown) > 0 && len(a.two)+len(a.alone) > 0:
 	case len(a.alone) > 0 && !flash:
 		d.Clause = a.alone[0]
 		d.release(noroshi.Reason{Code: "clause.permit", Clause: d.Clause})

@@ -17,7 +17,7 @@ import (
 // A hold that persons may lift counts as going for members of the same group,
 // because they are approved and leave together, and for nobody else.
 func (c *Case) closure(out []Decision) {
-	n := neighbours{c: c, base: out, at: make(map[stix.ID]int, len(c.Items)), going: make([]bool, len(c.Items))}
+	n := neighbours{c: c, base: out, at: make(map[stix.ID]int, len(c.Items)), going: make([]bool, len(c.Items)), holds: map[int]string{}}
 	for i := range c.Items {
 		n.at[c.Items[i].ID] = i
 		n.going[i] = goes(&out[i])
@@ -60,6 +60,7 @@ type neighbours struct {
 	base  []Decision // without neighbours
 	at    map[stix.ID]int
 	going []bool
+	holds map[int]string // what persons would approve the item with; made when asked
 }
 
 // missing returns what keeps an item from going: references that lead to
@@ -122,16 +123,25 @@ func (n *neighbours) stands(i int, target stix.ID) Standing {
 	if !in {
 		return n.c.Around[target]
 	}
-	a, b := &n.c.Items[i], &n.c.Items[j]
-	switch x, y := &n.base[i], &n.base[j]; {
+	b := &n.c.Items[j]
+	switch y := &n.base[j]; {
 	case b.Theirs, n.c.Around[target] == Had:
 		return Had
 	case !n.going[j]: // decided before or not: now it would not go
 	case b.Done, y.Outcome == noroshi.Release:
 		return Had
-	case x.Outcome == noroshi.Hold && x.Key == y.Key && x.Clause == y.Clause &&
-		a.Precedence == b.Precedence && a.Group == b.Group && a.Label.String() == b.Label.String():
-		return Had
+	case !n.c.Items[i].Done && n.base[i].Outcome == noroshi.Hold && n.hold(i) == n.hold(j):
+		return Had // approved and sent together
 	}
 	return Withheld
+}
+
+// hold returns what tells an item's hold from others of the partner.
+func (n *neighbours) hold(i int) string {
+	key, ok := n.holds[i]
+	if !ok {
+		key = groupKey(n.c.group(i, &n.base[i]))
+		n.holds[i] = key
+	}
+	return key
 }

@@ -75,6 +75,9 @@ type Decision struct {
 	Key     noroshi.HoldKey // of a Hold
 	Clause  string          // that permits it, alone or with two persons
 	Reasons []noroshi.Reason
+	Group   string    // the run a Hold is grouped under
+	Travels []stix.ID // markings whose definitions leave with it
+	Ring    bool      // waits together with what it refers to in a circle
 }
 
 // Decide answers for every item of a case, in their order: the worst of what
@@ -85,6 +88,7 @@ func Decide(c Case) []Decision {
 	for i := range c.Items {
 		out[i] = c.alone(&c.Items[i])
 	}
+	c.components(out)
 	c.closure(out)
 	return out
 }
@@ -94,7 +98,7 @@ const travels = "marking.travels"
 
 // alone decides an item without its neighbours.
 func (c *Case) alone(it *Item) Decision {
-	var d Decision
+	d := Decision{Group: it.Group, Travels: it.Markings}
 	c.standing(it, &d)
 	if it.Type == "marking-definition" {
 		// It leaves only with an object it marks, and needs no label of its own.

@@ -114,7 +114,7 @@ func (w *plan) place(i int) {
 // hold puts an item into the hold it belongs to, unless it is there, or in one
 // of the same kind that was returned.
 func (w *plan) hold(i int) {
-	r, g := w.graph.recs[i], w.group(i)
+	r, g := w.graph.recs[i], w.c.group(i, &w.out[i])
 	key := groupKey(g)
 	if was, ok := w.in[r.Seq]; ok {
 		if groupKey(w.open[was]) == key {
@@ -135,14 +135,16 @@ func (w *plan) hold(i int) {
 }
 
 // group is the hold an item belongs to: run, label, key, reasons and partner.
-func (w *plan) group(i int) store.HoldGroup {
-	it, d := &w.c.Items[i], &w.out[i]
+func (c *Case) group(i int, d *Decision) store.HoldGroup {
+	it := &c.Items[i]
 	g := store.HoldGroup{
-		Partner: w.link.party.Node, Run: it.Group, Label: it.Label.String(), Key: d.Key, Clause: d.Clause,
-		Agreement: w.link.clauses.Agreement().Hash, Precedence: it.Precedence,
+		Partner: c.Partner.Node, Run: d.Group, Label: it.Label.String(), Key: d.Key, Clause: d.Clause, Precedence: it.Precedence,
+	}
+	if c.Clauses != nil {
+		g.Agreement = c.Clauses.Agreement().Hash
 	}
 	_, approvable := Approvals(d.Key)
-	for _, m := range it.Markings {
+	for _, m := range d.Travels {
 		if !approvable {
 			break
 		}
@@ -153,8 +155,9 @@ func (w *plan) group(i int) store.HoldGroup {
 			continue // what cannot be approved is grouped by what must be mended first
 		}
 		if (strings.HasPrefix(r.Code, "closure.") && !maker(r)) || strings.HasPrefix(r.Code, "text.") {
-			// Places and marks differ from object to object; Explain says them.
-			r.Code, r.Args, r.Marking = r.Code+"-group", nil, ""
+			// Places and marks differ from object to object; Explain says them. A
+			// marking stays: when its definition changes, the hold is found by it.
+			r.Code, r.Args = r.Code+"-group", nil
 		}
 		if !slices.ContainsFunc(g.Reasons, func(x noroshi.Reason) bool { return reasonKey(x) == reasonKey(r) }) {
 			g.Reasons = append(g.Reasons, r)

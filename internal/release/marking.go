@@ -16,7 +16,8 @@ func (c *Case) marking(it *Item, d *Decision) {
 	if !it.Label.Handled() {
 		d.hold(noroshi.Unmarked, noroshi.Reason{Code: "marking.none"})
 	}
-	if it.Label.Exercise != c.Realm.Exercise() {
+	// What is not understood may name the exercise: then it is held until it is.
+	if it.Label.Exercise != c.Realm.Exercise() && (it.Label.Exercise != "" || len(it.Label.Unknown) == 0) {
 		d.deny(noroshi.Reason{Code: "exercise.mismatch", Args: []string{it.Label.Exercise, c.Realm.String()}})
 	}
 	c.tlp(it, d)
