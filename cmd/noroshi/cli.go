@@ -105,10 +105,10 @@ func (c *cli) fail(err error) int {
 		return code
 	}
 	var e *noroshi.Error
-	text, id := err.Error(), "internal"
+	text, id := c.t("error.internal", err.Error()), "internal"
 	if errors.As(err, &e) {
 		id = e.Code
-		if locale.Has("error." + e.Code) {
+		if e.Code != "internal" && locale.Has("error."+e.Code) {
 			text = c.t("error."+e.Code, e.Args...)
 		}
 	}
