@@ -88,8 +88,8 @@ func (d *Desk) link(ctx context.Context, p noroshi.Partner) (*link, error) {
 		return nil, err
 	}
 	party, ok := c.Agreement().Other(d.o.Node)
-	if !ok || party.Node != p.Node || c.Agreement().Realm != d.o.Realm {
-		return nil, nil // an agreement of others, or of another realm, releases nothing
+	if a := c.Agreement(); !ok || party.Node != p.Node || a.Realm != d.o.Realm || !a.InForce(d.o.Now()) {
+		return nil, nil // an agreement of others, of another realm or another time releases nothing
 	}
 	return &link{party: party, clauses: c}, nil
 }

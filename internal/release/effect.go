@@ -21,7 +21,8 @@ func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
 	if err != nil {
 		return err
 	}
-	w := plan{desk: d, link: l, graph: g, c: c, out: Decide(c), ready: map[ready][]int{}, held: map[string]*holding{}}
+	w := plan{desk: d, link: l, graph: g, c: c, ready: map[ready][]int{}, held: map[string]*holding{}}
+	w.decide()
 	if err := w.load(ctx); err != nil {
 		return err
 	}
@@ -32,6 +33,27 @@ func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
 		w.drop(r.Seq)
 	}
 	return w.write(ctx)
+}
+
+// decide decides, and what was released, has not gone and may not go as it was
+// released is decided as if it never had been, until nothing changes.
+func (w *plan) decide() {
+	for again := true; again; {
+		again = false
+		w.out = Decide(w.c)
+		for i, r := range w.graph.recs[:w.graph.asked] {
+			it := &w.c.Items[i]
+			if it.Done && it.Type != "marking-definition" && !w.graph.streamed[r.Seq] &&
+				!stands(w.graph.batches[w.graph.batch[r.Seq]], it, &w.out[i]) {
+				it.Done, again = false, true
+			}
+		}
+	}
+	for i, r := range w.graph.recs[:w.graph.asked] {
+		if w.graph.batch[r.Seq] != "" && !w.c.Items[i].Done {
+			w.back = append(w.back, r.Seq)
+		}
+	}
 }
 
 // ready is what objects of one batch share.
@@ -55,6 +77,7 @@ type plan struct {
 	ready map[ready][]int
 	held  map[string]*holding
 	drops []int64
+	back  []int64 // released, not gone, and decided anew
 }
 
 type holding struct {
@@ -97,7 +120,7 @@ func (w *plan) load(ctx context.Context) error {
 // their holds are left to their own turn.
 func (w *plan) place(i int) {
 	it, d := &w.c.Items[i], &w.out[i]
-	asked := i < w.graph.asked
+	asked := i < w.graph.asked || d.Ring
 	switch {
 	case it.Done, it.Type == "marking-definition":
 	case d.Outcome == noroshi.Release:
@@ -196,7 +219,7 @@ func (w *plan) drop(seq int64) {
 // released, one for what is held. Written twice they add nothing.
 func (w *plan) write(ctx context.Context) error {
 	batches, rows := w.batches()
-	if len(batches)+len(w.drops) > 0 {
+	if len(batches)+len(w.drops)+len(w.back) > 0 {
 		act := noroshi.Act{Action: noroshi.ActRelease, Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash}
 		if len(batches) == 0 {
 			act = noroshi.Act{Action: noroshi.ActHold}
@@ -211,6 +234,11 @@ func (w *plan) write(ctx context.Context) error {
 		_, err := w.desk.store.Do(ctx, act, func(tx *store.Tx) error {
 			if len(w.drops) > 0 {
 				if err := tx.DropHeld(w.link.party.Node, w.drops); err != nil {
+					return err
+				}
+			}
+			if len(w.back) > 0 {
+				if err := tx.TakeBack(w.link.party.Node, w.back); err != nil {
 					return err
 				}
 			}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/noroshi-cti/noroshi"
@@ -25,7 +26,11 @@ type graph struct {
 	beyond map[stix.ID]bool           // held, not loaded
 	defs   map[stix.ID][]*stix.Object // bodies of markings
 	marks  []string                   // portion mark of each of recs, "" = none
-	batch  map[int64]string           // batch a version was last decided in, for the partner of the last case
+
+	// For the partner of the last case:
+	batch    map[int64]string       // the batch a version was last decided in
+	batches  map[string]store.Batch // those
+	streamed map[int64]bool         // versions a message in the stream carries
 }
 
 // collect loads the versions with these sequences and, transitively, what they
@@ -192,16 +197,18 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 	if err != nil {
 		return Case{}, err
 	}
-	g.batch = done
+	if g.streamed, err = d.store.Streamed(ctx, l.party.Node, slices.Sorted(maps.Keys(done))); err != nil {
+		return Case{}, err
+	}
+	g.batch, g.batches = done, map[string]store.Batch{}
 	labels := labeller{defs: g.defs, statements: l.clauses.Agreement().Statements, known: map[string]noroshi.Label{}}
-	batches := map[string]store.Batch{}
 	for i, r := range g.recs {
 		f := Facts{
 			Label: labels.of(r), Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
 			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict, Mark: g.marks[i],
 		}
 		if id, decided := done[r.Seq]; decided {
-			if f.Done, err = d.stillDone(ctx, l, r, f.Label, id, batches); err != nil {
+			if f.Done, err = d.stillDone(ctx, g, l, r, f.Label, id); err != nil {
 				return Case{}, err
 			}
 		}
@@ -231,20 +238,16 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 // stillDone reports whether a version's earlier release stands: it is in the
 // stream, or was decided under this agreement and this label. What was decided
 // otherwise and never got out is decided anew.
-func (d *Desk) stillDone(ctx context.Context, l *link, r store.Record, label noroshi.Label, id string, known map[string]store.Batch) (bool, error) {
-	b, ok := known[id]
+func (d *Desk) stillDone(ctx context.Context, g *graph, l *link, r store.Record, label noroshi.Label, id string) (bool, error) {
+	b, ok := g.batches[id]
 	if !ok {
 		var err error
 		if b, err = d.store.Batch(ctx, id); err != nil {
 			return false, err
 		}
-		known[id] = b
+		g.batches[id] = b
 	}
-	if b.Agreement == l.clauses.Agreement().Hash && (b.Label == label.String() || r.Object.Type == "marking-definition") {
-		return true, nil
-	}
-	has, err := d.store.PartnerHas(ctx, l.party.Node, []string{string(r.Object.ID)})
-	return has[string(r.Object.ID)], err
+	return g.streamed[r.Seq] || b.Agreement == l.clauses.Agreement().Hash && (b.Label == label.String() || r.Object.Type == "marking-definition"), nil
 }
 
 // partnerHas asks which objects the partner has, of those for which it matters:

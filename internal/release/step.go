@@ -3,7 +3,6 @@ package release
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -156,12 +155,21 @@ func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change
 	if len(links) == 0 {
 		return nil // whoever comes into force finds a gap
 	}
-	w := touched{seqs: map[int64]bool{}}
+	w := touched{seqs: map[int64]bool{}, narrowed: map[int64]bool{}, marks: map[stix.ID]bool{}}
 	for _, c := range changes {
 		if err := d.touch(ctx, &w, links, c); err != nil {
 			return err
 		}
 	}
+	if err := d.remarked(ctx, &w, links); err != nil {
+		return err
+	}
+	return d.decideAll(ctx, links, &w)
+}
+
+// decideAll decides what was touched for some partners, and then what refers to
+// what may have become narrower by it.
+func (d *Desk) decideAll(ctx context.Context, links []*link, w *touched) error {
 	if len(w.seqs) == 0 {
 		return nil
 	}
@@ -169,7 +177,7 @@ func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change
 	if err != nil {
 		return err
 	}
-	if err := d.former(ctx, g); err != nil {
+	if err := d.former(ctx, g, w); err != nil {
 		return err
 	}
 	for _, l := range links {
@@ -177,164 +185,5 @@ func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change
 			return err
 		}
 	}
-	return d.wake(ctx, links, g)
-}
-
-// touched is what a slice of the feed asks to be decided.
-type touched struct{ seqs map[int64]bool }
-
-// touch notes the versions a change concerns.
-func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Change) error {
-	switch c.Kind {
-	case store.ObjectChanged:
-		w.seqs[c.Seq] = true
-		if t := stix.ID(c.ID).Type(); t == "marking-definition" || t == "identity" {
-			return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return r.Marking == c.ID || (maker(r) && r.Args[1] == c.ID) })
-		}
-	case store.MarkingAssigned:
-		seq, err := strconv.ParseInt(c.ID, 10, 64)
-		if err != nil {
-			return noroshi.Errorf(noroshi.Broken, "release.feed", "change %d: marking of version %q: %w", c.Seq, c.ID, err)
-		}
-		w.seqs[seq] = true
-	case store.ObjectWithdrawn:
-		versions, err := d.store.Versions(ctx, stix.ID(c.ID))
-		if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
-			return err
-		}
-		for _, v := range versions {
-			w.seqs[v.Seq] = true
-		}
-	case store.BatchReleased:
-		return d.waiting(ctx, w, links, c.ID)
-	}
-	return nil
-}
-
-// heldFor notes what waits in open holds for a reason: a marking that was not
-// understood, a maker's identity the partner lacked.
-func (d *Desk) heldFor(ctx context.Context, w *touched, why func(noroshi.Reason) bool) error {
-	holds, err := d.store.Holds(ctx, store.HoldOpen)
-	if err != nil {
-		return err
-	}
-	for _, h := range holds {
-		if h.Key != noroshi.NotUnderstood || !slices.ContainsFunc(h.Reasons, why) {
-			continue
-		}
-		if err := d.members(ctx, h.ID, func(m store.Decided) { w.seqs[m.Seq] = true }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// members calls fn for every member of a hold, in order.
-func (d *Desk) members(ctx context.Context, hold string, fn func(store.Decided)) error {
-	for after := int64(0); ; {
-		page, err := d.store.HoldMembers(ctx, hold, after, store.MaxPage)
-		if err != nil {
-			return err
-		}
-		for _, m := range page {
-			fn(m)
-			after = m.Seq
-		}
-		if len(page) == 0 {
-			return nil
-		}
-	}
-}
-
-// former adds the earlier versions of what changed to the stale: they leave
-// the holds they wait in.
-func (d *Desk) former(ctx context.Context, g *graph) error {
-	for _, r := range g.recs[:g.asked] {
-		if r.Object.Created == r.Object.Modified {
-			continue // a first version, or one without versions
-		}
-		versions, err := d.store.Versions(ctx, r.Object.ID)
-		if err != nil {
-			return err
-		}
-		for _, v := range versions {
-			if !v.Current {
-				g.stale = append(g.stale, v)
-			}
-		}
-	}
-	return nil
-}
-
-// waiting notes what refers to a batch's objects: it may have waited for them.
-func (d *Desk) waiting(ctx context.Context, w *touched, links []*link, batch string) error {
-	b, err := d.store.Batch(ctx, batch)
-	if err != nil || !slices.ContainsFunc(links, func(l *link) bool { return l.party.Node == b.Partner }) {
-		return err
-	}
-	for from := 0; from < b.Count; {
-		rows, err := d.store.BatchRows(ctx, batch, from, store.MaxPage)
-		if err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			break
-		}
-		seqs := make([]int64, len(rows))
-		for i, r := range rows {
-			seqs[i] = r.Seq
-		}
-		if err := d.referrers(ctx, w, seqs); err != nil {
-			return err
-		}
-		from += len(rows)
-	}
-	return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return maker(r) && d.went(ctx, b.Partner, stix.ID(r.Args[1])) })
-}
-
-// went reports whether the current version of an object is released to the
-// partner; an error is no: what waits goes on waiting.
-func (d *Desk) went(ctx context.Context, partner noroshi.NodeID, id stix.ID) bool {
-	rec, err := d.store.Current(ctx, id)
-	if err != nil {
-		return false
-	}
-	gone, err := d.store.Released(ctx, partner, []int64{rec.Seq})
-	return err == nil && gone[rec.Seq] != ""
-}
-
-// wake decides what refers to objects a partner just brought: they are the
-// partner's own, so what waited for them may go.
-func (d *Desk) wake(ctx context.Context, links []*link, g *graph) error {
-	var seqs []int64
-	for _, r := range g.recs[:g.asked] {
-		if r.Source.Kind == noroshi.FromPartner {
-			seqs = append(seqs, r.Seq)
-		}
-	}
-	w := touched{seqs: map[int64]bool{}}
-	if err := d.referrers(ctx, &w, seqs); err != nil || len(w.seqs) == 0 {
-		return err
-	}
-	for part := range slices.Chunk(sorted(w.seqs), slice) {
-		more, err := d.collect(ctx, part)
-		if err != nil {
-			return err
-		}
-		for _, l := range links {
-			if err := d.decide(ctx, l, more); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func sorted(set map[int64]bool) []int64 {
-	seqs := make([]int64, 0, len(set))
-	for s := range set {
-		seqs = append(seqs, s)
-	}
-	slices.Sort(seqs)
-	return seqs
+	return d.wake(ctx, links, g, w)
 }

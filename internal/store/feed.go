@@ -20,6 +20,7 @@ const (
 	ObjectWithdrawn  ChangeKind = "withdrawn" // id = object id
 	AgreementChanged ChangeKind = "agreement" // id = node id of the partner
 	BatchReleased    ChangeKind = "batch"     // id = batch id
+	RowsWithheld     ChangeKind = "withheld"  // id names rows of a batch: see ParseRows
 	MessageStored    ChangeKind = "received"  // id = message id
 	StreamChanged    ChangeKind = "stream"    // id = node id of the partner
 	HoldChanged      ChangeKind = "hold"      // id = hold id

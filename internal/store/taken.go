@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -32,6 +33,15 @@ func (t *Tx) TakeBack(partner noroshi.NodeID, seqs []int64) error {
 	return t.setSpans(spanReleased, partner, back, 0)
 }
 
+// ParseRows reads the id of a RowsWithheld change: a batch, the ordinal of the
+// first row of the message that was withheld, and the number of its rows.
+func ParseRows(id string) (batch string, first, count int, err error) {
+	if n, err := fmt.Sscanf(id, "%s %d %d", &batch, &first, &count); n != 3 || err != nil {
+		return "", 0, 0, noroshi.Errorf(noroshi.Broken, "store.rows", "change names rows %q: must be batch, first and count", id)
+	}
+	return batch, first, count, nil
+}
+
 // remark notes that a message's rows are no more in the stream, or are after
 // all. A row that another message of the batch carries stays in the stream.
 func (t *Tx) remark(partner noroshi.NodeID, m outStateRow, closed bool) error {
@@ -52,6 +62,11 @@ func (t *Tx) remark(partner noroshi.NodeID, m outStateRow, closed bool) error {
 	marks, err := spanned(t.c, spanSent, partner, seqs)
 	if err != nil {
 		return err
+	}
+	if closed {
+		if err := t.Notice(RowsWithheld, fmt.Sprintf("%s %d %d", m.batch, m.first, m.count)); err != nil {
+			return err
+		}
 	}
 	seqs, val := remarked(n, closed, seqs, stay, func(seq int64) int64 { return marks[seq] })
 	return t.setSpans(spanSent, partner, seqs, val)

@@ -1,0 +1,332 @@
+package release
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// touched is what a slice of the feed asks to be decided.
+type touched struct {
+	seqs     map[int64]bool
+	narrowed map[int64]bool   // of them, what may now be held or denied though it was released
+	marks    map[stix.ID]bool // markings that got a definition
+}
+
+func (w *touched) narrow(seq int64) { w.seqs[seq], w.narrowed[seq] = true, true }
+
+// touch notes the versions a change concerns.
+func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Change) error {
+	switch c.Kind {
+	case store.ObjectChanged:
+		w.seqs[c.Seq] = true
+		switch id := stix.ID(c.ID); id.Type() {
+		case "marking-definition":
+			w.marks[id] = true
+			return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return r.Marking == c.ID })
+		case "identity":
+			return d.heldFor(ctx, w, func(r noroshi.Reason) bool {
+				return maker(r) && r.Args[1] == c.ID || d.definedBy(ctx, r, func(by stix.ID) bool { return by == id })
+			})
+		}
+	case store.MarkingAssigned:
+		seq, err := strconv.ParseInt(c.ID, 10, 64)
+		if err != nil {
+			return noroshi.Errorf(noroshi.Broken, "release.feed", "change %d: marking of version %q: %w", c.Seq, c.ID, err)
+		}
+		w.narrow(seq)
+	case store.ObjectWithdrawn:
+		versions, err := d.store.Versions(ctx, stix.ID(c.ID))
+		if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
+			return err
+		}
+		for _, v := range versions {
+			w.narrow(v.Seq)
+		}
+	case store.BatchReleased:
+		return d.waiting(ctx, w, links, c.ID)
+	case store.RowsWithheld:
+		return d.withheld(ctx, w, c.ID)
+	}
+	return nil
+}
+
+// heldFor notes what waits in open holds for a reason: a marking that was not
+// understood, a maker's identity the partner lacked.
+func (d *Desk) heldFor(ctx context.Context, w *touched, why func(noroshi.Reason) bool) error {
+	holds, err := d.store.Holds(ctx, store.HoldOpen)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h.Count == 0 || !slices.ContainsFunc(h.Reasons, why) {
+			continue
+		}
+		if err := d.members(ctx, h.ID, func(m store.Decided) { w.seqs[m.Seq] = true }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// members calls fn for every member of a hold, in order.
+func (d *Desk) members(ctx context.Context, hold string, fn func(store.Decided)) error {
+	for after := int64(0); ; {
+		page, err := d.store.HoldMembers(ctx, hold, after, store.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			fn(m)
+			after = m.Seq
+		}
+		if len(page) == 0 {
+			return nil
+		}
+	}
+}
+
+// former adds the earlier versions of what changed to the stale: they leave
+// the holds they wait in.
+func (d *Desk) former(ctx context.Context, g *graph, w *touched) error {
+	for _, r := range g.stale {
+		w.narrowed[r.Seq] = true
+	}
+	for _, r := range g.recs[:g.asked] {
+		if r.Object.Created == r.Object.Modified {
+			continue // a first version, or one without versions
+		}
+		versions, err := d.store.Versions(ctx, r.Object.ID)
+		if err != nil {
+			return err
+		}
+		for _, v := range versions {
+			if !v.Current {
+				g.stale = append(g.stale, v)
+				w.narrowed[v.Seq] = true
+			}
+		}
+	}
+	return nil
+}
+
+// waiting notes what refers to a batch's objects: it may have waited for them.
+func (d *Desk) waiting(ctx context.Context, w *touched, links []*link, batch string) error {
+	b, err := d.store.Batch(ctx, batch)
+	if err != nil || !slices.ContainsFunc(links, func(l *link) bool { return l.party.Node == b.Partner }) {
+		return err
+	}
+	err = d.rows(ctx, batch, 0, -1, func(rows []store.Decided) error {
+		seqs := make([]int64, len(rows))
+		for i, r := range rows {
+			seqs[i] = r.Seq
+		}
+		return d.referrers(ctx, w, seqs)
+	})
+	if err != nil {
+		return err
+	}
+	went := func(id stix.ID) bool { return d.went(ctx, b.Partner, id) }
+	return d.heldFor(ctx, w, func(r noroshi.Reason) bool {
+		return maker(r) && went(stix.ID(r.Args[1])) || d.definedBy(ctx, r, went)
+	})
+}
+
+// definedBy reports whether a reason is a marking whose definition cannot
+// travel, and its maker is one of those asked about: it may travel now.
+func (d *Desk) definedBy(ctx context.Context, r noroshi.Reason, by func(stix.ID) bool) bool {
+	if r.Code != "closure.marking-group" {
+		return false
+	}
+	rec, err := d.store.Current(ctx, stix.ID(r.Marking))
+	return err == nil && rec.Object.CreatedBy != "" && by(rec.Object.CreatedBy)
+}
+
+// remarked notes what is held, or released and not gone, under a marking that
+// now may mean something else: it has a second definition, or is well known and
+// has one that may contradict it. A first definition of any other marking can
+// only lift what heldFor found.
+func (d *Desk) remarked(ctx context.Context, w *touched, links []*link) error {
+	doubtful := map[stix.ID]bool{}
+	for id := range w.marks {
+		versions, err := d.store.Versions(ctx, id)
+		if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
+			return err
+		}
+		if len(versions) > 1 || noroshi.TLPOf(id) != noroshi.NoTLP {
+			doubtful[id] = true
+		}
+	}
+	if len(doubtful) == 0 {
+		return nil
+	}
+	carry := func(rows []store.Decided) error {
+		seqs := make([]int64, len(rows))
+		for i, r := range rows {
+			seqs[i] = r.Seq
+		}
+		recs, err := d.records(ctx, slices.Sorted(slices.Values(seqs)))
+		for _, r := range recs {
+			is := func(id stix.ID) bool { return doubtful[id] }
+			if slices.ContainsFunc(r.Object.Markings, is) || slices.ContainsFunc(r.Assigned, is) {
+				w.narrow(r.Seq)
+			}
+		}
+		return err
+	}
+	holds, err := d.store.Holds(ctx, store.HoldOpen)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		var rows []store.Decided
+		if err := d.members(ctx, h.ID, func(m store.Decided) { rows = append(rows, m) }); err != nil {
+			return err
+		}
+		if err := carry(rows); err != nil {
+			return err
+		}
+	}
+	for _, l := range links {
+		ids, err := d.store.UnsentBatches(ctx, l.party.Node)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := d.rows(ctx, id, 0, -1, carry); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// withheld notes the rows of a message that was withheld: what may not go any
+// more is decided anew; the rest goes again as it was decided.
+func (d *Desk) withheld(ctx context.Context, w *touched, run string) error {
+	batch, first, count, err := store.ParseRows(run)
+	if err != nil {
+		return err
+	}
+	return d.rows(ctx, batch, first, count, func(rows []store.Decided) error {
+		for _, r := range rows {
+			w.narrow(r.Seq)
+		}
+		return nil
+	})
+}
+
+// rows calls fn for a run of a batch's rows (count < 0: to its end), a page at
+// a time.
+func (d *Desk) rows(ctx context.Context, batch string, first, count int, fn func([]store.Decided) error) error {
+	for count != 0 {
+		limit := store.MaxPage
+		if count > 0 {
+			limit = min(limit, count)
+		}
+		rows, err := d.store.BatchRows(ctx, batch, first, limit)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		if err := fn(rows); err != nil {
+			return err
+		}
+		first += len(rows)
+		if count > 0 {
+			count -= len(rows)
+		}
+	}
+	return nil
+}
+
+// went reports whether the current version of an object is released to the
+// partner; an error is no: what waits goes on waiting.
+func (d *Desk) went(ctx context.Context, partner noroshi.NodeID, id stix.ID) bool {
+	rec, err := d.store.Current(ctx, id)
+	if err != nil {
+		return false
+	}
+	gone, err := d.store.Released(ctx, partner, []int64{rec.Seq})
+	return err == nil && gone[rec.Seq] != ""
+}
+
+// wake decides what refers to objects a partner just brought, which are the
+// partner's own, so that what waited for them may go; and whatever refers, over
+// any number of steps, to what became narrower: it may have been released with
+// it, and not gone.
+func (d *Desk) wake(ctx context.Context, links []*link, g *graph, w *touched) error {
+	var seqs []int64
+	for _, r := range g.recs[:g.asked] {
+		if r.Source.Kind == noroshi.FromPartner {
+			seqs = append(seqs, r.Seq)
+		}
+	}
+	more := touched{seqs: map[int64]bool{}}
+	if err := d.referrers(ctx, &more, seqs); err != nil {
+		return err
+	}
+	for edge := sorted(w.narrowed); len(edge) > 0; {
+		next := touched{seqs: map[int64]bool{}}
+		if err := d.referrers(ctx, &next, edge); err != nil {
+			return err
+		}
+		edge = edge[:0]
+		for _, seq := range sorted(next.seqs) {
+			if !more.seqs[seq] && !w.narrowed[seq] {
+				more.seqs[seq] = true
+				edge = append(edge, seq)
+			}
+		}
+	}
+	if len(more.seqs) == 0 {
+		return nil
+	}
+	again, err := d.collect(ctx, sorted(more.seqs))
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if err := d.decide(ctx, l, again); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sorted(set map[int64]bool) []int64 {
+	seqs := make([]int64, 0, len(set))
+	for s := range set {
+		seqs = append(seqs, s)
+	}
+	slices.Sort(seqs)
+	return seqs
+}
+
+// referrers notes the current versions of all objects that refer to objects
+// with these sequences. Makers are not among what is looked up: every object
+// of a source has the same (heldFor finds what waits for one).
+func (d *Desk) referrers(ctx context.Context, w *touched, seqs []int64) error {
+	if len(seqs) == 0 {
+		return nil
+	}
+	seqs = slices.Sorted(slices.Values(seqs))
+	ids, err := d.store.ReferrersTo(ctx, seqs)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		rec, err := d.store.Current(ctx, id)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		w.seqs[rec.Seq] = true
+	}
+	return nil
+}
