@@ -202,7 +202,6 @@ type rough struct {
 	loss    int // of a hundred
 	twice   int
 	cut     bool
-	held    [][]byte
 	tasks   sync.WaitGroup
 	stopped chan struct{}
 	seen    [][]byte // every envelope, when watch is on

@@ -2,13 +2,11 @@ package node
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
-	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -79,56 +77,4 @@ func readIdentity(dir string) (*stix.Object, error) {
 		return nil, noroshi.Errorf(noroshi.Broken, "node.identity", "%s: %w", filepath.Join(dir, identityName), err)
 	}
 	return o, nil
-}
-
-func keysPath(dir string, r noroshi.Realm) string {
-	return filepath.Join(dir, r.File()+".keys")
-}
-
-// makeKeys makes and seals the keys of a realm unless they are there.
-func makeKeys(dir string, c Config, r noroshi.Realm) error {
-	path := keysPath(dir, r)
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
-	k, err := message.NewKeyring(r, time.Now())
-	if err != nil {
-		return err
-	}
-	plain, err := k.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	secret, _, err := sealKey(dir, c, false)
-	if err != nil {
-		return err
-	}
-	sealed, err := sealBytes(secret, plain, sealPurpose(r))
-	if err != nil {
-		return err
-	}
-	return writeDurably(path, sealed)
-}
-
-func sealPurpose(r noroshi.Realm) string { return "noroshi keys " + r.String() }
-
-// readKeys opens the sealed keys of a realm.
-func readKeys(dir string, c Config, r noroshi.Realm) (*message.Keyring, Seal, error) {
-	sealed, err := os.ReadFile(keysPath(dir, r))
-	if err != nil {
-		return nil, "", noroshi.Errorf(noroshi.NotFound, "node.no-keys", "no keys of realm %s: %w", r, err)
-	}
-	secret, how, err := sealKey(dir, c, false)
-	if err != nil {
-		return nil, "", err
-	}
-	plain, err := unsealBytes(secret, sealed, sealPurpose(r))
-	if err != nil {
-		return nil, "", err
-	}
-	k, err := message.UnmarshalKeyring(plain)
-	if err != nil {
-		return nil, "", errors.Join(noroshi.Errorf(noroshi.Broken, "node.keys", "the node's keys cannot be read"), err)
-	}
-	return k, how, nil
 }

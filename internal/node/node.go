@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -59,6 +60,8 @@ type Node struct {
 	Lists   *intake.WarningLists
 
 	opts      Options
+	bound     net.Listener // the partner listener's socket, nil when not serving
+	sender    *https.Sender
 	listener  *https.Listener
 	endpoints []string
 }
@@ -102,7 +105,7 @@ func Open(ctx context.Context, dir string, r noroshi.Realm, o Options) (n *Node,
 		return nil, err
 	}
 	if err := n.wire(ctx, identity); err != nil {
-		return nil, errors.Join(err, n.Store.Close())
+		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
 }
@@ -185,8 +188,14 @@ func (n *Node) DetectOptions() detect.Options {
 // Endpoints returns the URLs that stand on this node's cards.
 func (n *Node) Endpoints() []string { return n.endpoints }
 
-// Close ends everything and closes the store.
-func (n *Node) Close() error { return n.Store.Close() }
+// Close closes the partner listener and the store; Serve must have returned.
+func (n *Node) Close() error {
+	if n.bound != nil {
+		_ = n.bound.Close() // closed already when Serve has run
+		n.sender.Close()
+	}
+	return n.Store.Close()
+}
 
 // Settle runs the exit gate over what changed, for a folder that no process
 // serves: holds and batches are there when the command ends.

@@ -34,7 +34,7 @@ func (n *Node) listen(ctx context.Context) (courier.Channel, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	n.listener = listener
+	n.bound, n.sender, n.listener = l, channel, listener
 	n.endpoints = n.Config.Endpoints
 	if len(n.endpoints) == 0 {
 		n.endpoints = []string{"https://" + l.Addr().String()}
@@ -90,6 +90,7 @@ func (n *Node) Serve(ctx context.Context, ready func()) error {
 	defer socket.Close()
 	part("arm", n.Watch.Run)
 	part("release", n.decide)
+	part("keys", n.renew)
 	part("courier", n.Courier.Run)
 	part("documents", n.Office.Resend)
 	part("partners", func(ctx context.Context) error { return n.listener.Serve(ctx, n.Courier.Receive) })

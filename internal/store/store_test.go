@@ -16,7 +16,6 @@ var (
 	nodeA  = noroshi.NodeID{0xa}
 	nodeB  = noroshi.NodeID{0xb}
 	signer = ed25519.NewKeyFromSeed(make([]byte, 32))
-	self   = noroshi.Source{Kind: noroshi.FromSelf}
 	file   = noroshi.Source{Kind: noroshi.FromFile, Name: "list.txt", Person: "mika"}
 )
 

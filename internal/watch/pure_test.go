@@ -154,9 +154,9 @@ func TestVisible(t *testing.T) {
 
 func TestDraftBound(t *testing.T) {
 	d := watch.Draft{ID: "report--4b5e1a4f-5b93-4b0e-8d2a-5ad1b8a3f0c1", TitleEN: "t", Severity: noroshi.Low, Precedence: noroshi.Flash}
-	e := d
+	same, e := d, d
 	e.TextJA = "x"
-	if d.Bound() != d.Bound() || d.Bound() == e.Bound() {
+	if d.Bound() != same.Bound() || d.Bound() == e.Bound() {
 		t.Error("Bound must cover the draft and nothing else")
 	}
 }
