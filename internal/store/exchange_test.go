@@ -79,7 +79,7 @@ func TestHoldApproveSend(t *testing.T) {
 		t.Errorf("second release: got %v, want a conflict", err)
 	}
 	do(t, s, noroshi.Act{}, func(tx *store.Tx) error { return tx.PutHold(g, members[:3]) })
-	if holds, _ := s.Holds(ctx, ""); len(holds) != 1 || holds[0].State != store.HoldApproved || holds[0].Count != 0 {
+	if holds, _ := s.Holds(ctx, ""); len(holds) != 1 || holds[0].State != store.HoldApproved || holds[0].Count != 2498 {
 		t.Errorf("after approval: got %+v", holds)
 	}
 	got, err := s.Batch(ctx, "b1")

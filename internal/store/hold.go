@@ -172,7 +172,8 @@ const (
 )
 
 // CloseHold sets the state of a hold. An approved hold's members leave the
-// queue: they are in its batch. A returned hold keeps them, on record.
+// queue: they are in its batch, and the hold keeps their count. A returned hold
+// keeps them, on record.
 func (t *Tx) CloseHold(id, state string) error {
 	if state != HoldApproved && state != HoldReturned {
 		return noroshi.Errorf(noroshi.Invalid, "store.hold-state", "close hold %s: state %q must be approved or returned", id, state)
@@ -194,15 +195,14 @@ func (t *Tx) CloseHold(id, state string) error {
 	if err != nil {
 		return err
 	}
-	if state == HoldApproved {
-		err, h.members = t.setSpans(spanHeld, h.partner, seqs, 0), 0
-	} else {
-		err = t.setSpans(spanHeld, h.partner, seqs, -h.n)
+	var val int64
+	if state == HoldReturned {
+		val = -h.n
 	}
-	if err != nil {
+	if err := t.setSpans(spanHeld, h.partner, seqs, val); err != nil {
 		return err
 	}
-	if _, err := t.c.exec("UPDATE hold SET state = $2, members = $3 WHERE id = $1", id, state, h.members); err != nil {
+	if _, err := t.c.exec("UPDATE hold SET state = $2 WHERE id = $1", id, state); err != nil {
 		return err
 	}
 	return t.Notice(HoldChanged, id)

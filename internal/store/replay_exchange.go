@@ -49,8 +49,6 @@ func (p *replay) hold(s *scan, at int64) error {
 		val := int64(0)
 		if h.state == HoldReturned {
 			val = -h.n
-		} else {
-			h.members = 0
 		}
 		var own []span
 		for _, x := range p.spans[spanKey{spanHeld, h.partner}] {
