@@ -143,6 +143,13 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, r := range g.recs[:g.asked] {
+		if r.Object.Type == "marking-definition" {
+			if err := d.define(ctx, g, r.Object.ID); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
 	c, err := d.caseFor(ctx, g, l)
 	if err != nil {
 		return nil, nil, err
@@ -175,10 +182,17 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 			why[k] = refused(b, row, "other bytes than were decided")
 		case !stands(b, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec):
 			why[k] = refused(b, row, "it may no longer go")
+		case rec.Object.Type == "marking-definition" && !g.clear(rec.Object.ID, l):
+			why[k] = refused(b, row, "its marking is not understood any more")
 		}
 		objects[k] = Object{View: 0, Bytes: rec.Object.Bytes(), typ: rec.Object.Type}
 	}
 	return objects, why, nil
+}
+
+// clear reports whether a marking is understood.
+func (g *graph) clear(id stix.ID, l *link) bool {
+	return len(noroshi.MarkingLabel(id, g.defs[id], l.clauses.Agreement().Statements).Unknown) == 0
 }
 
 // sameTerms reports whether a former version may still go although a later one

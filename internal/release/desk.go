@@ -25,6 +25,7 @@ type Options struct {
 type Desk struct {
 	store *store.Store
 	o     Options
+	slice int // how many changes one Step takes
 
 	turn sync.Mutex // held by Step, Approve and Return: only they change holds and batches
 
@@ -40,7 +41,7 @@ func New(s *store.Store, o Options) (*Desk, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Desk{store: s, o: o, clauses: map[noroshi.Hash]*Clauses{}}, nil
+	return &Desk{store: s, o: o, slice: changesAtOnce, clauses: map[noroshi.Hash]*Clauses{}}, nil
 }
 
 // link is a partner with an agreement in force, and the identities of all

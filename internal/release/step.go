@@ -22,12 +22,12 @@ func (l *link) place() string {
 // gap names the ends of what is still to be walked.
 func (l *link) gap() (from, to string) { return l.place() + " from", l.place() + " to" }
 
-// slice bounds how many changes one Step takes.
-const slice = 4000
+// changesAtOnce bounds how many changes one Step takes.
+const changesAtOnce = 4000
 
-// Step follows the change feed by one slice: decides what changed for every
-// partner in force, releases by clause (a batch), holds the rest; more is false
-// when the feed's end was reached.
+// Step follows the change feed by one slice, urgent warnings that lie behind it
+// first: decides what changed for every partner in force, releases by clause (a
+// batch), holds the rest; more is false when the feed's end was reached.
 func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 	d.turn.Lock()
 	defer d.turn.Unlock()
@@ -49,10 +49,17 @@ func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if len(changes) > 0 {
+		last := changes[len(changes)-1].Seq
+		scouted := last
+		if len(changes) == d.slice {
+			if scouted, err = d.urgent(ctx, links, last); err != nil {
+				return false, err
+			}
+		}
 		if err := d.follow(ctx, links, changes); err != nil {
 			return false, err
 		}
-		return true, d.advance(ctx, links, changes[len(changes)-1].Seq)
+		return true, d.advance(ctx, links, last, scouted)
 	}
 	for _, l := range links {
 		going, err := d.walk(ctx, l)
@@ -63,9 +70,15 @@ func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 	return false, nil
 }
 
-// advance moves the follower and the places of the partners decided for.
-func (d *Desk) advance(ctx context.Context, links []*link, seq int64) error {
+// advance moves the follower and the places of the partners decided for; where
+// urgent warnings were searched for ahead of it, the scout's too.
+func (d *Desk) advance(ctx context.Context, links []*link, seq, scouted int64) error {
 	_, err := d.store.Do(ctx, noroshi.Act{}, func(tx *store.Tx) error {
+		if scouted > seq {
+			if err := tx.SetCursor(scout, scouted); err != nil {
+				return err
+			}
+		}
 		for _, l := range links {
 			if err := tx.SetCursor(l.place(), seq); err != nil {
 				return err
@@ -115,8 +128,8 @@ func (d *Desk) ends(ctx context.Context, l *link) (from, to int64, err error) {
 // feed reads a slice of changes.
 func (d *Desk) feed(ctx context.Context, after int64) ([]store.Change, error) {
 	var all []store.Change
-	for len(all) < slice {
-		page, err := d.store.Feed(ctx, after, slice-len(all))
+	for len(all) < d.slice {
+		page, err := d.store.Feed(ctx, after, d.slice-len(all))
 		if err != nil || len(page) == 0 {
 			return all, err
 		}
