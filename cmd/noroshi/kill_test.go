@@ -126,15 +126,15 @@ func (x *storm) begin(t *testing.T, seed uint64) {
 				s.signal(syscall.SIGKILL)
 			}
 		})
-		random = rand.New(rand.NewPCG(seed, uint64(2*i+1)))
+		breaks := rand.New(rand.NewPCG(seed, uint64(2*i+1)))
 		x.group.Go(func() {
-			for pause(x.over, time.Duration(random.IntN(400))*time.Millisecond) {
-				if random.IntN(4) > 0 {
+			for pause(x.over, time.Duration(breaks.IntN(400))*time.Millisecond) {
+				if breaks.IntN(4) > 0 {
 					s.cable.Drop()
 					continue
 				}
 				s.cable.Cut()
-				pause(x.over, time.Duration(random.IntN(300))*time.Millisecond)
+				pause(x.over, time.Duration(breaks.IntN(300))*time.Millisecond)
 				if err := s.cable.Mend(t.Context()); err != nil {
 					t.Errorf("%s: cable: %v", s.Sign, err)
 				}
