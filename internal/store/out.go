@@ -212,6 +212,18 @@ func (r Reads) Unreceipted(ctx context.Context, partner noroshi.NodeID, epoch [1
 		WHERE p.partner = $1 AND p.epoch = $2 ORDER BY p.rank, p.seq LIMIT $3`, partner[:], epoch[:], page(limit))
 }
 
+// Receipted counts the messages of an epoch that the partner has stored, and of
+// them those it has applied.
+func (r Reads) Receipted(ctx context.Context, partner noroshi.NodeID, epoch [16]byte) (stored, applied uint64, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		_, err := c.one(to(&stored, &applied), `SELECT COUNT(*), COALESCE(SUM(CASE WHEN s.state = $3 THEN 0 ELSE 1 END), 0) FROM out_message o JOIN out_state s ON s.n = o.n
+			WHERE o.partner = $1 AND o.epoch = $2 AND s.state IN ($3, $4, $5)`,
+			partner[:], epoch[:], int64(StoredThere), int64(AppliedThere), int64(ReadThere))
+		return err
+	})
+	return stored, applied, err
+}
+
 func (r Reads) outMessages(ctx context.Context, partner noroshi.NodeID, epoch [16]byte, q string, args ...any) (list []OutMessage, err error) {
 	err = r.on(ctx, func(c *conn) error {
 		return c.each(ctx, func(rows *sql.Rows) error {

@@ -104,6 +104,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 		}
 	} else if s.lock, err = lockFile(s.path); err != nil {
 		return err
+	} else if err := makePrivate(s.path); err != nil {
+		return err
 	}
 	if s.writeDB, err = openDB(s.path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-65536)", "temp_store(MEMORY)"); err != nil {
 		return err
@@ -133,6 +135,16 @@ func (s *Store) open(ctx context.Context) (err error) {
 		s.wakeDerived()
 	}
 	return nil
+}
+
+// makePrivate makes a new database file that only this user may open; its log
+// takes over the mode.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // Close finishes running acts, checkpoints the WAL and closes the file.

@@ -3,9 +3,9 @@ package store
 import (
 	"fmt"
 	"os"
-	"syscall"
 
 	"github.com/noroshi-cti/noroshi"
+	"golang.org/x/sys/windows"
 )
 
 // lockFile takes the lock beside a database: one process opens it for writing.
@@ -15,7 +15,8 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock of %s: %w", path, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
+	if err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped)); err != nil {
 		f.Close()
 		return nil, noroshi.Errorf(noroshi.Busy, "store.locked", "another process has %s open for writing", path)
 	}
