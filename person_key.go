@@ -43,6 +43,23 @@ func NewPerson(id, name string, roles []Role, passphrase []byte) (Person, error)
 	return Person{ID: id, Name: name, Roles: roles, Key: pub, Sealed: sealed}, nil
 }
 
+// Valid reports what is wrong with a person's record that came from elsewhere:
+// id, roles and key must be such as NewPerson makes.
+func (p Person) Valid() error {
+	if !personID.MatchString(p.ID) {
+		return Errorf(Invalid, "person.id", "person id %q must be lower-case letters, digits and hyphens, at most 32", p.ID)
+	}
+	for _, r := range p.Roles {
+		if !isRole(r) {
+			return Errorf(Invalid, "person.role", "role %q is unknown", string(r))
+		}
+	}
+	if len(p.Key) != ed25519.PublicKeySize || p.Removed {
+		return Errorf(Invalid, "person.no-key", "person %s has no key here", p.ID)
+	}
+	return nil
+}
+
 func isRole(r Role) bool {
 	for _, known := range Roles {
 		if r == known {

@@ -1,9 +1,11 @@
 package partner
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/noroshi-cti/noroshi"
@@ -165,7 +167,7 @@ func (o *Office) sign(ctx context.Context, a *noroshi.Agreement, node noroshi.No
 		act.Action, act.Persons = noroshi.ActAgreementInForce, append(officers, by)
 	}
 	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
-		if err := approve(ctx, tx, a.Hash, by); err != nil {
+		if err := o.approve(ctx, tx, a.Hash, by); err != nil {
 			return err
 		}
 		now, _, err := o.signing(ctx, tx.Reads, a, node)
@@ -183,16 +185,23 @@ func (o *Office) sign(ctx context.Context, a *noroshi.Agreement, node noroshi.No
 	return s, err
 }
 
-// approve keeps an officer's signature; the same person's second one is refused.
-func approve(ctx context.Context, tx *store.Tx, h noroshi.Hash, by noroshi.Signed) error {
-	key := h.String() + "/" + by.Person
-	_, err := tx.Doc(ctx, docApproval, key)
-	if err == nil {
-		return noroshi.Errorf(noroshi.Refused, "agreement.second-person", "%s has signed already: a second person must sign too", by.Person)
-	}
-	if noroshi.KindOf(err) != noroshi.NotFound {
+// approve keeps an officer's signature; a second one of the same person, or of
+// another account with the same key, is refused.
+func (o *Office) approve(ctx context.Context, tx *store.Tx, h noroshi.Hash, by noroshi.Signed) error {
+	all, err := persons(ctx, tx.Reads)
+	if err != nil {
 		return err
 	}
+	former, err := o.officers(ctx, tx.Reads, all, h)
+	if err != nil {
+		return err
+	}
+	for _, f := range former {
+		if f.Person == by.Person || bytes.Equal(all[f.Person].Key, all[by.Person].Key) {
+			return noroshi.Errorf(noroshi.Refused, "agreement.second-person", "%s has signed already: a second person must sign too", f.Person)
+		}
+	}
+	key := h.String() + "/" + by.Person
 	body, err := json.Marshal(by)
 	if err != nil {
 		return err
@@ -203,7 +212,7 @@ func approve(ctx context.Context, tx *store.Tx, h noroshi.Hash, by noroshi.Signe
 // agreementArrived takes an AGREEMENT document from a partner: the file as its
 // proposal, and its consent when its release key signed.
 func (o *Office) agreementArrived(ctx context.Context, p noroshi.Partner, doc []byte) error {
-	ks, err := o.keyset(ctx, p.Node)
+	ks, err := o.keyset(ctx, o.store.Reads, p.Node)
 	if err != nil {
 		return err
 	}
@@ -305,21 +314,9 @@ func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreemen
 	if err != nil {
 		return s, nil, err
 	}
-	for id := range all {
-		body, err := r.Doc(ctx, docApproval, a.Hash.String()+"/"+id)
-		if noroshi.KindOf(err) == noroshi.NotFound {
-			continue
-		}
-		if err != nil {
-			return s, nil, err
-		}
-		var by noroshi.Signed
-		if err := json.Unmarshal(body, &by); err != nil {
-			return s, nil, err
-		}
-		officers = append(officers, by)
+	if officers, err = o.officers(ctx, r, all, a.Hash); err != nil {
+		return s, nil, err
 	}
-	slices.SortFunc(officers, func(x, y noroshi.Signed) int { return compare(x.Person, y.Person) })
 	s.Waiting = max(0, needed(all, noroshi.ActSignAgreement)-len(officers))
 	if s.Ours, err = has(ctx, r, signatureKey(a.Hash, o.o.Keys.NodeID())); err != nil {
 		return s, nil, err
@@ -333,6 +330,34 @@ func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreemen
 	p, err := partner(ctx, r, node)
 	s.InForce = p.Agreement == a.Hash
 	return s, officers, err
+}
+
+// officers returns the signatures under an agreement that still count, by
+// person: of those who may sign and whose key it is, each key once.
+func (o *Office) officers(ctx context.Context, r store.Reads, all map[string]noroshi.Person, h noroshi.Hash) ([]noroshi.Signed, error) {
+	digest := noroshi.ActDigest(o.o.Realm, o.o.Keys.NodeID(), noroshi.ActSignAgreement, h.String(), h)
+	signed := map[string]noroshi.Signed{}
+	for id, p := range all {
+		body, err := r.Doc(ctx, docApproval, h.String()+"/"+id)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var by noroshi.Signed
+		if err := json.Unmarshal(body, &by); err != nil {
+			return nil, err
+		}
+		if p.Check(by, noroshi.ActSignAgreement, digest) == nil {
+			signed[id] = by
+		}
+	}
+	var list []noroshi.Signed
+	for _, id := range distinct(all, slices.Collect(maps.Keys(signed)), noroshi.ActSignAgreement) {
+		list = append(list, signed[id])
+	}
+	return list, nil
 }
 
 func has(ctx context.Context, r store.Reads, signature string) (bool, error) {

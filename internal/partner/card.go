@@ -94,8 +94,9 @@ func (o *Office) gateSecret(ctx context.Context, partner noroshi.CallSign) ([]by
 // Receive takes a partner's card in. The partner's record is then at CardHeld
 // and nothing flows. The person signs ActIntroduce over subject "receive" bound
 // to the SHA-256 of the card. Another card of a partner we hold renews its
-// endpoints and secret while it stays at CardHeld; later only its own keys
-// speak for it. A card under the call sign of another node is a Conflict, but
+// endpoints and secret while it stays at CardHeld, unless its KEYSET neither is
+// nor follows the one held (docs/wire.md, CARD); later only its own keys speak
+// for it. A card under the call sign of another node is a Conflict, but
 // replaces one that was never confirmed.
 func (o *Office) Receive(ctx context.Context, card []byte, by noroshi.Signed) (noroshi.Partner, error) {
 	var none noroshi.Partner
@@ -125,6 +126,9 @@ func (o *Office) Receive(ctx context.Context, card []byte, by noroshi.Signed) (n
 	act := noroshi.Act{Action: noroshi.ActIntroduce, Persons: []noroshi.Signed{by}, Subject: c.Node.String(), Partner: c.Node}
 	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
 		if err := o.makeRoom(ctx, tx, fresh); err != nil {
+			return err
+		}
+		if err := o.sameNode(ctx, tx, c.Keyset); err != nil {
 			return err
 		}
 		if err := tx.PutDoc(noroshi.DocCard, c.Node.String(), card); err != nil {
@@ -169,6 +173,20 @@ func (o *Office) makeRoom(ctx context.Context, tx *store.Tx, fresh noroshi.Partn
 		}
 	}
 	return nil
+}
+
+// sameNode refuses a KEYSET that claims a node id held here with other keys. A
+// first one proves its node id by itself; a later one only by following.
+func (o *Office) sameNode(ctx context.Context, tx *store.Tx, ks *message.Keyset) error {
+	held, err := o.keyset(ctx, tx.Reads, ks.Node)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return nil
+	}
+	if err != nil || ks.Hash() == held.Hash() || ks.Version == 1 && string(ks.Root) != string(held.Root) {
+		return err
+	}
+	_, err = ks.Succeeds(held)
+	return err
 }
 
 // partners returns every partner record, by call sign.

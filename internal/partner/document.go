@@ -45,7 +45,7 @@ func (o *Office) newKeys(ctx context.Context, from noroshi.NodeID, doc []byte) e
 	if err != nil {
 		return err
 	}
-	held, err := o.keyset(ctx, from)
+	held, err := o.keyset(ctx, o.store.Reads, from)
 	if err != nil {
 		return err
 	}

@@ -23,41 +23,42 @@ func (o *Office) Confirm(ctx context.Context, node noroshi.NodeID, fingerprint s
 	if err := o.ordered(ctx, by, noroshi.ActIntroduce, node.String(), FingerprintBound(fingerprint)); err != nil {
 		return 0, err
 	}
-	ks, err := o.keyset(ctx, node)
-	if err != nil {
-		return 0, err
-	}
-	if digits(fingerprint) != digits(ks.Fingerprint()) {
-		return 0, noroshi.Errorf(noroshi.Broken, "partner.fingerprint", "that is not the fingerprint of node %s: check the card, do not go on", node)
-	}
 	act := noroshi.Act{Action: noroshi.ActIntroduce, Persons: []noroshi.Signed{by}, Subject: node.String(), Partner: node}
 	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
+		// Inside the act: a card handed in meanwhile may have brought other keys.
+		ks, err := o.keyset(ctx, tx.Reads, node)
+		if err != nil {
+			return err
+		}
+		if digits(fingerprint) != digits(ks.Fingerprint()) {
+			return noroshi.Errorf(noroshi.Broken, "partner.fingerprint", "that is not the fingerprint of node %s: check the card, do not go on", node)
+		}
 		all, err := persons(ctx, tx.Reads)
 		if err != nil {
 			return err
 		}
 		return o.change(ctx, tx, node, func(p *noroshi.Partner) error {
-			waiting, err = confirmed(p, by.Person, needed(all, noroshi.ActIntroduce))
+			waiting, err = confirmed(p, by.Person, all)
 			return err
 		})
 	})
 	return waiting, err
 }
 
-// confirmed adds a person who heard the fingerprint and says how many more of
-// need are missing.
-func confirmed(p *noroshi.Partner, person string, need int) (waiting int, err error) {
+// confirmed adds a person who heard the fingerprint and says how many more are
+// missing. Who was removed since, or shares a key with another, counts nothing.
+func confirmed(p *noroshi.Partner, person string, all map[string]noroshi.Person) (waiting int, err error) {
 	switch {
 	case p.Trust == noroshi.Suspended:
 		return 0, noroshi.Errorf(noroshi.Refused, "partner.suspended", "%s is suspended", p.Organisation.CallSign)
 	case p.Trust != noroshi.CardHeld:
 		return 0, noroshi.Errorf(noroshi.Conflict, "partner.known", "%s is introduced already: its own keys speak for it", p.Organisation.CallSign)
-	case slices.Contains(p.ConfirmedBy, person):
+	case slices.Contains(p.ConfirmedBy, person), sameKey(all, p.ConfirmedBy, person) != "":
 		return 0, noroshi.Errorf(noroshi.Refused, "partner.second-person", "%s has confirmed already: a second person must hear it too", person)
 	}
 	p.ConfirmedBy = append(p.ConfirmedBy, person)
-	if len(p.ConfirmedBy) < need {
-		return need - len(p.ConfirmedBy), nil
+	if waiting = needed(all, noroshi.ActIntroduce) - len(distinct(all, p.ConfirmedBy, noroshi.ActIntroduce)); waiting > 0 {
+		return waiting, nil
 	}
 	p.Trust = noroshi.Introduced
 	return 0, nil
@@ -85,8 +86,8 @@ func digits(s string) string {
 }
 
 // keyset returns the newest keyset we hold of a partner.
-func (o *Office) keyset(ctx context.Context, node noroshi.NodeID) (*message.Keyset, error) {
-	doc, err := o.store.Doc(ctx, noroshi.DocKeyset, node.String())
+func (o *Office) keyset(ctx context.Context, r store.Reads, node noroshi.NodeID) (*message.Keyset, error) {
+	doc, err := r.Doc(ctx, noroshi.DocKeyset, node.String())
 	if noroshi.KindOf(err) == noroshi.NotFound {
 		return nil, noroshi.Errorf(noroshi.NotFound, "partner.none", "no partner %s", node)
 	}

@@ -51,7 +51,7 @@ func (o *Office) Partner(ctx context.Context, name string) (Row, error) {
 }
 
 func (o *Office) row(ctx context.Context, p noroshi.Partner) (Row, error) {
-	ks, err := o.keyset(ctx, p.Node)
+	ks, err := o.keyset(ctx, o.store.Reads, p.Node)
 	if err != nil {
 		return Row{}, err
 	}

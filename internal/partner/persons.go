@@ -1,9 +1,11 @@
 package partner
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -27,15 +29,40 @@ func persons(ctx context.Context, r store.Reads) (map[string]noroshi.Person, err
 }
 
 // needed returns how many different persons an action of two takes: two, or
-// one where the node has a single person who may do it.
+// one where the node has a single person who may do it. Accounts that share a
+// key are one person.
 func needed(all map[string]noroshi.Person, a noroshi.Action) int {
-	n := 0
+	keys := map[string]bool{}
 	for _, p := range all {
 		if p.May(a) {
-			n++
+			keys[string(p.Key)] = true
 		}
 	}
-	return min(max(n, 1), 2)
+	return min(max(len(keys), 1), 2)
+}
+
+// distinct returns those of some persons who may still do the action, each key
+// once, by id.
+func distinct(all map[string]noroshi.Person, ids []string, a noroshi.Action) []string {
+	var stand []string
+	keys := map[string]bool{}
+	for _, id := range slices.Sorted(slices.Values(ids)) {
+		if p := all[id]; p.May(a) && !keys[string(p.Key)] {
+			keys[string(p.Key)] = true
+			stand = append(stand, id)
+		}
+	}
+	return stand
+}
+
+// sameKey returns another of the ids whose account has a person's key, "" when
+// there is none.
+func sameKey(all map[string]noroshi.Person, ids []string, person string) string {
+	i := slices.IndexFunc(ids, func(id string) bool { return id != person && bytes.Equal(all[id].Key, all[person].Key) })
+	if i < 0 {
+		return ""
+	}
+	return ids[i]
 }
 
 // ordered checks that a person of this node may do the action and signed

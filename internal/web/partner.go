@@ -176,5 +176,17 @@ func agreementSign(ctx context.Context, c *Call) (any, error) {
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
+	a, err := c.Office.Agreement(ctx, in.Hash)
+	if err != nil {
+		return nil, err
+	}
+	// A partner may have proposed clauses the exit gate cannot read.
+	file, err := noroshi.ParseAgreement([]byte(a.File))
+	if err != nil {
+		return nil, err
+	}
+	if err := release.CheckClauses(file); err != nil {
+		return nil, err
+	}
 	return c.Office.Sign(ctx, in.Hash, in.By)
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -40,43 +41,67 @@ type PersonAdd struct {
 	By     *noroshi.Signed `json:"by,omitempty"`
 }
 
+// personAdd decides inside the act, so that of two first persons at once one
+// comes first. A key stands for one person: two accounts with one key would be
+// two persons in name only.
 func personAdd(ctx context.Context, c *Call) (any, error) {
 	var in PersonAdd
 	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	if err := in.Person.Valid(); err != nil {
 		return nil, err
 	}
 	body, err := json.Marshal(in.Person)
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.Store.Docs(ctx, noroshi.DocPerson)
-	if err != nil {
-		return nil, err
-	}
 	act := noroshi.Act{Action: noroshi.ActAddPerson, Subject: in.Person.ID, Precedence: noroshi.Immediate}
-	switch {
-	case all[in.Person.ID] != nil:
-		return nil, noroshi.Errorf(noroshi.Conflict, "person.exists", "person %q is there already", in.Person.ID)
-	case len(all) == 0 && !slices.Contains(in.Person.Roles, noroshi.Administrator):
-		return nil, noroshi.Errorf(noroshi.Invalid, "person.first", "the first person must be an administrator")
-	case len(all) > 0:
-		if in.By == nil {
-			return nil, noroshi.Errorf(noroshi.Forbidden, "person.needs-administrator", "adding a person needs an administrator's signature: --as")
-		}
-		by, err := c.person(ctx, in.By.Person)
-		if err != nil {
-			return nil, err
-		}
-		digest := noroshi.ActDigest(c.Realm, c.Node, noroshi.ActAddPerson, in.Person.ID, PersonBound(in.Person))
-		if err := by.Check(*in.By, noroshi.ActAddPerson, digest); err != nil {
-			return nil, err
-		}
+	if in.By != nil {
 		act.Persons = []noroshi.Signed{*in.By}
 	}
 	_, err = c.Store.Do(ctx, act, func(tx *store.Tx) error {
+		all, err := tx.Docs(ctx, noroshi.DocPerson)
+		if err != nil {
+			return err
+		}
+		if err := c.mayAdd(all, in); err != nil {
+			return err
+		}
 		return tx.PutDoc(noroshi.DocPerson, in.Person.ID, body)
 	})
 	return nil, err
+}
+
+// mayAdd reports why a person may not join those who are there.
+func (c *Call) mayAdd(all map[string][]byte, in PersonAdd) error {
+	if all[in.Person.ID] != nil {
+		return noroshi.Errorf(noroshi.Conflict, "person.exists", "person %q is there already", in.Person.ID)
+	}
+	var by noroshi.Person
+	for id, body := range all {
+		var p noroshi.Person
+		if err := json.Unmarshal(body, &p); err != nil {
+			return err
+		}
+		if bytes.Equal(p.Key, in.Person.Key) {
+			return noroshi.Errorf(noroshi.Conflict, "person.exists", "person %q has this key already", id)
+		}
+		if in.By != nil && id == in.By.Person {
+			by = p
+		}
+	}
+	switch {
+	case len(all) == 0 && in.By != nil:
+		return noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", in.By.Person)
+	case len(all) == 0 && !slices.Contains(in.Person.Roles, noroshi.Administrator):
+		return noroshi.Errorf(noroshi.Invalid, "person.first", "the first person must be an administrator")
+	case len(all) == 0:
+		return nil
+	case in.By == nil:
+		return noroshi.Errorf(noroshi.Forbidden, "person.needs-administrator", "adding a person needs an administrator's signature: --as")
+	}
+	return by.Check(*in.By, noroshi.ActAddPerson, noroshi.ActDigest(c.Realm, c.Node, noroshi.ActAddPerson, in.Person.ID, PersonBound(in.Person)))
 }
 
 // PersonBound is what an administrator's signature over a new person covers:
