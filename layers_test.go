@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -106,5 +107,38 @@ func walkGo(t *testing.T, fn func(path string)) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDependencies: every direct dependency has its line of reason, and no line
+// stands for one that is gone.
+func TestDependencies(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := map[string]bool{}
+	for _, line := range strings.Split(string(mod), "\n") {
+		f := strings.Fields(line)
+		if len(f) == 2 && strings.HasPrefix(f[1], "v") && strings.Contains(f[0], ".") {
+			direct[f[0]] = true
+		}
+	}
+	if len(direct) < 10 {
+		t.Fatalf("%d direct dependencies read from go.mod", len(direct))
+	}
+	for m := range direct {
+		if !strings.Contains(string(doc), "| "+m+" |") {
+			t.Errorf("docs/dependencies.md has no line for %s", m)
+		}
+	}
+	for _, line := range strings.Split(string(doc), "\n") {
+		if f := strings.Fields(line); len(f) > 2 && f[0] == "|" && strings.Contains(f[1], ".") && !direct[f[1]] {
+			t.Errorf("docs/dependencies.md has a line for %s, which go.mod does not require directly", f[1])
+		}
 	}
 }
