@@ -38,7 +38,12 @@ const (
 	doPort
 )
 
-// newSchema finds a multiplier under which no two names share a slot.
+// maxMultipliers bounds the search for one that fits: the 46 names of the
+// largest schema find one among some hundred.
+const maxMultipliers = 1 << 20
+
+// newSchema finds a multiplier under which no two names share a slot. There is
+// none when two names agree in everything that slot looks at.
 func newSchema(rules ...rule) *schema {
 	sc := &schema{rules: rules}
 	for i := range rules {
@@ -46,9 +51,14 @@ func newSchema(rules ...rule) *schema {
 			rules[i].field = rules[i].name
 		}
 	}
-	for sc.mul = 0x9e3779b1; !sc.fill(); sc.mul += 2 {
+	sc.mul = 0x9e3779b1
+	for range maxMultipliers {
+		if sc.fill() {
+			return sc
+		}
+		sc.mul += 2
 	}
-	return sc
+	panic("detect: two names of the schema that begins with " + rules[0].name + " share every slot: slot must look at one more byte")
 }
 
 func (sc *schema) fill() bool {

@@ -47,9 +47,9 @@ func admit(b testing.TB, s *store.Store, list []*store.Version, slice int) {
 	}
 }
 
-// BenchmarkAdmit puts objects into an empty store in acts of 100 and of 1,000
+// BenchmarkBudgetAdmit puts objects into an empty store in acts of 100 and of 1,000
 // and compares the rate with a bare append of the same bytes in the same run.
-func BenchmarkAdmit(b *testing.B) {
+func BenchmarkBudgetAdmit(b *testing.B) {
 	n := tier.N(20_000, 100_000)
 	list := made(b, 0, n)
 	for _, slice := range []int{100, 1000} {
@@ -130,9 +130,10 @@ func BenchmarkEach(b *testing.B) {
 	})
 }
 
-// BenchmarkVerify verifies acts of one object each.
-func BenchmarkVerify(b *testing.B) {
-	n := tier.N(5_000, 1_000_000)
+// BenchmarkBudgetVerify verifies acts of one object each; every act costs the
+// same, so what a million cost follows from fewer.
+func BenchmarkBudgetVerify(b *testing.B) {
+	n := tier.N(5_000, 200_000)
 	s := open(b)
 	for from := 0; from < n; from += 1000 {
 		admit(b, s, made(b, from, min(1000, n-from)), 1)
@@ -142,5 +143,5 @@ func BenchmarkVerify(b *testing.B) {
 			b.Fatal(v.Faults[0])
 		}
 	}
-	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "acts/s")
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(n)*1e6, "s/million-acts")
 }

@@ -47,8 +47,11 @@ type Tx struct {
 // A cursor is no row: an fn that only moved one commits that without a leaf.
 func (s *Store) Do(ctx context.Context, act noroshi.Act, fn func(*Tx) error) (Done, error) {
 	c := ordinary
-	if act.Precedence >= noroshi.Immediate {
+	switch {
+	case act.Precedence >= noroshi.Immediate:
 		c = urgent
+	case act.Partner != (noroshi.NodeID{}):
+		c = linked
 	}
 	var done Done
 	err := s.write(ctx, c, act, func(t *Tx) error {
@@ -128,8 +131,8 @@ func (t *Tx) Time() time.Time { return t.now }
 // Index returns the ledger index the act will have.
 func (t *Tx) Index() uint64 { return uint64(t.index) }
 
-// Yield reports whether a bulk act should end here: an urgent act waits and
-// this one has had its time.
+// Yield reports whether a bulk act should end here: an urgent act or one on a
+// link waits and this one has had its time.
 func (t *Tx) Yield() bool {
 	return t.class != urgent && t.s.lane.waiting.Load() > 0 && time.Since(t.started) >= slice
 }

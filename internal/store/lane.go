@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// slice is how long a bulk act may hold the lane while an urgent one waits.
+// slice is how long a bulk act may hold the lane while an urgent one, or one on
+// a link, waits.
 const slice = 10 * time.Millisecond
 
 // class orders those who wait for the lane.
@@ -17,17 +19,24 @@ const (
 	urgent     class = iota // acts of precedence Immediate and Flash
 	ordinary                // all other acts
 	background              // the store's own derived work
+	linked                  // acts on a link: they wait among the ordinary, but no bulk act keeps them long
 )
 
-// lane lets one writer in at a time: urgent acts first, then ordinary ones in
-// the order they came, background work when nobody else waits or when it has
+// turn is a place in a queue.
+type turn struct {
+	come    chan struct{} // closed when it is this one's
+	awaited bool          // a bulk act ends for it
+}
+
+// lane lets one writer in at a time: urgent acts first, then ordinary ones and
+// those on a link in the order they came, background work when nobody else waits or when it has
 // been passed over for patience.
 type lane struct {
 	mu      sync.Mutex
 	busy    bool
-	queues  [3][]chan struct{}
-	passed  time.Time // since when background work has been passed over
-	waiting atomic.Int32
+	queues  [3][]turn
+	passed  time.Time    // since when background work has been passed over
+	waiting atomic.Int32 // awaited turns
 }
 
 // patience bounds how long background work (full text, start-up blocks) can be
@@ -45,30 +54,31 @@ func (l *lane) enter(ctx context.Context, c class) error {
 		l.mu.Unlock()
 		return nil
 	}
-	turn := make(chan struct{})
+	w := turn{come: make(chan struct{}), awaited: c == urgent || c == linked}
+	if c == linked {
+		c = ordinary
+	}
 	if c == background && len(l.queues[background]) == 0 {
 		l.passed = time.Now()
 	}
-	l.queues[c] = append(l.queues[c], turn)
-	if c == urgent {
+	l.queues[c] = append(l.queues[c], w)
+	if w.awaited {
 		l.waiting.Add(1)
 	}
 	l.mu.Unlock()
 	select {
-	case <-turn:
+	case <-w.come:
 		return nil
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
-	for i, w := range l.queues[c] {
-		if w == turn {
-			l.queues[c] = append(l.queues[c][:i:i], l.queues[c][i+1:]...)
-			if c == urgent {
-				l.waiting.Add(-1)
-			}
-			l.mu.Unlock()
-			return ctx.Err()
+	if i := slices.Index(l.queues[c], w); i >= 0 {
+		l.queues[c] = slices.Delete(slices.Clone(l.queues[c]), i, i+1)
+		if w.awaited {
+			l.waiting.Add(-1)
 		}
+		l.mu.Unlock()
+		return ctx.Err()
 	}
 	l.mu.Unlock()
 	l.leave() // the turn came in the same moment
@@ -86,13 +96,13 @@ func (l *lane) leave() {
 	for _, c := range order {
 		if q := l.queues[c]; len(q) > 0 {
 			l.queues[c] = q[1:]
-			if c == urgent {
+			if q[0].awaited {
 				l.waiting.Add(-1)
 			}
 			if c == background {
 				l.passed = time.Now()
 			}
-			close(q[0])
+			close(q[0].come)
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -55,6 +56,40 @@ func TestUrgentActGoesFirst(t *testing.T) {
 		if order[i] != want[i] {
 			t.Fatalf("order: got %v, want %v", order, want)
 		}
+	}
+}
+
+// A bulk act ends for an act on a link too, which keeps its place among the
+// ordinary ones.
+func TestBulkActEndsForALink(t *testing.T) {
+	s := open(t)
+	var order []string
+	var wg sync.WaitGroup
+	started, queued := make(chan struct{}), make(chan struct{})
+	wg.Go(func() {
+		s.Do(context.Background(), noroshi.Act{Action: noroshi.ActImport}, func(tx *store.Tx) error {
+			close(started)
+			<-queued
+			for n := 0; !tx.Yield(); n++ {
+				if _, _, err := tx.Put(indicator(t, n, "2024-01-01T00:00:00Z")); err != nil {
+					return err
+				}
+			}
+			order = append(order, "bulk")
+			return nil
+		})
+	})
+	<-started
+	for i, act := range []noroshi.Act{{Action: noroshi.ActHold, Subject: "h"}, {Action: noroshi.ActReceive, Partner: noroshi.NodeID{1}}} {
+		wg.Go(func() {
+			s.Do(context.Background(), act, func(*store.Tx) error { order = append(order, string(act.Action)); return nil })
+		})
+		store.AwaitQueue(s, i+1)
+	}
+	close(queued)
+	wg.Wait()
+	if want := []string{"bulk", string(noroshi.ActHold), string(noroshi.ActReceive)}; !slices.Equal(order, want) {
+		t.Errorf("order: got %v, want %v", order, want)
 	}
 }
 

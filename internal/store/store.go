@@ -8,8 +8,8 @@
 // states, cursors) can be rebuilt from them and Verify compares.
 //
 // One write lane, two queues: acts of precedence Immediate and Flash go first;
-// a bulk act asks Tx.Yield between objects and ends early when an urgent one
-// waits and it has had about 10 ms. Full text and the packed blocks from which
+// a bulk act asks Tx.Yield between objects and ends early when one of them, or
+// an act on a link, waits and it has had about 10 ms. Full text and the packed blocks from which
 // indicators are armed at start are made behind the feed, in slices of that
 // length.
 //

@@ -9,9 +9,9 @@ import (
 	"github.com/noroshi-cti/noroshi"
 )
 
-// BenchmarkHitToWarning measures from handing a hit over to the commit of its
-// warning (DESIGN: p99 at most 250 ms), and reports the percentiles.
-func BenchmarkHitToWarning(b *testing.B) {
+// BenchmarkBudgetWarning measures from handing a hit over to the commit of its
+// warning (DESIGN: p99 at most 250 ms), a thousand times.
+func BenchmarkBudgetWarning(b *testing.B) {
 	d := newDesk(b)
 	const n = 1000
 	var objects []string
@@ -21,19 +21,22 @@ func BenchmarkHitToWarning(b *testing.B) {
 	d.admit(fromFile, objects...)
 	d.running()
 	d.settled()
-	var took []time.Duration
+	hour := 0
 	for b.Loop() {
-		i := len(took)
-		h := hit(i%n, fmt.Sprintf("n%d.example", i%n), at.AddDate(0, 0, i/n))
-		start := time.Now()
-		if o := d.observe("a", h); len(o.Warnings) != 1 {
-			b.Fatalf("hit %d raised %d warnings", i, len(o.Warnings))
+		took := make([]time.Duration, n)
+		hour++
+		for i := range took {
+			h := hit(i, fmt.Sprintf("n%d.example", i), at.AddDate(0, 0, hour))
+			start := time.Now()
+			if o := d.observe("a", h); len(o.Warnings) != 1 {
+				b.Fatalf("hit %d raised %d warnings", i, len(o.Warnings))
+			}
+			took[i] = time.Since(start)
 		}
-		took = append(took, time.Since(start))
-	}
-	slices.Sort(took)
-	for _, p := range []int{50, 99} {
-		b.ReportMetric(float64(took[len(took)*p/100].Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
+		slices.Sort(took)
+		for _, p := range []int{50, 99} {
+			b.ReportMetric(float64(took[n*p/100].Microseconds())/1000, fmt.Sprintf("ms-p%d", p))
+		}
 	}
 }
 

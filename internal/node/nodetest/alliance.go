@@ -4,6 +4,7 @@ package nodetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -33,6 +34,7 @@ type Party struct {
 
 	t     testing.TB
 	realm noroshi.Realm
+	addr  string // where partners reach it, from the first start on
 	stop  context.CancelFunc
 	gone  sync.WaitGroup
 }
@@ -99,12 +101,14 @@ func In(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm) *P
 func (p *Party) Start() {
 	p.t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.t.Context()))
-	n, err := node.Open(ctx, p.Dir, p.realm, node.Options{Serving: true, Log: slog.New(slog.NewJSONHandler(p.Log, nil))})
+	n, err := node.Open(ctx, p.Dir, p.realm, node.Options{Serving: true, Log: slog.New(slog.NewJSONHandler(p.Log, nil)),
+		Override: func(c *node.Config) { c.Listen = cmp.Or(p.addr, c.Listen) }})
 	if err != nil {
 		stop()
 		p.t.Fatalf("%s: %v", p.Sign, err)
 	}
 	p.Node, p.stop = n, stop
+	p.addr = strings.TrimPrefix(n.Endpoints()[0], "https://") // partners know it
 	ready := make(chan struct{})
 	p.gone.Go(func() {
 		if err := n.Serve(ctx, func() { close(ready) }); err != nil {

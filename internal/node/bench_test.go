@@ -1,0 +1,336 @@
+package node_test
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
+	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// The rows of the budget (DESIGN.md §8) that need whole nodes. Two nodes run in
+// this process, over real HTTPS on loopback and files on this disk; what is
+// said of one process is measured on the program itself.
+
+// cpu returns the CPU time this process has used.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// trails returns n entries of the list of 1,612,056 known-bad values, after
+// the first skip of them.
+func trails(b *testing.B, skip, n int) io.Reader {
+	b.Helper()
+	f, err := os.Open("../../testdata/scale/trails.tsv.gz")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var out bytes.Buffer
+	for s := bufio.NewScanner(z); n > 0 && s.Scan(); skip-- {
+		if skip <= 0 {
+			out.Write(append(s.Bytes(), '\n'))
+			n--
+		}
+	}
+	return &out
+}
+
+// pair is two allied nodes and how much was done with them.
+type pair struct {
+	usa, jpn  *nodetest.Party
+	published int
+}
+
+// publish imports one GREEN indicator at USA-01 and returns how long it took
+// from handing it to the entry gate until JPN-01 was armed.
+func (p *pair) publish(b *testing.B) time.Duration {
+	b.Helper()
+	p.published++
+	id := stix.DeriveID("indicator", [16]byte{7}, fmt.Sprint(p.published))
+	body := fmt.Sprintf(`{"type":"indicator","spec_version":"2.1","id":%q,"created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:00Z",`+
+		`"pattern":"[domain-name:value = 'p%d.example']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"}`, id, p.published)
+	start := time.Now()
+	p.usa.Import(fmt.Sprintf("p%d.json", p.published), "tlp:green", strings.NewReader(body))
+	var a web.ArmedState
+	p.jpn.Must("indicator.armed", web.ArmedRef{ID: id, Wait: 60_000}, &a)
+	if !a.IsArmed {
+		b.Fatalf("indicator %d was not armed at %s", p.published, p.jpn.Sign)
+	}
+	return time.Since(start)
+}
+
+// percentiles reports p50 and p99 in milliseconds under a name.
+func percentiles(b *testing.B, name string, took []time.Duration) {
+	slices.Sort(took)
+	for _, p := range []int{50, 99} {
+		b.ReportMetric(float64(took[len(took)*p/100].Microseconds())/1000, fmt.Sprintf("ms-p%d-%s", p, name))
+	}
+}
+
+// commits reports what one durable write of a page costs on this disk: what
+// the times of the same run are to be compared with.
+func commits(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "page"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	var took []time.Duration
+	for range 200 {
+		start := time.Now()
+		if _, err := f.Write(page); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(start))
+	}
+	percentiles(b, "page-sync", took)
+}
+
+// idle measures publishing with nothing else under way.
+func (p *pair) idle(b *testing.B, name string) {
+	for range 20 {
+		p.publish(b)
+	}
+	took := make([]time.Duration, 500)
+	for i := range took {
+		took[i] = p.publish(b)
+	}
+	percentiles(b, name, took)
+}
+
+// busy measures publishing while the receiver imports a list of n entries.
+func (p *pair) busy(b *testing.B, name string, list io.Reader) {
+	done := make(chan struct{})
+	var importing sync.WaitGroup
+	importing.Go(func() {
+		defer close(done)
+		p.jpn.Import("busy.tsv", "tlp:red", list)
+	})
+	var took []time.Duration
+	for under := true; under; {
+		took = append(took, p.publish(b))
+		select {
+		case <-done:
+			under = false
+		default:
+		}
+	}
+	importing.Wait()
+	percentiles(b, name, took)
+	b.ReportMetric(float64(len(took)), "trials-"+name)
+}
+
+// catchUp imports n objects at USA-01, has two officers release them, and waits
+// until JPN-01 has applied all: rates, bytes and ledger entries. Then both tell
+// each other that there is nothing new.
+func (p *pair) catchUp(b *testing.B, list io.Reader, n int) {
+	acts := p.acts(b)
+	start := time.Now()
+	run := p.usa.Import("release.tsv", "tlp:amber", list).Run
+	admission := float64(n) / time.Since(start).Seconds()
+	b.ReportMetric(admission, "objects/s-import-empty")
+	before := p.usa.Node.Courier.Counters().BytesSent
+	if holds, count := p.usa.Approve(); holds != 1 || count != n {
+		b.Fatalf("%d holds of %d objects, want 1 of %d", holds, count, n)
+	}
+	start = time.Now()
+	nodetest.Whole(b, p.usa, p.jpn)
+	if err := p.jpn.Node.Watch.ArmedUpTo(b.Context(), p.jpn.Head()); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(start)
+	b.ReportMetric(took.Seconds(), "s-approve-to-armed")
+	b.ReportMetric(float64(n)/took.Seconds()/admission, "x-catch-up-of-import")
+	b.ReportMetric(float64(p.acts(b)-acts), "entries-import-and-send")
+	sent := p.usa.Node.Courier.Counters().BytesSent - before
+	size := 0
+	if err := p.usa.Node.Store.Each(b.Context(), "indicator", 0, func(r store.Record) error {
+		if r.Run == run {
+			size += len(r.Object.Bytes())
+		}
+		return nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(size)/float64(sent), "x-json-over-wire")
+	before = p.usa.Node.Courier.Counters().BytesSent
+	if _, err := p.usa.Node.Courier.Test(b.Context(), p.jpn.Node.Keys.NodeID()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(p.usa.Node.Courier.Counters().BytesSent-before), "B-second-sync")
+}
+
+// acts counts a party's ledger entries.
+func (p *pair) acts(b *testing.B) uint64 {
+	b.Helper()
+	at, err := p.usa.Node.Store.Do(b.Context(), noroshi.Act{Action: noroshi.ActImport, Subject: "count"}, func(*store.Tx) error { return nil })
+	if err != nil {
+		b.Fatal(err)
+	}
+	return at.Index
+}
+
+// fill takes a list into both nodes at once, then its last tenth into one
+// alone, and reports the rate of that.
+func (p *pair) fill(b *testing.B, skip, n int) {
+	var filling sync.WaitGroup
+	for _, party := range []*nodetest.Party{p.usa, p.jpn} {
+		filling.Go(func() { party.Import("trails.tsv", "tlp:red", trails(b, skip, n-n/10)) })
+	}
+	filling.Wait()
+	p.usa.Settle()
+	p.jpn.Settle()
+	start := time.Now()
+	p.jpn.Import("tenth.tsv", "tlp:red", trails(b, skip+n-n/10, n/10))
+	b.ReportMetric(float64(n/10)/time.Since(start).Seconds(), "objects/s-import-full")
+	p.usa.Import("tenth.tsv", "tlp:red", trails(b, skip+n-n/10, n/10))
+	p.usa.Settle()
+	p.jpn.Settle()
+}
+
+// program runs the built program on a folder until stop is called, and returns
+// how long its socket took to answer and how long it took to be armed.
+func program(b *testing.B, exe, dir string) (answers, armed time.Duration, status func(string) float64, stop func()) {
+	b.Helper()
+	c := exec.Command(exe, "serve", "--dir", dir)
+	start := time.Now()
+	if err := c.Start(); err != nil {
+		b.Fatal(err)
+	}
+	client := web.NewClient(node.SocketPath(dir, noroshi.Real))
+	for answers == 0 {
+		if client.Call(b.Context(), "indicator.armed", web.ArmedRef{}, nil, nil, nil) == nil {
+			answers = time.Since(start)
+		} else if time.Since(start) > time.Minute {
+			b.Fatal("the program does not answer within a minute")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for armed == 0 {
+		var a web.ArmedState
+		if err := client.Call(b.Context(), "indicator.armed", web.ArmedRef{}, nil, nil, &a); err != nil {
+			b.Fatal(err)
+		}
+		if a.Seq > 0 {
+			armed = time.Since(start)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	status = func(field string) float64 {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Process.Pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		m := regexp.MustCompile(`(?m)^` + field + `:\s+(\d+) kB`).FindSubmatch(text)
+		if m == nil {
+			b.Fatalf("no %s of the program", field)
+		}
+		kb, _ := strconv.ParseFloat(string(m[1]), 64)
+		return kb / 1024
+	}
+	stop = func() {
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			b.Fatal(err)
+		}
+		if err := c.Wait(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return answers, armed, status, stop
+}
+
+// settledRSS waits until a process' memory has not shrunk for a while.
+func settledRSS(status func(string) float64) float64 {
+	least, since := status("VmRSS"), time.Now()
+	for time.Since(since) < 3*time.Second {
+		time.Sleep(100 * time.Millisecond)
+		if now := status("VmRSS"); now < least-1 {
+			least, since = now, time.Now()
+		}
+	}
+	return least
+}
+
+// BenchmarkBudgetNodes tells the rows in one story: two new nodes, a list
+// released between them, both filled with the whole list, one started on it.
+func BenchmarkBudgetNodes(b *testing.B) {
+	small, whole := tier.N(20_000, 100_000), tier.N(60_000, 1_600_000)
+	exe := filepath.Join(b.TempDir(), "noroshi")
+	if out, err := exec.Command("go", "build", "-o", exe, "../../cmd/noroshi").CombinedOutput(); err != nil {
+		b.Fatalf("go build: %v: %s", err, out)
+	}
+	var empty float64
+	b.Run("Start", func(b *testing.B) {
+		commits(b)
+		dir := filepath.Join(b.TempDir(), "empty")
+		if err := node.Init(b.Context(), dir, node.Config{CallSign: "USA-01", Tokens: []string{"USA.MOD"}}); err != nil {
+			b.Fatal(err)
+		}
+		answers, _, status, stop := program(b, exe, dir)
+		empty = settledRSS(status)
+		stop()
+		b.ReportMetric(float64(answers.Milliseconds()), "ms-start")
+		b.ReportMetric(empty, "MiB-idle")
+	})
+	p := &pair{}
+	p.usa, p.jpn = nodetest.Alliance(b, noroshi.Real)
+	b.Run("PublishSmall", func(b *testing.B) { p.idle(b, "small-idle") })
+	b.Run("CatchUp", func(b *testing.B) { p.catchUp(b, trails(b, 0, small), small) })
+	b.Run("PublishSmallBusy", func(b *testing.B) { p.busy(b, "small-busy", trails(b, small, small)) })
+	b.Run("Fill", func(b *testing.B) { p.fill(b, 2*small, whole-2*small) })
+	b.Run("Arm", func(b *testing.B) {
+		p.jpn.Stop()
+		_, armed, status, stop := program(b, exe, p.jpn.Dir)
+		peak := status("VmHWM")
+		settled := settledRSS(status)
+		stop()
+		p.jpn.Start()
+		nodetest.Whole(b, p.usa, p.jpn)
+		b.ReportMetric(armed.Seconds(), "s-armed-at-start")
+		b.ReportMetric(peak, "MiB-armed-peak")
+		b.ReportMetric(settled-empty, "MiB-armed-settled-over-empty")
+	})
+	b.Run("Publish", func(b *testing.B) { p.idle(b, "full-idle") })
+	b.Run("PublishBusy", func(b *testing.B) { p.busy(b, "full-busy", fresh(small)) })
+}
+
+// fresh returns n entries that are in no list.
+func fresh(n int) io.Reader {
+	var out bytes.Buffer
+	for i := range n {
+		fmt.Fprintf(&out, "domain-name\tfresh-%d-%d.example\n", i*7919%n, i)
+	}
+	return &out
+}
