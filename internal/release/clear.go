@@ -154,7 +154,10 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 	if err != nil {
 		return nil, nil, err
 	}
-	out := Decide(c)
+	out, err := d.decided(ctx, g, l, &c)
+	if err != nil {
+		return nil, nil, err
+	}
 	at := make(map[int64]int, len(g.recs))
 	for i, r := range g.recs {
 		at[r.Seq] = i
@@ -247,7 +250,11 @@ func (d *Desk) Explain(ctx context.Context, seq int64, partner noroshi.NodeID) (
 	if err != nil {
 		return noroshi.Undecided, nil, err
 	}
-	out := Decide(c)[0]
+	all, err := d.decided(ctx, g, l, &c)
+	if err != nil {
+		return noroshi.Undecided, nil, err
+	}
+	out := all[0]
 	gone, err := d.store.Released(ctx, partner, []int64{seq})
 	if err != nil {
 		return noroshi.Undecided, nil, err

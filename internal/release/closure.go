@@ -119,6 +119,9 @@ func (n *neighbours) stands(i int, target stix.ID) Standing {
 	if target == n.c.Self || target == n.c.Partner.Identity || target == n.c.Items[i].ID {
 		return Had
 	}
+	if n.c.Stopped[target] {
+		return Withheld
+	}
 	j, in := n.at[target]
 	if !in {
 		return n.c.Around[target]

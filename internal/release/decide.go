@@ -66,6 +66,7 @@ type Case struct {
 	Clauses *Clauses             // of the agreement in force; nil = none, which denies
 	Items   []Item               // to be decided; ids are unique
 	Around  map[stix.ID]Standing // what else they refer to; not named = Absent
+	Stopped map[stix.ID]bool     // in the stream, never left, and may not leave any more: named to nobody
 	Nodes   map[stix.ID]bool     // identities of other nodes known here: may be named as makers
 }
 

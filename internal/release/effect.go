@@ -22,7 +22,9 @@ func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
 		return err
 	}
 	w := plan{desk: d, link: l, graph: g, c: c, ready: map[ready][]int{}, held: map[string]*holding{}}
-	w.decide()
+	if err := w.decide(ctx); err != nil {
+		return err
+	}
 	if err := w.load(ctx); err != nil {
 		return err
 	}
@@ -37,10 +39,12 @@ func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
 
 // decide decides, and what was released, has not gone and may not go as it was
 // released is decided as if it never had been, until nothing changes.
-func (w *plan) decide() {
+func (w *plan) decide(ctx context.Context) (err error) {
 	for again := true; again; {
 		again = false
-		w.out = Decide(w.c)
+		if w.out, err = w.desk.decided(ctx, w.graph, w.link, &w.c); err != nil {
+			return err
+		}
 		for i, r := range w.graph.recs[:w.graph.asked] {
 			it := &w.c.Items[i]
 			if it.Done && it.Type != "marking-definition" && !w.graph.streamed[r.Seq] &&
@@ -54,6 +58,7 @@ func (w *plan) decide() {
 			w.back = append(w.back, r.Seq)
 		}
 	}
+	return nil
 }
 
 // ready is what objects of one batch share.
