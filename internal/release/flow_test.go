@@ -493,7 +493,7 @@ func TestCanaries(t *testing.T) {
 func TestBulkIsOneHoldAPartner(t *testing.T) {
 	o := newOffice(t, jpn, kor)
 	o.settle()
-	n := tier.N(6_000, 100_000)
+	n := tier.N(4_500, 100_000)
 	listed(t, o, n, noroshi.Amber)
 	before := o.acts()
 	o.settle()

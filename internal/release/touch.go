@@ -164,17 +164,25 @@ func (d *Desk) remarked(ctx context.Context, w *touched, links []*link) error {
 	if len(doubtful) == 0 {
 		return nil
 	}
-	carry := func(rows []store.Decided) error {
+	is := func(id stix.ID) bool { return doubtful[id] }
+	return d.unsent(ctx, links, func(r store.Record) {
+		if slices.ContainsFunc(r.Object.Markings, is) || slices.ContainsFunc(r.Assigned, is) {
+			w.narrow(r.Seq)
+		}
+	})
+}
+
+// unsent calls fn for every version that waits in an open hold, or is released
+// in a batch not all of which is in the stream.
+func (d *Desk) unsent(ctx context.Context, links []*link, fn func(store.Record)) error {
+	each := func(rows []store.Decided) error {
 		seqs := make([]int64, len(rows))
 		for i, r := range rows {
 			seqs[i] = r.Seq
 		}
 		recs, err := d.records(ctx, slices.Sorted(slices.Values(seqs)))
 		for _, r := range recs {
-			is := func(id stix.ID) bool { return doubtful[id] }
-			if slices.ContainsFunc(r.Object.Markings, is) || slices.ContainsFunc(r.Assigned, is) {
-				w.narrow(r.Seq)
-			}
+			fn(r)
 		}
 		return err
 	}
@@ -187,7 +195,7 @@ func (d *Desk) remarked(ctx context.Context, w *touched, links []*link) error {
 		if err := d.members(ctx, h.ID, func(m store.Decided) { rows = append(rows, m) }); err != nil {
 			return err
 		}
-		if err := carry(rows); err != nil {
+		if err := each(rows); err != nil {
 			return err
 		}
 	}
@@ -197,12 +205,43 @@ func (d *Desk) remarked(ctx context.Context, w *touched, links []*link) error {
 			return err
 		}
 		for _, id := range ids {
-			if err := d.rows(ctx, id, 0, -1, carry); err != nil {
+			if err := d.rows(ctx, id, 0, -1, each); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// madeBy notes what an identity that became narrower made, or marked: the
+// reference index does not know makers.
+func (d *Desk) madeBy(ctx context.Context, links []*link, g *graph, w, more *touched) error {
+	makers := map[stix.ID]bool{}
+	for _, list := range [][]store.Record{g.recs, g.stale} {
+		for _, r := range list {
+			if w.narrowed[r.Seq] && r.Object.Type == "identity" {
+				makers[r.Object.ID] = true
+			}
+		}
+	}
+	if len(makers) == 0 {
+		return nil
+	}
+	defines := map[stix.ID]bool{} // by marking: one of the makers made its definition
+	made := func(id stix.ID) bool {
+		yes, known := defines[id]
+		if !known && noroshi.TLPOf(id) == noroshi.NoTLP {
+			rec, err := d.store.Current(ctx, id)
+			yes = err == nil && makers[rec.Object.CreatedBy]
+			defines[id] = yes
+		}
+		return yes
+	}
+	return d.unsent(ctx, links, func(r store.Record) {
+		if makers[r.Object.CreatedBy] || slices.ContainsFunc(r.Object.Markings, made) {
+			more.seqs[r.Seq] = true
+		}
+	})
 }
 
 // withheld notes the rows of a message that was withheld: what may not go any
@@ -266,10 +305,12 @@ func (d *Desk) wake(ctx context.Context, links []*link, g *graph, w *touched) er
 		}
 	}
 	more := touched{seqs: map[int64]bool{}}
-	if err := d.referrers(ctx, &more, seqs); err != nil {
+	if err := d.madeBy(ctx, links, g, w, &more); err != nil {
 		return err
 	}
-	for edge := sorted(w.narrowed); len(edge) > 0; {
+	edge := sorted(w.narrowed)
+	edge = append(edge, sorted(more.seqs)...)
+	for len(edge) > 0 {
 		next := touched{seqs: map[int64]bool{}}
 		if err := d.referrers(ctx, &next, edge); err != nil {
 			return err
@@ -281,6 +322,9 @@ func (d *Desk) wake(ctx context.Context, links []*link, g *graph, w *touched) er
 				edge = append(edge, seq)
 			}
 		}
+	}
+	if err := d.referrers(ctx, &more, seqs); err != nil {
+		return err
 	}
 	if len(more.seqs) == 0 {
 		return nil
