@@ -95,7 +95,8 @@ func (o *Office) gateSecret(ctx context.Context, partner noroshi.CallSign) ([]by
 // and nothing flows. The person signs ActIntroduce over subject "receive" bound
 // to the SHA-256 of the card. Another card of a partner we hold renews its
 // endpoints and secret while it stays at CardHeld, unless its KEYSET neither is
-// nor follows the one held (docs/wire.md, CARD); later only its own keys speak
+// nor follows the one held (docs/wire.md, CARD), and must be confirmed anew; the
+// same card handed in again keeps who confirmed it. Later only its own keys speak
 // for it. A card under the call sign of another node is a Conflict, but
 // replaces one that was never confirmed.
 func (o *Office) Receive(ctx context.Context, card []byte, by noroshi.Signed) (noroshi.Partner, error) {
@@ -130,6 +131,13 @@ func (o *Office) Receive(ctx context.Context, card []byte, by noroshi.Signed) (n
 		}
 		if err := o.sameNode(ctx, tx, c.Keyset); err != nil {
 			return err
+		}
+		if held, err := tx.Doc(ctx, noroshi.DocCard, c.Node.String()); err == nil && bytes.Equal(held, card) {
+			p, err := partner(ctx, tx.Reads, c.Node)
+			if err != nil {
+				return err
+			}
+			fresh.ConfirmedBy = p.ConfirmedBy // the second person hands the same card in
 		}
 		if err := tx.PutDoc(noroshi.DocCard, c.Node.String(), card); err != nil {
 			return err

@@ -27,13 +27,14 @@ func two(t *testing.T) (usa, jpn *side) {
 func introduced(t *testing.T) (usa, jpn *side) {
 	t.Helper()
 	usa, jpn = two(t)
-	if err := usa.receive("alice", jpn.card("sato", "USA-01")); err != nil {
-		t.Fatal(err)
-	}
+	card := jpn.card("sato", "USA-01")
 	if err := jpn.receive("sato", usa.card("alice", "JPN-01")); err != nil {
 		t.Fatal(err)
 	}
-	for _, by := range []string{"alice", "bob"} {
+	for _, by := range []string{"alice", "bob"} { // each hands the card in and confirms it
+		if err := usa.receive(by, card); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := usa.confirm(by, jpn, jpn.office.Fingerprint()); err != nil {
 			t.Fatal(err)
 		}
