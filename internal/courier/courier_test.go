@@ -137,6 +137,45 @@ func TestCutLinkKeepsEverything(t *testing.T) {
 	p.until("all is there", 5*time.Second, func() bool { return p.b.count("indicator") == 50 && p.settled() })
 }
 
+// TestLinksAtRest: what was sent, received and waits is seen while nothing
+// runs, and looking writes nothing.
+func TestLinksAtRest(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 13, 0, 0)
+	p.start()
+	p.a.importList("list.txt", 0, 50)
+	p.until("it is there", 5*time.Second, func() bool { return p.b.count("indicator") == 50 && p.settled() })
+	want := p.a.link()
+	for _, n := range []*node{p.a, p.b} {
+		n.end()
+		n.open()
+	}
+	before, err := p.a.store.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := func(n *node) courier.LinkStatus {
+		c, err := courier.New(n.store, n.gate, n.desk, courier.Options{Realm: noroshi.Real, Node: n.id(), Keys: n.keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		links, err := c.Links(t.Context())
+		if err != nil || len(links) != 1 {
+			t.Fatalf("got %v, %v", links, err)
+		}
+		return links[0]
+	}
+	if a := rest(p.a); a.Up || a.OutHead == 0 || a.OutHead != want.OutHead || a.OutApplied != want.OutApplied || len(a.Waiting) > 0 {
+		t.Errorf("sender at rest: got %+v, want %+v", a, want)
+	}
+	if b := rest(p.b); b.Up || b.InHead != want.OutHead || b.InApplied != want.OutApplied {
+		t.Errorf("receiver at rest: got %+v", b)
+	}
+	if after, err := p.a.store.Head(t.Context()); err != nil || after != before {
+		t.Errorf("looking moved the feed from %d to %d, %v", before, after, err)
+	}
+}
+
 // TestReadTravelsBack: a person reads a message, its sender learns of it once,
 // also when the reader's node restarts in between.
 func TestReadTravelsBack(t *testing.T) {

@@ -68,25 +68,42 @@ func batchName(id string) string { return "courier/batch/" + id }
 // has none.
 func (c *Courier) build(ctx context.Context, v *view) (*link, error) {
 	l := newLink(c, v)
-	body, err := c.s.Doc(ctx, docLink, v.partner.Node.String())
-	switch {
-	case noroshi.KindOf(err) == noroshi.NotFound:
-		if err := l.firstEpoch(ctx); err != nil {
-			return nil, err
-		}
-	case err != nil:
-		return nil, err
-	default:
-		if err := json.Unmarshal(body, &l.memo); err != nil || len(l.memo.Mine) == 0 {
-			return nil, noroshi.Errorf(noroshi.Broken, "courier.memo", "the link with %s cannot be read: run audit verify", v.partner.Node)
-		}
+	found, err := l.readMemo(ctx)
+	if err == nil && !found {
+		err = l.firstEpoch(ctx)
 	}
-	f, err := l.facts(ctx)
+	if err == nil {
+		err = l.restore(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	l.side = message.Rebuild(c.rules(v.partner.Node), f, c.o.Now())
 	return l, l.readPending(ctx)
+}
+
+// readMemo reads which epochs the link has; false when it has not begun.
+func (l *link) readMemo(ctx context.Context) (found bool, err error) {
+	body, err := l.c.s.Doc(ctx, docLink, l.node().String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(body, &l.memo); err != nil || len(l.memo.Mine) == 0 {
+		return false, noroshi.Errorf(noroshi.Broken, "courier.memo", "the link with %s cannot be read: run audit verify", l.node())
+	}
+	return true, nil
+}
+
+// restore makes the link's side of what is durable.
+func (l *link) restore(ctx context.Context) error {
+	f, err := l.facts(ctx)
+	if err != nil {
+		return err
+	}
+	l.side = message.Rebuild(l.c.rules(l.node()), f, l.c.o.Now())
+	return nil
 }
 
 func (c *Courier) rules(partner noroshi.NodeID) message.Rules {

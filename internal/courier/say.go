@@ -93,6 +93,11 @@ func (l *link) receipt(x message.Receipt) {
 const tallyWait = 50 * time.Millisecond
 
 func (l *link) tallier(ctx context.Context) {
+	defer func() { // what has come is kept when the courier stops
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer stop()
+		l.keepReceipts(ctx)
+	}()
 	for {
 		select {
 		case <-ctx.Done():

@@ -34,7 +34,8 @@ type LinkStatus struct {
 }
 
 // Links returns the state of every partner's link, by call sign. Without a
-// running courier only partner, trust and what waits are known.
+// running courier it is what the store knows: down, and what was sent, came
+// and is missing.
 func (c *Courier) Links(ctx context.Context) ([]LinkStatus, error) {
 	docs, err := c.s.Docs(ctx, noroshi.DocPartner)
 	if err != nil {
@@ -47,8 +48,13 @@ func (c *Courier) Links(ctx context.Context) ([]LinkStatus, error) {
 			return nil, noroshi.Errorf(noroshi.Broken, "courier.partner", "read a partner's document: %w", err)
 		}
 		st := LinkStatus{Partner: p.Node, CallSign: p.Organisation.CallSign, Trust: p.Trust, Waiting: map[string]int{}}
-		if l, err := c.link(p.Node); err == nil {
+		switch l, err := c.link(p.Node); {
+		case err == nil:
 			l.status(&st)
+		case noroshi.KindOf(err) == noroshi.Queued:
+			if err := c.stored(ctx, p, &st); err != nil {
+				return nil, err
+			}
 		}
 		if err := c.unsent(ctx, &st); err != nil {
 			return nil, err
@@ -57,6 +63,28 @@ func (c *Courier) Links(ctx context.Context) ([]LinkStatus, error) {
 	}
 	slices.SortFunc(list, func(a, b LinkStatus) int { return strings.Compare(string(a.CallSign), string(b.CallSign)) })
 	return list, nil
+}
+
+// stored fills in what the store knows of a link that nothing drives now. It
+// writes nothing: a link that has not begun has no state.
+func (c *Courier) stored(ctx context.Context, p noroshi.Partner, st *LinkStatus) error {
+	if p.Trust != noroshi.InForce && p.Trust != noroshi.Introduced {
+		return nil
+	}
+	v, err := c.view(ctx, p)
+	if err != nil {
+		return err
+	}
+	l := newLink(c, v)
+	if found, err := l.readMemo(ctx); err != nil || !found {
+		return err
+	}
+	if err := l.restore(ctx); err != nil {
+		return err
+	}
+	l.status(st)
+	st.OutStored, st.OutApplied, err = c.s.Receipted(ctx, p.Node, l.memo.Mine[len(l.memo.Mine)-1])
+	return err
 }
 
 func (l *link) status(st *LinkStatus) {
