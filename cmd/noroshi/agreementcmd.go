@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"os"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/locale"
@@ -99,13 +98,13 @@ func (x *agreementShowCmd) Run(c *cli) error {
 }
 
 type agreementProposeCmd struct {
-	File string `arg:"" type:"existingfile" placeholder:"FILE" help:"${help_agreement_file}"`
+	File string `arg:"" placeholder:"FILE" help:"${help_agreement_file}"`
 	asPerson
 }
 
 // Run proposes a file and prints its hash.
 func (x *agreementProposeCmd) Run(c *cli) error {
-	file, err := os.ReadFile(x.File)
+	file, err := readFile(x.File)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/noroshi-cti/noroshi"
@@ -98,9 +97,9 @@ type auditCheckCmd struct {
 
 // Run checks a proof file alone, without a node.
 func (x *auditCheckCmd) Run(c *cli) error {
-	b, err := os.ReadFile(x.File)
+	b, err := readFile(x.File)
 	if err != nil {
-		return noroshi.Errorf(noroshi.NotFound, "cli.open", "open %s: %w", x.File, err)
+		return err
 	}
 	says, err := store.CheckProof(b)
 	if err != nil {

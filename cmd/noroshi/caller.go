@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -26,11 +30,33 @@ func (c *cli) callBody(op string, in any, body io.Reader, progress func(json.Raw
 	if err != nil {
 		return err
 	}
-	err = web.NewClient(node.SocketPath(c.Dir, realm)).Call(c.ctx, op, in, body, progress, out)
-	if !web.NotRunning(err) {
-		return err
+	return patient(c.ctx, func() error {
+		err := web.NewClient(node.SocketPath(c.Dir, realm)).Call(c.ctx, op, in, body, progress, out)
+		if !web.NotRunning(err) {
+			return err
+		}
+		return atRest(c.ctx, c.Dir, realm, op, in, body, progress, out)
+	})
+}
+
+// patience is how long a command waits for another one to leave the folder.
+const patience = 10 * time.Second
+
+// patient tries again while another process has the folder: a command that is
+// about to end, or a node that is about to answer.
+func patient(ctx context.Context, try func() error) error {
+	for start := time.Now(); ; {
+		err := try()
+		var e *noroshi.Error
+		if !errors.As(err, &e) || e.Code != "store.locked" || time.Since(start) > patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	return atRest(c.ctx, c.Dir, realm, op, in, body, progress, out)
 }
 
 // atRest opens the folder, runs the operation and lets its consequences settle.
@@ -72,7 +98,7 @@ func atRest(ctx context.Context, dir string, realm noroshi.Realm, op string, in 
 // asPerson is the pair of flags of every command that a person must sign.
 type asPerson struct {
 	As             string `placeholder:"PERSON" help:"${help_as}" required:""`
-	PassphraseFile string `type:"existingfile" placeholder:"FILE" help:"${help_passphrase_file}"`
+	PassphraseFile string `placeholder:"FILE" help:"${help_passphrase_file}"`
 }
 
 // sign signs an act as the person: the sealed key is fetched, opened here, and
@@ -97,7 +123,7 @@ func (a asPerson) sign(c *cli, action noroshi.Action, subject string, bound noro
 // of it) or from the terminal without echo.
 func (c *cli) passphrase(file, prompt string, args ...string) ([]byte, error) {
 	if file != "" {
-		b, err := os.ReadFile(file)
+		b, err := readFile(file)
 		return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")), err
 	}
 	f, ok := c.io.in.(*os.File)
@@ -108,4 +134,25 @@ func (c *cli) passphrase(file, prompt string, args ...string) ([]byte, error) {
 	b, err := term.ReadPassword(int(f.Fd()))
 	io.WriteString(c.io.err, "\n")
 	return b, err
+}
+
+// readFile reads a file that a person named.
+func readFile(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	return b, unreadable(path, err)
+}
+
+// unreadable says what is wrong with a file that a person named.
+func unreadable(path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return noroshi.Errorf(noroshi.NotFound, "cli.no-file", "there is no file %s", path)
+	case errors.Is(err, fs.ErrPermission):
+		return noroshi.Errorf(noroshi.Forbidden, "cli.may-not-read", "this user may not read %s", path)
+	case errors.Is(err, syscall.EISDIR):
+		return noroshi.Errorf(noroshi.Invalid, "cli.folder", "%s is a folder, not a file", path)
+	}
+	return noroshi.Errorf(noroshi.Other, "cli.open", "open %s: %w", path, err)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/locale"
+	"github.com/noroshi-cti/noroshi/internal/node"
 )
 
 // cli is the command line: global flags, and one field a command.
@@ -75,6 +77,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprintln(std.err, err)
 		return exitFailed
 	}
+	parser.Model.HelpFlag.Help = c.t("help.help")
 	defer func() {
 		if r := recover(); r != nil && r != any(exited) {
 			panic(r)
@@ -88,8 +91,8 @@ func run(ctx context.Context, args []string, std stdio) int {
 		return *exited
 	}
 	if err != nil {
-		fmt.Fprintln(std.err, c.t("cli.usage", err.Error()))
-		return exitUsage
+		c.Output = outputOf(args)
+		return c.fail(noroshi.Errorf(noroshi.Invalid, "cli.usage", "%s", c.usageText(err)))
 	}
 	return c.fail(k.Run(c))
 }
@@ -120,18 +123,35 @@ func (c *cli) fail(err error) int {
 	return code
 }
 
-// langOf finds the language before flags are parsed, so that help speaks it.
+// langOf finds the language before flags are parsed, so that help speaks it:
+// the flag, the environment's word for this program, that of the node's
+// configuration, then the environment's general one.
 func langOf(args []string) locale.Lang {
-	flag := ""
+	config := ""
+	if cfg, err := node.ReadConfig(cmp.Or(flagOf(args, "--dir", "-d"), os.Getenv("NOROSHI_DIR"), ".")); err == nil {
+		config = cfg.Lang
+	}
+	return locale.Match(flagOf(args, "--lang", ""), os.Getenv("NOROSHI_LANG"), config, os.Getenv("LC_ALL"), os.Getenv("LANG"))
+}
+
+// outputOf finds the form of output when flags could not be parsed.
+func outputOf(args []string) string { return flagOf(args, "--output", "-o") }
+
+// flagOf finds the last value of a flag without knowing the others.
+func flagOf(args []string, long, short string) (value string) {
 	for i, a := range args {
-		if v, ok := strings.CutPrefix(a, "--lang="); ok {
-			flag = v
+		if a == "--" {
+			break
 		}
-		if a == "--lang" && i+1 < len(args) {
-			flag = args[i+1]
+		if v, ok := strings.CutPrefix(a, long+"="); ok {
+			value = v
+		} else if a == long || short != "" && a == short {
+			value = append(args, "")[i+1]
+		} else if v, ok := strings.CutPrefix(a, short); ok && short != "" {
+			value = strings.TrimPrefix(v, "=")
 		}
 	}
-	return locale.Match(flag, os.Getenv("NOROSHI_LANG"), os.Getenv("LC_ALL"), os.Getenv("LANG"))
+	return value
 }
 
 // helpTexts are the texts of flags and commands as kong wants them: help.x.y

@@ -21,7 +21,7 @@ type matchCmd struct {
 	File   string   `arg:"" placeholder:"FILE" help:"${help_match_file}"`
 	Record bool     `help:"${help_match_record}"`
 	Sensor string   `placeholder:"NAME" help:"${help_match_sensor}"`
-	List   []string `type:"existingfile" placeholder:"FILE" help:"${help_match_list}"`
+	List   []string `placeholder:"FILE" help:"${help_match_list}"`
 	Exact  bool     `help:"${help_match_exact}"`
 	NoWeak bool     `help:"${help_match_no_weak}"`
 }
@@ -138,7 +138,7 @@ func (x *matchCmd) index(c *cli) (*detect.Index, *intake.WarningLists, error) {
 func readList(entries []detect.Entry, path string) ([]detect.Entry, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(path, err)
 	}
 	defer f.Close()
 	err = intake.ReadList(f, filepath.Base(path), func(e detect.Entry) error {

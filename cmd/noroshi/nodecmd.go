@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/node"
@@ -60,7 +63,7 @@ func (x *serveCmd) Run(c *cli) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(c.io.err, nil))
-	n, err := node.Open(c.ctx, c.Dir, realm, node.Options{Log: log, Version: version, Serving: true, Override: func(cfg *node.Config) {
+	override := func(cfg *node.Config) {
 		if x.Listen != "" {
 			cfg.Listen = x.Listen
 		}
@@ -70,7 +73,12 @@ func (x *serveCmd) Run(c *cli) error {
 		if x.Metrics != "" {
 			cfg.Metrics = x.Metrics
 		}
-	}})
+	}
+	var n *node.Node
+	err = patient(c.ctx, func() (err error) {
+		n, err = node.Open(c.ctx, c.Dir, realm, node.Options{Log: log, Version: version, Serving: true, Override: override})
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -83,11 +91,18 @@ func (x *serveCmd) Run(c *cli) error {
 	return err
 }
 
-type statusCmd struct{}
+type statusCmd struct {
+	Wait bool `help:"${help_status_wait}"`
+}
 
 // Run prints what a duty officer needs first: is the node up, are partners
 // reachable, does anything wait.
 func (x *statusCmd) Run(c *cli) error {
+	if x.Wait {
+		if err := c.awaitNode(); err != nil {
+			return err
+		}
+	}
 	var s web.Status
 	if err := c.call("status", nil, &s); err != nil {
 		return err
@@ -104,6 +119,33 @@ func (x *statusCmd) Run(c *cli) error {
 	}
 	return one(c, s, pairs...)
 }
+
+// awaitNode returns once the node of --dir answers on its socket; it does not
+// stand in the way of one that starts.
+func (c *cli) awaitNode() error {
+	realm, err := c.realm()
+	if err != nil {
+		return err
+	}
+	if _, err := node.ReadConfig(c.Dir); err != nil {
+		return err
+	}
+	client := web.NewClient(node.SocketPath(c.Dir, realm))
+	for start := time.Now(); time.Since(start) < startTime; {
+		if err := client.Call(c.ctx, "status", nil, nil, nil, nil); !web.NotRunning(err) {
+			return err
+		}
+		select {
+		case <-c.ctx.Done():
+			return c.ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return noroshi.Errorf(noroshi.Other, "cli.not-running", "no node runs in %s after %d s", c.Dir, int(startTime.Seconds()))
+}
+
+// startTime is how long status --wait waits for a node to run.
+const startTime = 60 * time.Second
 
 type doctorCmd struct {
 	FailOn string `enum:",warn,fail" default:"" placeholder:"warn|fail" help:"${help_fail_on}"`
@@ -150,13 +192,15 @@ func (c *cli) openInput(path string) (f *os.File, size int64, err error) {
 		}
 		return in, 0, nil
 	}
-	f, err = os.Open(path)
-	if err != nil {
-		return nil, 0, noroshi.Errorf(noroshi.NotFound, "cli.open", "open %s: %w", path, err)
+	if f, err = os.Open(path); err != nil {
+		return nil, 0, unreadable(path, err)
 	}
 	fi, err := f.Stat()
+	if err == nil && fi.IsDir() {
+		err = syscall.EISDIR
+	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, errors.Join(unreadable(path, err), f.Close())
 	}
 	return f, fi.Size(), nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"strings"
 
 	"github.com/noroshi-cti/noroshi"
@@ -44,7 +43,7 @@ func (x *partnerCardCmd) Run(c *cli) error {
 }
 
 type partnerIntroduceCmd struct {
-	File        string `arg:"" type:"existingfile" placeholder:"CARD" help:"${help_card_file}"`
+	File        string `arg:"" placeholder:"CARD" help:"${help_card_file}"`
 	Fingerprint string `placeholder:"DIGITS" help:"${help_fingerprint}"`
 	asPerson
 }
@@ -52,7 +51,7 @@ type partnerIntroduceCmd struct {
 // Run hands a card in and, once its fingerprint was heard by voice, confirms
 // it. Run again by a second person where the node has two.
 func (x *partnerIntroduceCmd) Run(c *cli) error {
-	card, err := os.ReadFile(x.File)
+	card, err := readFile(x.File)
 	if err != nil {
 		return err
 	}

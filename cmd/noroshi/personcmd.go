@@ -15,9 +15,9 @@ type personAddCmd struct {
 	ID               string   `arg:"" placeholder:"PERSON" help:"${help_person_id}"`
 	Role             []string `required:"" placeholder:"ROLE" help:"${help_person_role}"`
 	Name             string   `placeholder:"NAME" help:"${help_person_name}"`
-	PassphraseFile   string   `type:"existingfile" placeholder:"FILE" help:"${help_passphrase_file}"`
+	PassphraseFile   string   `placeholder:"FILE" help:"${help_passphrase_file}"`
 	As               string   `placeholder:"PERSON" help:"${help_person_as}"`
-	AsPassphraseFile string   `type:"existingfile" placeholder:"FILE" help:"${help_person_as_passphrase}"`
+	AsPassphraseFile string   `placeholder:"FILE" help:"${help_person_as_passphrase}"`
 }
 
 // Run makes a person with a key of their own, sealed here by the passphrase
