@@ -4,7 +4,10 @@ export CGO_ENABLED ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: demo build deps have-deps check test battery bench fmt cross
+# The rooms in which goroutines meet: run under the race detector too.
+RACE := ./internal/store ./internal/detect ./internal/message ./internal/courier/... ./internal/watch ./internal/partner ./internal/node
+
+.PHONY: demo build deps have-deps check test battery bench cross
 
 build: ## bin/noroshi, one static binary
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/noroshi ./cmd/noroshi
@@ -23,19 +26,20 @@ have-deps:
 check: ## under 2 minutes: format, vet, staticcheck, unit tests
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt differs: $$out" >&2; exit 1; }
 	$(GO) vet ./...
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...
-	$(GO) test -short ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(GO) test $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest)
 
 test: have-deps check cross ## under 10 minutes on 2 cores: the whole promise in small
-	$(GO) test ./...
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+	$(GO) test ./cmd/... ./internal/node/nodetest
+	CGO_ENABLED=1 $(GO) test -race $(RACE)
 
 battery: have-deps ## under 40 minutes: the same with the big numbers
 	NOROSHI_TIER=battery $(GO) test -timeout 40m ./...
 	sh testdata/fuzz.sh 60s
 
-bench: ## the budgets, as ratios against a baseline of the same run
-	$(GO) test -run '^$$' -bench Budget -benchtime 1x -timeout 30m ./...
+bench: ## under 25 minutes: the budgets as a table, each against a baseline of the same run
+	@NOROSHI_TIER=battery $(GO) test -p 1 -run '^$$' -bench Budget -benchtime 1x -timeout 30m \
+		./internal/detect ./internal/store ./internal/release ./internal/watch ./internal/node 2>&1 | awk -f testdata/bench.awk
 
 cross: ## it builds for the other systems too
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/noroshi

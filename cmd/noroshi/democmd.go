@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 
+	"golang.org/x/term"
+
 	"github.com/noroshi-cti/noroshi/internal/node/demo"
 )
 
@@ -13,11 +15,14 @@ type demoCmd struct {
 	Keep   string `placeholder:"DIR" help:"${help_demo_keep}"`
 }
 
-// Run plays the demo; exit code 0 only when every step held.
+// Run plays the demo; exit code 0 only when every step held. Both nodes stay up
+// for looking around when there is a terminal to end them from.
 func (x *demoCmd) Run(c *cli) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	return demo.Run(c.ctx, demo.Options{Exe: exe, Out: c.io.out, Lang: c.lang, Once: x.Once, Report: x.Report, Break: x.Break, Keep: x.Keep})
+	in, ok := c.io.in.(*os.File)
+	watched := ok && term.IsTerminal(int(in.Fd()))
+	return demo.Run(c.ctx, demo.Options{Exe: exe, Out: c.io.out, Lang: c.lang, Once: x.Once || !watched, Report: x.Report, Break: x.Break, Keep: x.Keep})
 }
