@@ -144,7 +144,13 @@ func defined(id stix.ID, bodies []*stix.Object, statements []string) Label {
 		}
 		return unknown(UnknownField, id)
 	}
-	return meaning(id, m, statements)
+	l := meaning(id, m, statements)
+	// A definition leaves with what it marks: any text of it that nobody agreed
+	// on would leave with it, cleared by nobody.
+	if len(l.Unknown) == 0 && (b.Property("external_references") != nil || m.Name != "" && !slices.Contains(statements, m.Name)) {
+		return unknown(UnknownField, id)
+	}
+	return l
 }
 
 func knownType(t string) bool { return t == "statement" || t == "tlp" }
@@ -160,10 +166,10 @@ func meaning(id stix.ID, m stix.MarkingDefinition, statements []string) Label {
 		return unknown(UnknownPrivateTLP, id)
 	case m.DefinitionType != "statement" && (m.DefinitionType != "" || !exercise):
 		return unknown(UnknownType, id)
+	case m.DefinitionType == "statement" && !slices.Contains(statements, m.Statement):
+		return unknown(UnknownStatement, id)
 	case exercise:
 		return exerciseLabel(id, m.Exercise)
-	case !slices.Contains(statements, m.Statement):
-		return unknown(UnknownStatement, id)
 	}
 	return Label{}
 }

@@ -111,7 +111,10 @@ func TestMarkingLabel(t *testing.T) {
 		{"private id, clear body", private, []string{tlp20(`"clear"`)}, "private-tlp"},
 		{"private id, TLP 1.0 body", private, []string{`,"definition_type":"tlp","definition":{"tlp":"white"}`}, "private-tlp"},
 		{"statement allowed", private, []string{`,"definition_type":"statement","definition":{"statement":"` + allowed + `"}`}, "UNMARKED"},
-		{"statement allowed, named", private, []string{`,"name":"x","definition_type":"statement","definition":{"statement":"` + allowed + `"}`}, "UNMARKED"},
+		{"statement allowed, with references", private, []string{`,"external_references":[{"source_name":"x"}],"definition_type":"statement","definition":{"statement":"` + allowed + `"}`}, "field"},
+		{"statement allowed, named otherwise", private, []string{`,"name":"x","definition_type":"statement","definition":{"statement":"` + allowed + `"}`}, "field"},
+		{"exercise, named", private, []string{`,"name":"x","extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"}}`}, "field"},
+		{"statement allowed, named by it", private, []string{`,"name":"` + allowed + `","definition_type":"statement","definition":{"statement":"` + allowed + `"}`}, "UNMARKED"},
 		{"statement with a space more", private, []string{`,"definition_type":"statement","definition":{"statement":"` + allowed + ` "}`}, "statement"},
 		{"statement in other case", private, []string{`,"definition_type":"statement","definition":{"statement":"` + strings.ToUpper(allowed) + `"}`}, "statement"},
 		{"statement with another member", private, []string{`,"x_note":"also","definition_type":"statement","definition":{"statement":"` + allowed + `"}`}, "field"},
@@ -124,7 +127,8 @@ func TestMarkingLabel(t *testing.T) {
 		{"two extensions", private, []string{`,"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"},"` + string(stix.TLP20Extension) + `":{"extension_type":"property-extension","tlp_2_0":"clear"}}`}, "extension"},
 		{"exercise", private, []string{`,"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"EX-2026-1"}}`}, "EXERCISE:ex-2026-1"},
 		{"exercise with an impossible id", private, []string{`,"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"a;TLP:CLEAR"}}`}, "exercise-id"},
-		{"exercise and statement", private, []string{`,"definition_type":"statement","definition":{"statement":"any"},"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"}}`}, "EXERCISE:ex-1"},
+		{"exercise and statement", private, []string{`,"definition_type":"statement","definition":{"statement":"any"},"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"}}`}, "statement"},
+		{"exercise and statement allowed", private, []string{`,"definition_type":"statement","definition":{"statement":"` + allowed + `"},"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"}}`}, "EXERCISE:ex-1"},
 		{"nothing", private, []string{``}, "definition-type"},
 	} {
 		t.Run(x.name, func(t *testing.T) {

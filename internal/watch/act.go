@@ -34,10 +34,10 @@ type Draft struct {
 	Action     string             `json:"action"` // see Actions
 	Due        time.Time          `json:"due,omitzero"`
 	Audience   []string           `json:"audience,omitempty"` // call signs
-	Replaces   stix.ID            `json:"replaces,omitempty"`
-	Refs       []stix.ID          `json:"refs"`            // at least one object it is about
-	Marking    string             `json:"marking"`         // such as tlp:amber
-	Marks      []stix.ID          `json:"marks,omitempty"` // further markings, such as an exercise's
+	Replaces   stix.ID            `json:"replaces,omitempty"` // counts as one of Refs: who may not learn of it does not get this one
+	Refs       []stix.ID          `json:"refs"`               // at least one object it is about
+	Marking    string             `json:"marking"`            // such as tlp:amber
+	Marks      []stix.ID          `json:"marks,omitempty"`    // further markings, such as an exercise's
 }
 
 // Bound is what the author's signature is bound to: the whole draft.
@@ -79,6 +79,8 @@ func (d Draft) check() error {
 		return bad("refs", "1-100")
 	case len(d.Audience) > maxAudience:
 		return bad("audience", "0-32")
+	case d.Replaces != "" && (d.Replaces.Type() != "report" || d.Replaces == d.ID):
+		return bad("replaces", "report--UUID")
 	}
 	if _, err := noroshi.ParseTLP(d.Marking); err != nil {
 		return err
@@ -100,6 +102,9 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 	}
 	if err := d.check(); err != nil {
 		return err
+	}
+	if d.Replaces != "" && !slices.Contains(d.Refs, d.Replaces) {
+		d.Refs = append(slices.Clone(d.Refs), d.Replaces)
 	}
 	held, err := w.store.Held(ctx, append(slices.Clone(d.Refs), d.ID))
 	if err != nil {

@@ -54,6 +54,15 @@ func TestAPersonWritesAWarning(t *testing.T) {
 	if err := d.write("tanaka", newer); err != nil {
 		t.Fatal(err)
 	}
+	// Its id must not travel where the closure of references does not see it.
+	if refs := d.one(newer.ID).Refs; len(refs) != 2 || refs[1] != w.ID {
+		t.Errorf("the replaced warning is not among what it refers to: %v", refs)
+	}
+	unknown := draft()
+	unknown.Replaces = stix.NewID("report")
+	if err := d.write("tanaka", unknown); noroshi.KindOf(err) != noroshi.Invalid {
+		t.Errorf("replaces a warning that is not here: %v, want Invalid", err)
+	}
 	if row := d.one(w.ID); row.Replaced != newer.ID || row.Open() {
 		t.Errorf("replaced by %q, open %v", row.Replaced, row.Open())
 	}
