@@ -133,8 +133,10 @@ func (l *link) statementArrived(st *message.Statement) error {
 			return err
 		}
 		l.mu.Lock()
-		l.told = st
 		fx := l.advance(*told)
+		if newer(l.side.Status().Live, l.told, st) {
+			l.told = st
+		}
 		close(l.heard)
 		l.heard = make(chan struct{})
 		l.ackPapers(told.State, st.Context.Agreement)
@@ -157,6 +159,12 @@ func (l *link) statementArrived(st *message.Statement) error {
 		l.note(noroshi.Errorf(noroshi.Refused, "courier.refused", "%s refuses what we send: code %d", l.node(), r.Code))
 	}
 	return nil
+}
+
+// newer reports whether a STATE is of the partner's live epoch and not older
+// than the one kept: one that comes again late is no evidence of anything.
+func newer(live message.Epoch, told, st *message.Statement) bool {
+	return st.Context.Epoch == live && (told == nil || told.Context.Epoch != live || st.Counter >= told.Counter)
 }
 
 func (l *link) documentArrived(ctx context.Context, doc []byte) error {
