@@ -257,8 +257,11 @@ func program(b *testing.B, exe, dir string) (answers, armed time.Duration, statu
 		if m == nil {
 			b.Fatalf("no %s of the program", field)
 		}
-		kb, _ := strconv.ParseFloat(string(m[1]), 64)
-		return kb / 1024
+		kb, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return kb * 1024 / 1e6
 	}
 	stop = func() {
 		if err := c.Process.Signal(os.Interrupt); err != nil {
@@ -302,7 +305,7 @@ func BenchmarkBudgetNodes(b *testing.B) {
 		empty = settledRSS(status)
 		stop()
 		b.ReportMetric(float64(answers.Milliseconds()), "ms-start")
-		b.ReportMetric(empty, "MiB-idle")
+		b.ReportMetric(empty, "MB-idle")
 	})
 	p := &pair{}
 	p.usa, p.jpn = nodetest.Alliance(b, noroshi.Real)
@@ -319,8 +322,8 @@ func BenchmarkBudgetNodes(b *testing.B) {
 		p.jpn.Start()
 		nodetest.Whole(b, p.usa, p.jpn)
 		b.ReportMetric(armed.Seconds(), "s-armed-at-start")
-		b.ReportMetric(peak, "MiB-armed-peak")
-		b.ReportMetric(settled-empty, "MiB-armed-settled-over-empty")
+		b.ReportMetric(peak, "MB-armed-peak")
+		b.ReportMetric(settled-empty, "MB-armed-settled-over-empty")
 	})
 	b.Run("Publish", func(b *testing.B) { p.idle(b, "full-idle") })
 	b.Run("PublishBusy", func(b *testing.B) { p.busy(b, "full-busy", fresh(small)) })
