@@ -107,6 +107,10 @@ func Run(ctx context.Context, o Options) error {
 	if err := s.report(); err != nil {
 		return err
 	}
+	if o.Once && o.Keep == "" {
+		s.print(locale.T(o.Lang, "demo.look-again"))
+		return nil
+	}
 	s.print(locale.T(o.Lang, "demo.look", s.usa.dir, s.jpn.dir))
 	if !o.Once {
 		s.print(locale.T(o.Lang, "demo.stop"))
