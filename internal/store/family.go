@@ -58,6 +58,19 @@ func (r Reads) familyOn(c *conn, id string, h int64) (family, error) {
 	return f, noroshi.Errorf(noroshi.Broken, "store.head", "id %s has no place in head: run audit verify", id)
 }
 
+// holds reports whether there is a version of an id, without reading them.
+func holds(c *conn, id string, h int64) (bool, error) {
+	for range probes {
+		var sid string
+		found, err := c.one(to(&sid), "SELECT o.sid FROM head h JOIN object o ON o.seq = h.first WHERE h.h = $1", h)
+		if err != nil || !found || sid == id {
+			return found, err
+		}
+		h++
+	}
+	return false, nil
+}
+
 func (t *Tx) family(id string, h int64) (family, error) { return t.familyOn(t.c, id, h) }
 
 const claimColumns = `SELECT o.seq, o.source, o.view, o.bits, o.modified, o.hash, coalesce(m.bits, 0)

@@ -180,11 +180,11 @@ func (r Reads) Held(ctx context.Context, ids []stix.ID) (map[stix.ID]bool, error
 	held := map[stix.ID]bool{}
 	err := r.on(ctx, func(c *conn) error {
 		for _, id := range ids {
-			f, err := r.familyOn(c, string(id), r.s.key64(string(id)))
+			found, err := holds(c, string(id), r.s.key64(string(id)))
 			if err != nil {
 				return err
 			}
-			if f.found {
+			if found {
 				held[id] = true
 			}
 		}
