@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -34,7 +35,7 @@ func TestKilledNodes(t *testing.T) {
 	if _, err := crew.Agree(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
 		t.Fatal(err)
 	}
-	kills, fromUSA, fromJPN, files := tier.N(50, 200), 6000, 4000, 20
+	kills, fromUSA, fromJPN, files := tier.N(50, 200), 6000, 4000, 50
 	if testing.Short() { // the race detector looks on: everything is slow
 		kills, fromUSA, fromJPN, files = 6, 600, 400, 4
 	}
@@ -122,7 +123,7 @@ func (x *storm) begin(t *testing.T, seed uint64) {
 	for i, s := range x.sites {
 		random := rand.New(rand.NewPCG(seed, uint64(2*i)))
 		x.group.Go(func() {
-			for s.killed() < x.kills/len(x.sites) && pause(x.over, moment(random)) {
+			for s.killed() < x.kills/len(x.sites) && x.moment(s, random) {
 				s.signal(syscall.SIGKILL)
 			}
 		})
@@ -144,11 +145,31 @@ func (x *storm) begin(t *testing.T, seed uint64) {
 	t.Cleanup(x.end)
 }
 
-// moment is how long a process lives: some die while they start, some in the
-// first rush of work, some later.
-func moment(random *rand.Rand) time.Duration {
-	most := []int{200, 400, 1200}[random.IntN(3)]
-	return time.Duration(random.IntN(most)) * time.Millisecond
+// moment waits until a process is to die; false when the storm is over. Some die
+// while they start, some in the first rush of work, some later, and every
+// second one in the middle of what it does: a breath after it committed an act,
+// its own or what its partner sent.
+func (x *storm) moment(s *site, random *rand.Rand) bool {
+	if random.IntN(2) > 0 {
+		most := []int{200, 400, 1200}[random.IntN(3)]
+		return pause(x.over, time.Duration(random.IntN(most))*time.Millisecond)
+	}
+	acts, breath := 1+random.IntN(4), time.Duration(random.IntN(20_000))*time.Microsecond
+	last := ""
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+	defer cancel()
+	for ctx.Err() == nil && acts > 0 && pause(x.over, 10*time.Millisecond) {
+		_ = s.client.Call(ctx, "feed", web.FeedRef{After: -1}, nil, func(b json.RawMessage) {
+			var l web.FeedLine
+			if json.Unmarshal(b, &l) == nil && l.Time != last { // the changes of one act have one time
+				last = l.Time
+				if acts--; acts == 0 {
+					cancel()
+				}
+			}
+		}, nil)
+	}
+	return pause(x.over, breath)
 }
 
 // strike kills a node in a moment.
