@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -185,7 +186,7 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 			why[k] = refused(b, row, "other bytes than were decided")
 		case !stands(b, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec):
 			why[k] = refused(b, row, "it may no longer go")
-		case rec.Object.Type == "marking-definition" && !g.clear(rec.Object.ID, l):
+		case rec.Object.Type == "marking-definition" && !g.clear(rec, l):
 			why[k] = refused(b, row, "its marking is not understood any more")
 		}
 		objects[k] = Object{View: 0, Bytes: rec.Object.Bytes(), typ: rec.Object.Type}
@@ -193,15 +194,18 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 	return objects, why, nil
 }
 
-// clear reports whether a marking is understood.
-func (g *graph) clear(id stix.ID, l *link) bool {
-	return len(noroshi.MarkingLabel(id, g.defs[id], l.clauses.Agreement().Statements).Unknown) == 0
+// clear reports whether a definition is understood as some door here reads it.
+func (g *graph) clear(rec store.Record, l *link) bool {
+	id := rec.Object.ID
+	return slices.ContainsFunc(g.defs[id], func(v store.Record) bool {
+		return v.Hash == rec.Hash && len(noroshi.MarkingLabel(id, g.bodies(id, v), l.clauses.Agreement().Statements).Unknown) == 0
+	})
 }
 
 // sameTerms reports whether a former version may still go although a later one
 // is current: it has the batch's label itself, and nothing is wrong with it.
 func (d *Desk) sameTerms(g *graph, l *link, b store.Batch, r store.Record) bool {
-	label := noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return g.defs[id] }, l.clauses.Agreement().Statements)
+	label := noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, l.clauses.Agreement().Statements)
 	return label.String() == b.Label && !r.Withdrawn && !r.Conflict && !r.Foreign
 }
 

@@ -103,7 +103,7 @@ func TestDefinitionComesLater(t *testing.T) {
 	// A second body under its id: what carries it is not understood any more.
 	o.put(version(t, made, "run", strings.Replace(marked, id1, string(id("indicator", 2)), 1)))
 	o.settle()
-	o.put(version(t, fromJPN, "", strings.Replace(definition, allowed, "other", 1)))
+	o.put(version(t, fromFile, "", strings.Replace(definition, allowed, "other", 1)))
 	o.settle()
 	has(t, o.sends(jpn))
 }

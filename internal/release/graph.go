@@ -24,7 +24,7 @@ type graph struct {
 	at     map[stix.ID]int            // place in recs, by id
 	absent map[stix.ID]bool           // looked for and not held
 	beyond map[stix.ID]bool           // held, not loaded
-	defs   map[stix.ID][]*stix.Object // bodies of markings
+	defs   map[stix.ID][]store.Record // bodies of markings
 	marks  []string                   // portion mark of each of recs, "" = none
 
 	// For the partner of the last case:
@@ -40,7 +40,7 @@ func (d *Desk) collect(ctx context.Context, seqs []int64) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &graph{at: make(map[stix.ID]int, len(recs)), absent: map[stix.ID]bool{}, beyond: map[stix.ID]bool{}, defs: map[stix.ID][]*stix.Object{}}
+	g := &graph{at: make(map[stix.ID]int, len(recs)), absent: map[stix.ID]bool{}, beyond: map[stix.ID]bool{}, defs: map[stix.ID][]store.Record{}}
 	for _, r := range recs {
 		if _, twice := g.at[r.Object.ID]; !r.Current || twice {
 			g.stale = append(g.stale, r)
@@ -165,12 +165,8 @@ func (d *Desk) define(ctx context.Context, g *graph, id stix.ID) error {
 	if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
 		return err
 	}
-	bodies := make([]*stix.Object, 0, len(versions))
-	for _, v := range versions {
-		bodies = append(bodies, v.Object)
-	}
-	g.defs[id] = bodies
-	if noroshi.TLPOf(id) != noroshi.NoTLP || len(bodies) == 0 {
+	g.defs[id] = versions
+	if noroshi.TLPOf(id) != noroshi.NoTLP || len(versions) == 0 {
 		return nil
 	}
 	return d.load(ctx, g, id, true)
@@ -201,7 +197,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 		return Case{}, err
 	}
 	g.batch, g.batches = done, map[string]store.Batch{}
-	labels := labeller{defs: g.defs, statements: l.clauses.Agreement().Statements, known: map[string]noroshi.Label{}}
+	labels := labeller{graph: g, statements: l.clauses.Agreement().Statements, known: map[string]noroshi.Label{}}
 	for i, r := range g.recs {
 		f := Facts{
 			Label: labels.of(r), Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
@@ -292,14 +288,15 @@ func (d *Desk) theirs(ctx context.Context, id stix.ID, partner noroshi.NodeID) (
 
 // labeller computes each combination of markings once.
 type labeller struct {
-	defs       map[stix.ID][]*stix.Object
+	graph      *graph
 	statements []string
 	known      map[string]noroshi.Label
 	key        []byte
 }
 
 func (l *labeller) of(r store.Record) noroshi.Label {
-	l.key = l.key[:0]
+	l.key = append(l.key[:0], r.Source.Kind...)
+	l.key = append(append(l.key, 0), r.Source.Partner[:]...)
 	for _, ids := range [][]stix.ID{r.Object.Markings, r.Assigned} {
 		for _, id := range ids {
 			l.key = append(append(l.key, id...), 0)
@@ -309,7 +306,7 @@ func (l *labeller) of(r store.Record) noroshi.Label {
 	if !ok {
 		for _, ids := range [][]stix.ID{r.Object.Markings, r.Assigned} {
 			for _, id := range ids {
-				joined = joined.Join(noroshi.MarkingLabel(id, l.defs[id], l.statements))
+				joined = joined.Join(noroshi.MarkingLabel(id, l.graph.bodies(id, r), l.statements))
 			}
 		}
 		l.known[string(l.key)] = joined

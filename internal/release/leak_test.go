@@ -2,12 +2,58 @@ package release_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
 )
+
+var fromFile = noroshi.Source{Kind: noroshi.FromFile, Name: "report.json"}
+
+// TestAPartnerDefinesNobodyElsesMarkings: what a partner says a marking means
+// frees nothing that came by another door, and stops nothing either; its own
+// things are read with it.
+func TestAPartnerDefinesNobodyElsesMarkings(t *testing.T) {
+	statement := id("marking-definition", 8)
+	define := func(id stix.ID, text string) string {
+		return fmt.Sprintf(`{"type":"marking-definition","spec_version":"2.1","id":%q,"created":"2026-11-01T00:00:00.000Z","definition_type":"statement","definition":{"statement":%q}}`, id, text)
+	}
+	marked := func(n int, maker stix.ID) string {
+		return strings.Replace(object("malware", n, maker, noroshi.Green, `,"name":"m","is_family":false`), `"object_marking_refs":[`, fmt.Sprintf(`"object_marking_refs":[%q,`, statement), 1)
+	}
+	t.Run("frees nothing", func(t *testing.T) {
+		o := newOffice(t, jpn, kor)
+		o.put(version(t, fromFile, "run", marked(1, "")), version(t, fromJPN, "", marked(2, jpn.Identity)))
+		o.put(version(t, fromJPN, "", define(statement, allowed)))
+		o.settle()
+		has(t, o.sends(jpn))
+		has(t, o.sends(kor), id("malware", 2), statement)
+		// Our own definition does.
+		o.put(version(t, fromFile, "run", define(statement, allowed)))
+		o.settle()
+		has(t, o.sends(jpn), id("malware", 1))
+		has(t, o.sends(kor), id("malware", 1))
+	})
+	t.Run("its body does not travel as ours", func(t *testing.T) {
+		o := newOffice(t, jpn, kor)
+		o.put(version(t, fromJPN, "", define(statement, "another text")))
+		o.put(version(t, fromFile, "run", marked(1, "")), version(t, fromFile, "run", define(statement, allowed)))
+		o.settle()
+		has(t, o.sends(jpn))
+		has(t, o.sends(kor))
+	})
+	t.Run("stops nothing", func(t *testing.T) {
+		o := newOffice(t, jpn, kor)
+		o.put(version(t, fromFile, "run", define(statement, allowed)), version(t, fromFile, "run", marked(1, "")), malware(t, 2, noroshi.Green))
+		o.put(version(t, fromJPN, "", define(statement, "another text")), version(t, fromJPN, "", define(noroshi.Green.MarkingID(), allowed)),
+			version(t, fromJPN, "", marked(3, jpn.Identity)))
+		o.settle()
+		has(t, o.sends(kor), statement, id("malware", 1), id("malware", 2))
+		has(t, o.sends(jpn), id("malware", 1), id("malware", 2))
+	})
+}
 
 // TestNothingNamesWhatWasStopped: what stands in the stream and never left is
 // not what the partner has. Once it may not go, nothing that refers to it may,
