@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,49 +48,60 @@ func admit(b testing.TB, s *store.Store, list []*store.Version, slice int) {
 	}
 }
 
-// BenchmarkBudgetAdmit puts objects into an empty store in acts of 100 and of 1,000
-// and compares the rate with a bare append of the same bytes in the same run.
+// BenchmarkBudgetAdmit puts objects into an empty store in acts of 100 and of
+// 1,000 and compares the rate with a bare append of the same rows in the same
+// run: rounds are interleaved and the median counts.
 func BenchmarkBudgetAdmit(b *testing.B) {
 	n := tier.N(20_000, 100_000)
 	list := made(b, 0, n)
 	for _, slice := range []int{100, 1000} {
 		b.Run(fmt.Sprint(slice), func(b *testing.B) {
 			for b.Loop() {
-				began := time.Now()
-				bare(b, list, slice)
-				append_ := time.Since(began)
-				s := open(b)
-				began = time.Now()
-				admit(b, s, list, slice)
-				took := time.Since(began)
-				b.ReportMetric(float64(n)/took.Seconds(), "objects/s")
-				b.ReportMetric(float64(n)/append_.Seconds(), "bare/s")
-				b.ReportMetric(append_.Seconds()/took.Seconds(), "of-bare")
+				var appended, admitted []time.Duration
+				for range 5 {
+					began := time.Now()
+					bare(b, list, slice)
+					appended = append(appended, time.Since(began))
+					s := open(b)
+					began = time.Now()
+					admit(b, s, list, slice)
+					admitted = append(admitted, time.Since(began))
+				}
+				slices.Sort(appended)
+				slices.Sort(admitted)
+				b.ReportMetric(float64(n)/admitted[2].Seconds(), "objects/s")
+				b.ReportMetric(float64(n)/appended[2].Seconds(), "bare/s")
+				b.ReportMetric(appended[2].Seconds()/admitted[2].Seconds(), "of-bare")
 			}
 		})
 	}
 }
 
+// bare appends the rows that admission appends, to one table without an index,
+// a ledger or a question about what is there.
 func bare(b testing.TB, list []*store.Version, slice int) {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.TempDir(), "bare.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.Exec("CREATE TABLE object (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)"); err != nil {
+	if _, err := db.Exec(`CREATE TABLE object (seq INTEGER PRIMARY KEY, act INTEGER, sid TEXT, type INTEGER, source INTEGER, run INTEGER, view INTEGER,
+		bits INTEGER, modified TEXT, hash BLOB, meta BLOB, words TEXT, body BLOB) STRICT`); err != nil {
 		b.Fatal(err)
 	}
+	meta := make([]byte, 40)
 	for from := 0; from < len(list); from += slice {
 		tx, err := db.Begin()
 		if err != nil {
 			b.Fatal(err)
 		}
-		st, err := tx.Prepare("INSERT INTO object (body) VALUES ($1)")
+		st, err := tx.Prepare("INSERT INTO object (act, sid, type, source, run, view, bits, modified, hash, meta, words, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
 		if err != nil {
 			b.Fatal(err)
 		}
 		for _, v := range list[from:min(from+slice, len(list))] {
-			if _, err := st.Exec(v.Object.Bytes()); err != nil {
+			o := v.Object
+			if _, err := st.Exec(from, string(o.ID), 1, 2, 3, 0, 0, o.Modified.String(), v.Hash[:], meta, v.Text, o.Bytes()); err != nil {
 				b.Fatal(err)
 			}
 		}
