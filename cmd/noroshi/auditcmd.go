@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 
@@ -125,8 +126,17 @@ func (x *quarantineListCmd) Run(c *cli) error {
 	return list(c, rows,
 		column[web.QuarantineRow]{"time", func(r web.QuarantineRow) string { return r.Time }},
 		column[web.QuarantineRow]{"from", func(r web.QuarantineRow) string { return r.From }},
-		column[web.QuarantineRow]{"place", func(r web.QuarantineRow) string { return r.Place }},
-		column[web.QuarantineRow]{"reason", func(r web.QuarantineRow) string { return c.textOr("quarantine."+r.Code, r.Detail) }})
+		column[web.QuarantineRow]{"place", func(r web.QuarantineRow) string { return c.place(r.Place) }},
+		column[web.QuarantineRow]{"reason", func(r web.QuarantineRow) string { return c.whyQuarantined(r.Code, r.Detail) }})
+}
+
+// place says in the user's language where in a file something stood.
+func (c *cli) place(s string) string {
+	var line, offset int64
+	if k, _ := fmt.Sscanf(s, "line %d, byte %d", &line, &offset); k == 2 {
+		return c.t("cli.place", n(line), n(offset))
+	}
+	return s
 }
 
 func join(s []string) string { return strings.Join(s, " ") }

@@ -52,7 +52,7 @@ func (x *importCmd) Run(c *cli) error {
 	pairs := [][2]string{{"run", r.Run}, {"new", n(r.New)}, {"updated", n(r.Updated)}, {"unchanged", n(r.Unchanged)}, {"older", some(r.Older)},
 		{"foreign", some(r.Foreign)}, {"quarantined", n(r.Quarantined)}, {"flagged", some(r.Flagged)}, {"not-armed", some(r.NotArmed)}, {"resumed", some(r.Resumed)}}
 	for _, q := range r.Faults {
-		pairs = append(pairs, [2]string{"fault", fmt.Sprintf("%s: %s: %q", c.t("cli.line", n(q.Line)), c.textOr("quarantine."+q.Code, q.Msg), q.Value)})
+		pairs = append(pairs, [2]string{"fault", c.t("cli.fault", n(q.Line), c.whyQuarantined(q.Code, q.Msg), strconv.Quote(q.Value))})
 	}
 	if err := one(c, r, pairs...); err != nil {
 		return err
@@ -61,6 +61,15 @@ func (x *importCmd) Run(c *cli) error {
 		return errPartly
 	}
 	return nil
+}
+
+// whyQuarantined says why something waits in quarantine: what was found wrong,
+// which is in English, or what is said of its kind.
+func (c *cli) whyQuarantined(code, found string) string {
+	if c.lang == locale.EN && found != "" {
+		return found
+	}
+	return c.textOr("quarantine."+code, found)
 }
 
 // textOr is the text of a key, or a fallback when it has none: codes come from

@@ -24,6 +24,8 @@ type matchCmd struct {
 	List   []string `placeholder:"FILE" help:"${help_match_list}"`
 	Exact  bool     `help:"${help_match_exact}"`
 	NoWeak bool     `help:"${help_match_no_weak}"`
+
+	partly bool // not every line of a list is an entry
 }
 
 // hitRow is a hit as match prints it, with the warning-lists that know its value.
@@ -65,9 +67,9 @@ func (x *matchCmd) Run(c *cli) error {
 	}
 	c.say("cli.matched", n(report.Events), n(report.Hits), n(report.Strong), n(report.Weak), n(report.Bad), n(int64(float64(report.Events)/m.Seconds)))
 	for _, p := range report.Problems {
-		c.say("cli.bad-line", n(p.Line), p.Msg)
+		c.say("cli.bad-line", n(p.Line), c.textOr("problem."+p.Code, p.Msg))
 	}
-	if err = m.print(c); err == nil && report.Bad > 0 {
+	if err = m.print(c); err == nil && (report.Bad > 0 || x.partly) {
 		err = errPartly
 	}
 	return err
@@ -121,7 +123,7 @@ func (x *matchCmd) index(c *cli) (*detect.Index, *intake.WarningLists, error) {
 	}
 	var entries []detect.Entry
 	for _, path := range x.List {
-		if entries, err = readList(entries, path); err != nil {
+		if entries, err = x.readList(c, entries, path); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -135,7 +137,8 @@ func (x *matchCmd) index(c *cli) (*detect.Index, *intake.WarningLists, error) {
 	})
 }
 
-func readList(entries []detect.Entry, path string) ([]detect.Entry, error) {
+// readList reads a list. Lines that are no entries are told and left out.
+func (x *matchCmd) readList(c *cli, entries []detect.Entry, path string) ([]detect.Entry, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -146,6 +149,11 @@ func readList(entries []detect.Entry, path string) ([]detect.Entry, error) {
 		entries = append(entries, e)
 		return nil
 	})
+	var e *noroshi.Error
+	if errors.As(err, &e) && e.Code == "list.lines" {
+		c.say("cli.list-lines", c.t("error.list.lines", e.Args...))
+		x.partly, err = true, nil
+	}
 	return entries, err
 }
 

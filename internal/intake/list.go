@@ -128,7 +128,7 @@ func ReadList(r io.Reader, name string, fn func(detect.Entry) error) error {
 		return err
 	}
 	l := &list{name: listName(name)}
-	refused, first := 0, ""
+	refused, first, at := 0, "", 0
 	for lines := newLineReader(in); ; {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {
@@ -140,7 +140,7 @@ func ReadList(r io.Reader, name string, fn func(detect.Entry) error) error {
 		v, no := line.value("")
 		if no != nil {
 			if refused++; first == "" {
-				first = fmt.Sprintf("line %d: %s", line.line, no.msg)
+				first, at = no.msg, line.line
 			}
 			continue
 		}
@@ -149,7 +149,7 @@ func ReadList(r io.Reader, name string, fn func(detect.Entry) error) error {
 		}
 	}
 	if refused > 0 {
-		return noroshi.Errorf(noroshi.Invalid, "list.lines", "%d lines of %s are no entries; the first is %s", refused, name, first)
+		return noroshi.Errorf(noroshi.Invalid, "list.lines", "%d lines of %s are no entries; the first is line %d: %s", refused, name, at, first)
 	}
 	return nil
 }
