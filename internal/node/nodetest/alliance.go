@@ -10,12 +10,14 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/node"
 	"github.com/noroshi-cti/noroshi/internal/node/crew"
@@ -253,11 +255,11 @@ func Whole(t testing.TB, a, b *Party) {
 				return false, err
 			}
 			links, err := from.Node.Courier.Links(t.Context())
-			if err != nil || len(links) == 0 {
+			i := slices.IndexFunc(links, func(l courier.LinkStatus) bool { return l.CallSign == to.Sign })
+			if err != nil || i < 0 {
 				return false, err
 			}
-			l := links[0]
-			return l.OutApplied == l.OutHead && len(l.Missing) == 0, nil
+			return links[i].OutApplied == links[i].OutHead && len(links[i].Missing) == 0, nil
 		})
 	}
 }

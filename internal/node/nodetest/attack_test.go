@@ -1,0 +1,262 @@
+package nodetest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/detect"
+	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/watch"
+	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+const green = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
+
+// claimed is an indicator that says who made it.
+func claimed(uuid, maker, value, modified, members string) string {
+	return fmt.Sprintf(`{"type":"indicator","spec_version":"2.1","id":"indicator--%s","created_by_ref":%q,"created":"2026-01-01T00:00:00.000Z","modified":%q,"pattern":"[domain-name:value = '%s']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z","object_marking_refs":[%q]%s}`,
+		uuid, maker, modified, value, green, members)
+}
+
+// TestThirdParty: what JPN-01 gave USA-01 as AMBER never reaches KOR-01, nor
+// does what USA-01 makes of it: sighting, warning, translation; not their ids.
+func TestThirdParty(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	kor := nodetest.New(t, "KOR-01", noroshi.Real)
+	nodetest.Ally(t, usa, kor)
+	jpn.Import("zz-canary-list.txt", "tlp:amber", strings.NewReader("zz-canary-host.example\n"))
+	jpn.Approve()
+	nodetest.Whole(t, jpn, usa)
+	recs, err := usa.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 10})
+	if err != nil || len(recs) != 1 {
+		t.Fatalf("USA-01 has %d indicators: %v", len(recs), err)
+	}
+	id := recs[0].Object.ID
+	usa.Until("armed", func() (bool, error) { return usa.Node.Index.Armed(id), nil })
+	seen, err := usa.Node.Watch.Observe(t.Context(), "tap-1", []detect.Hit{{Indicator: id, Time: time.Now(), Strength: detect.Strong,
+		Value: noroshi.Value{Kind: noroshi.DomainName, Text: "zz-canary-host.example"}}})
+	if err != nil || len(seen.Sightings) != 1 || len(seen.Warnings) != 1 {
+		t.Fatalf("observed %+v, %v", seen, err)
+	}
+	// A person's own warning about it, with a milder marking.
+	d := watch.Draft{ID: stix.NewID("report"), TitleEN: "zz-canary-title", TitleJA: "zz-canary-表題", TextEN: "x", TextJA: "x", Severity: noroshi.High,
+		Precedence: noroshi.Immediate, Action: "check", Refs: []stix.ID{id}, Replaces: seen.Warnings[0], Marking: "tlp:green"}
+	by, err := usa.Signed(t.Context(), "duty", noroshi.ActWarn, string(d.ID), d.Bound())
+	if err != nil {
+		t.Fatal(err)
+	}
+	usa.Must("warning.new", web.NewWarning{Draft: d, By: by}, nil)
+	usa.Import("free.txt", "tlp:green", strings.NewReader("free.example\n"))
+	usa.Settle()
+	nodetest.Whole(t, usa, kor)
+	nodetest.Whole(t, usa, jpn)
+	if _, err := jpn.Node.Store.Current(t.Context(), seen.Sightings[0]); err != nil {
+		t.Errorf("the sighting is not back at its originator: %v", err)
+	}
+	got, err := kor.Node.Store.List(t.Context(), store.Filter{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range got {
+		if r.Object.Type != "identity" && r.Object.Text("name") != "free" {
+			t.Errorf("KOR-01 has %s", r.Object.Bytes())
+		}
+	}
+	kor.Stop()
+	var words []string
+	for _, x := range []stix.ID{id, seen.Sightings[0], seen.Warnings[0], d.ID} {
+		_, uuid, _ := strings.Cut(string(x), "--")
+		words = append(words, uuid)
+	}
+	search(t, kor.Dir, append(words, "zz-canary"))
+}
+
+// TestALyingPartner: JPN-01 claims what is not its own. It moves, frees, revokes
+// and disarms nothing of USA-01's or KOR-01's, and what it brings as
+// another's stays its own word.
+func TestALyingPartner(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	kor := nodetest.New(t, "KOR-01", noroshi.Real)
+	nodetest.Ally(t, usa, kor)
+	const ours, secret, theirs, fresh = "eeeeeeee-1111-4111-8111-111111111111", "eeeeeeee-2222-4222-8222-222222222222", "eeeeeeee-3333-4333-8333-333333333333", "eeeeeeee-4444-4444-8444-444444444444"
+	bundle := func(objects ...string) *strings.Reader {
+		return strings.NewReader(`{"type":"bundle","id":"bundle--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c21","objects":[` + strings.Join(objects, ",") + `]}`)
+	}
+	const first, later = "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"
+	usaID, korID := string(usa.Node.Self.Identity), string(kor.Node.Self.Identity)
+	red := string(noroshi.Red.MarkingID())
+	usa.Import("ours.json", "", bundle(claimed(ours, usaID, "ours.example", first, ""),
+		strings.Replace(claimed(secret, usaID, "secret.example", first, ""), green, red, 1)))
+	kor.Import("theirs.json", "", bundle(claimed(theirs, korID, "theirs.example", first, "")))
+	usa.Settle()
+	kor.Settle()
+	nodetest.Whole(t, usa, kor)
+	usa.Until("armed", func() (bool, error) {
+		return usa.Node.Index.Armed("indicator--"+ours) && usa.Node.Index.Armed("indicator--"+theirs), nil
+	})
+	// Its own copies are later, milder, revoked; one is of an id nobody uses yet.
+	jpn.Import("lies.json", "", bundle(
+		claimed(secret, usaID, "zz-lie-secret.example", later, ""),
+		claimed(theirs, korID, "zz-lie-theirs.example", later, `,"revoked":true`),
+		claimed(fresh, korID, "zz-lie-fresh.example", first, "")))
+	jpn.Settle()
+	nodetest.Whole(t, jpn, usa)
+	usa.Import("after.txt", "tlp:green", strings.NewReader("after.example\n"))
+	usa.Settle()
+	nodetest.Whole(t, usa, kor)
+	for _, x := range []string{ours, secret, theirs} {
+		r, err := usa.Node.Store.Current(t.Context(), stix.ID("indicator--"+x))
+		if err != nil || r.Source.Partner == jpn.Node.Keys.NodeID() || r.Object.Revoked {
+			t.Errorf("%s was moved by JPN-01: %+v, %v", x, r.Source, err)
+		}
+		if !usa.Node.Index.Armed(stix.ID("indicator--" + x)) {
+			t.Errorf("%s is armed no more", x)
+		}
+	}
+	kor.Until("what came after the lies", func() (bool, error) {
+		var f web.Found
+		kor.Must("indicator.find", web.FindRef{Query: "after.example"}, &f)
+		return len(f.Data) == 1, nil
+	})
+	if _, err := kor.Node.Store.Current(t.Context(), "indicator--"+secret); err == nil {
+		t.Error("KOR-01 got the object USA-01 keeps RED")
+	}
+	usa.Intact()
+}
+
+// TestEverySignedOperation: an operation the table calls signed writes nothing
+// for nobody, for a stranger, or for a person whose role may not.
+func TestEverySignedOperation(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	usa.Import("list.txt", "tlp:amber", strings.NewReader("host.example\n"))
+	usa.Settle()
+	nodetest.Whole(t, usa, jpn)
+	var holds []web.HoldRow
+	usa.Must("release.list", web.HoldRef{}, &holds)
+	if len(holds) != 1 {
+		t.Fatalf("%d holds", len(holds))
+	}
+	recs, err := usa.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 1})
+	if err != nil || len(recs) != 1 {
+		t.Fatal(err)
+	}
+	about := string(recs[0].Object.ID)
+	file := []byte("version = 1")
+	inputs := map[string]func(by noroshi.Signed) any{
+		"indicator.withdraw": func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
+		"warning.new": func(by noroshi.Signed) any {
+			return web.NewWarning{Draft: watch.Draft{ID: stix.NewID("report"), TitleEN: "x", TitleJA: "x", TextEN: "x", TextJA: "x", Severity: noroshi.Low,
+				Precedence: noroshi.Routine, Action: "inform", Refs: []stix.ID{recs[0].Object.ID}, Marking: "tlp:green"}, By: by}
+		},
+		"warning.ack":     func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
+		"release.approve": func(by noroshi.Signed) any { return web.SignedRef{Subject: holds[0].ID, By: by} },
+		"release.return":  func(by noroshi.Signed) any { return web.SignedRef{Subject: holds[0].ID, By: by} },
+		"partner.card":    func(by noroshi.Signed) any { return web.CardRef{For: "KOR-01", By: by} },
+		"partner.receive": func(by noroshi.Signed) any { return web.ReceiveRef{Card: file, By: by} },
+		"partner.confirm": func(by noroshi.Signed) any {
+			return web.ConfirmRef{Node: jpn.Node.Keys.NodeID(), Fingerprint: "1", By: by}
+		},
+		"agreement.propose": func(by noroshi.Signed) any { return web.ProposeRef{File: file, By: by} },
+		"agreement.sign":    func(by noroshi.Signed) any { return web.SignRef{Hash: noroshi.Sum(file), By: by} },
+	}
+	before := orders(t, usa)
+	for name, op := range web.Ops {
+		if op.Signed != (inputs[name] != nil) {
+			t.Errorf("%s: signed is %v in the table and the test says otherwise", name, op.Signed)
+		}
+		if !op.Signed {
+			continue
+		}
+		// An officer's good signature, over the act of another action.
+		wrong, err := usa.Signed(t.Context(), "release1", noroshi.ActRead, about, noroshi.Hash{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, by := range []noroshi.Signed{{}, {Person: "nobody", Signature: wrong.Signature, Digest: wrong.Digest}, wrong} {
+			if err := usa.Do(t.Context(), name, inputs[name](by), nil); err == nil {
+				t.Errorf("%s was done for %q", name, by.Person)
+			}
+		}
+	}
+	if after := orders(t, usa); after != before {
+		t.Errorf("%d acts that persons order before, %d after", before, after)
+	}
+}
+
+// orders counts the acts in a node's ledger that only persons order.
+func orders(t *testing.T, p *nodetest.Party) (n int) {
+	t.Helper()
+	entries, err := p.Node.Store.Acts(t.Context(), 0, 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		switch e.Act.Action {
+		case noroshi.ActReceive, noroshi.ActReceipt, noroshi.ActSend, noroshi.ActAttempt, noroshi.ActEpoch:
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// TestPersonsJoinOneAtATime: of many first persons at once one joins without a
+// signature; a key that is here already gets no second account.
+func TestPersonsJoinOneAtATime(t *testing.T) {
+	dir := t.TempDir()
+	if err := node.Init(t.Context(), dir, node.Config{CallSign: "USA-01"}); err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Open(t.Context(), dir, noroshi.Real, node.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	add := func(p noroshi.Person) error {
+		input, err := json.Marshal(web.PersonAdd{Person: p})
+		if err == nil {
+			_, err = web.Invoke(t.Context(), n.Services(), "person.add", input, nil, nil)
+		}
+		return err
+	}
+	var people []noroshi.Person
+	for i := range 4 {
+		p, err := noroshi.NewPerson(fmt.Sprintf("p%d", i), "", []noroshi.Role{noroshi.Administrator}, []byte("correct-horse-battery"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		people = append(people, p)
+	}
+	var joined atomic.Int64
+	var all sync.WaitGroup
+	for _, p := range people {
+		all.Go(func() {
+			if add(p) == nil {
+				joined.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if joined.Load() != 1 {
+		t.Errorf("%d persons joined without a signature, want 1", joined.Load())
+	}
+	for what, p := range map[string]noroshi.Person{
+		"a path in the id": {ID: "a/b", Roles: people[0].Roles, Key: people[0].Key},
+		"a short key":      {ID: "short", Roles: people[0].Roles, Key: people[0].Key[:31]},
+		"an unknown role":  {ID: "role", Roles: []noroshi.Role{"king"}, Key: people[0].Key},
+	} {
+		if err := add(p); noroshi.KindOf(err) != noroshi.Invalid {
+			t.Errorf("%s: %v, want Invalid", what, err)
+		}
+	}
+}
