@@ -35,6 +35,9 @@ type link struct {
 	heard    chan struct{}                // closed and made anew at each STATE
 	channel  string
 	lastErr  string
+	alarmed  map[string]time.Time // when a code was last put into the feed
+
+	released atomic.Bool // something was released since the puller last looked
 
 	memo    memo // epochs, as kept; changed inside acts alone
 	urgent  chan func(context.Context)
@@ -58,7 +61,7 @@ type arrival struct {
 
 func newLink(c *Courier, v *view) *link {
 	l := &link{c: c, arriving: map[arrival]arrived{}, pending: map[string]pendingMessage{},
-		receipts: map[message.Epoch]*receipted{}, papers: map[string]*paper{}, heard: make(chan struct{}),
+		receipts: map[message.Epoch]*receipted{}, papers: map[string]*paper{}, heard: make(chan struct{}), alarmed: map[string]time.Time{},
 		urgent: make(chan func(context.Context), 4*inboxFlash), bulk: make(chan func(context.Context), 4*inboxBulk),
 		inUrg: make(chan struct{}, inboxFlash), inBulk: make(chan struct{}, inboxBulk), speak: make(chan struct{}, 1),
 		kick: make(chan struct{}, 1), pullNow: make(chan struct{}, 1), tally: make(chan struct{}, 1), sealNow: make(chan struct{}, 1)}
@@ -212,9 +215,23 @@ func (l *link) spawn(job func(context.Context)) {
 	l.c.mu.Unlock()
 }
 
+// alarmPause is how long an alarm of one code stands for further ones: a partner
+// that misbehaves without end must not fill the ledger.
+const alarmPause = time.Minute
+
 // alarm puts a code into the feed for both duty officers to see.
 func (l *link) alarm(ctx context.Context, code string, seq uint64) {
 	l.c.counts.Alarms.Add(1)
+	now := l.c.o.Now()
+	l.mu.Lock()
+	last, told := l.alarmed[code]
+	if told = told && now.Sub(last) < alarmPause; !told {
+		l.alarmed[code] = now
+	}
+	l.mu.Unlock()
+	if told {
+		return
+	}
 	act := noroshi.Act{Action: noroshi.ActAlarm, Subject: code, Partner: l.node(), Count: int(min(seq, 1<<31)), Precedence: noroshi.Immediate}
 	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error { return tx.Notice(store.AlarmRaised, "link."+code) })
 	l.note(err)

@@ -64,17 +64,18 @@ type Life struct {
 // Side is one side of one link, in memory. It is made by Rebuild and changed
 // by Step alone.
 type Side struct {
-	rules   Rules
-	run     [8]byte
-	seed    [32]byte
-	drawn   uint64
-	mine    []*own
-	parents []Epoch
-	counter uint64
-	start   uint64 // counter that was durable at the start
-	base    uint64 // this run issues from base+1 on
-	opening bool   // an Open is not yet answered
-	woken   bool   // what was stored before the start was looked at
+	rules    Rules
+	run      [8]byte
+	seed     [32]byte
+	drawn    uint64
+	mine     []*own
+	parents  []Epoch
+	counter  uint64
+	start    uint64    // counter that was durable at the start
+	base     uint64    // this run issues from base+1 on
+	opening  bool      // an Open is not yet answered
+	openedAt time.Time // when the last one was
+	woken    bool      // what was stored before the start was looked at
 
 	out    map[outKey]*outgoing
 	fresh  [noroshi.Flash + 1][]outKey // to be handed over, in order
@@ -332,7 +333,7 @@ func (s *Side) open(why EpochReason, others []Epoch) []Effect {
 // opened starts the new epoch: its statements count from 1, its log from its
 // EPOCH message. What former epochs still owe is repaired under their names.
 func (s *Side) opened(e Opened, now time.Time) {
-	s.opening = false
+	s.opening, s.openedAt = false, now
 	for _, p := range e.Parents {
 		if s.own(p) == nil { // an epoch of ours that only the partner remembers
 			s.mine = append(s.mine, &own{EpochHead: EpochHead{Epoch: p}})

@@ -136,7 +136,7 @@ func (s *Side) told(e Told, now time.Time) []Effect {
 		s.partnerRun = e.State.Run
 		s.hurry(now)
 	}
-	fx = append(fx, s.rolledBack(e)...)
+	fx = append(fx, s.rolledBack(e, now)...)
 	fx = append(fx, s.believe(e.State)...)
 	for _, m := range s.mine {
 		s.overtaken(m)
@@ -207,8 +207,9 @@ func (s *Side) confirm(e Told, now time.Time) {
 }
 
 // rolledBack finds what no file on this disk can tell: the partner cites a
-// sequence or a counter of ours that we have not issued.
-func (s *Side) rolledBack(e Told) []Effect {
+// sequence or a counter of ours that we have not issued. A partner that says so
+// again and again moves us to a new epoch once in a heartbeat at most.
+func (s *Side) rolledBack(e Told, now time.Time) []Effect {
 	var lost []Epoch
 	back := false
 	for _, in := range e.State.In {
@@ -232,7 +233,7 @@ func (s *Side) rolledBack(e Told) []Effect {
 	case m == s.present() && (c.Counter > s.counter || c.Counter > s.start && c.Counter <= s.base):
 		back = true
 	}
-	if !back {
+	if !back || !s.openedAt.IsZero() && now.Sub(s.openedAt) < s.rules.Heartbeat {
 		return nil
 	}
 	return append([]Effect{Alarm{Code: AlarmRolledBack, Epoch: s.present().Epoch, Seq: s.present().Head}}, s.open(RolledBack, lost)...)

@@ -209,6 +209,27 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
+// TestOneWhoAlwaysCitesWhatWeLack: a partner that says again and again that we
+// lost something moves us to a new epoch once in a heartbeat, not each time.
+func TestOneWhoAlwaysCitesWhatWeLack(t *testing.T) {
+	t.Parallel()
+	o := newOne(t)
+	opened := 0
+	for range 100 {
+		o.now = o.now.Add(message.DefaultRules().Heartbeat / 20)
+		for _, x := range o.hear(message.State{Cited: message.Citation{Epoch: message.Epoch{0xee, byte(o.told)}, Counter: 1}}) {
+			if x, ok := x.(message.Open); ok {
+				opened++
+				e := message.Epoch{0xdd, byte(opened)}
+				o.step(message.Opened{Epoch: e, Parents: []message.Epoch{x.Parents[0].Epoch}, First: message.Out{Epoch: e, Seq: 1, ID: noroshi.Hash{byte(opened)}, Prec: noroshi.Immediate, Created: o.now}})
+			}
+		}
+	}
+	if opened == 0 || opened > 5 {
+		t.Errorf("%d epochs in five heartbeats, want 1 to 5", opened)
+	}
+}
+
 // TestStepIsDeterministic: a clone that sees the same does the same.
 func TestStepIsDeterministic(t *testing.T) {
 	t.Parallel()
