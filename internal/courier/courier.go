@@ -137,6 +137,7 @@ func (c *Courier) follow(ctx context.Context) error {
 		}
 		if pull || partners {
 			for _, l := range c.all() {
+				l.released.Store(true)
 				l.wakePull()
 			}
 		}

@@ -196,6 +196,7 @@ func (l *link) pull(ctx context.Context) error {
 		if _, ok := l.view.Load().inForce(l.c.o.Now()); !ok {
 			return nil
 		}
+		l.released.Store(false)
 		ids, err := l.c.s.UnsentBatches(ctx, l.node())
 		if err != nil {
 			return err
@@ -230,7 +231,7 @@ func (l *link) pullOne(ctx context.Context, ids []string) (bool, error) {
 		}
 		var list []release.Cleared
 		size := 0
-		for len(list) < maxActMessages && size < maxActBytes && (len(list) == 0 || len(l.pullNow) == 0) {
+		for len(list) < maxActMessages && size < maxActBytes && (len(list) == 0 || !l.released.Load()) {
 			x, err := l.c.desk.Next(ctx, id, int(next))
 			if noroshi.KindOf(err) == noroshi.Refused {
 				break // what was decided stands no more; the desk decides anew

@@ -185,11 +185,11 @@ func (p *pair) catchUp(b *testing.B, list io.Reader, n int) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(size)/float64(sent), "x-json-over-wire")
-	before = p.usa.Node.Courier.Counters().BytesSent
+	before = p.jpn.Node.Courier.Counters().BytesReceived
 	if _, err := p.usa.Node.Courier.Test(b.Context(), p.jpn.Node.Keys.NodeID()); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(p.usa.Node.Courier.Counters().BytesSent-before), "B-second-sync")
+	b.ReportMetric(float64(p.jpn.Node.Courier.Counters().BytesReceived-before), "B-second-sync")
 }
 
 // acts counts a party's ledger entries.
