@@ -37,9 +37,6 @@ var measured = cmpopts.IgnoreFields(demo.Figures{}, "PublishToArmedMS", "Publish
 // the approval and while the link is cut, the figures are those of a run in
 // which nobody dies.
 func TestDemo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays for most of a minute with 100,000 indicators")
-	}
 	t.Parallel()
 	for _, run := range []struct {
 		name  string
@@ -72,9 +69,6 @@ func TestDemo(t *testing.T) {
 
 // TestDemoBreak: a cable that stays cut makes the demo fail.
 func TestDemoBreak(t *testing.T) {
-	if testing.Short() {
-		t.Skip("plays for most of a minute with 100,000 indicators")
-	}
 	t.Parallel()
 	f, out, err := playDemo(t, nil, "--break", "link")
 	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 {

@@ -36,9 +36,6 @@ func TestKilledNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	kills, fromUSA, fromJPN, files := tier.N(50, 200), 6000, 4000, 50
-	if testing.Short() { // the race detector looks on: everything is slow
-		kills, fromUSA, fromJPN, files = 6, 600, 400, 4
-	}
 	storm := &storm{sites: []*site{usa, jpn}, kills: kills}
 	storm.begin(t, seed)
 	var importing sync.WaitGroup
