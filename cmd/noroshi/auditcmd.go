@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -102,11 +103,12 @@ func (x *auditCheckCmd) Run(c *cli) error {
 	if err != nil {
 		return err
 	}
-	says, err := store.CheckProof(b)
+	p, err := store.CheckProof(b)
 	if err != nil {
 		return err
 	}
-	return one(c, map[string]string{"proves": says}, [2]string{"proves", says})
+	return one(c, p, [][2]string{{"index", n(p.Index)}, {"action", c.t("act." + string(p.Action))}, {"time", p.Time.UTC().Format(time.RFC3339Nano)},
+		{"rows", n(p.Rows)}, {"ledger", p.Ledger}, {"acts", n(p.Acts)}, {"signed-with", p.Key}, {"shows", strings.Join(p.Shows, "\n")}}...)
 }
 
 type quarantineCmd struct {

@@ -9,7 +9,8 @@ import (
 
 // completionScript writes the script of a shell for the words that may follow
 // each command path.
-func completionScript(shell string, paths map[string][]string) string {
+// After one of the flags in takes comes its value, which is no command.
+func completionScript(shell string, paths map[string][]string, takes []string) string {
 	var b strings.Builder
 	switch shell {
 	case "fish":
@@ -27,10 +28,29 @@ func completionScript(shell string, paths map[string][]string) string {
 	case "zsh":
 		b.WriteString("autoload -U +X bashcompinit && bashcompinit\n")
 	}
-	b.WriteString("_noroshi() {\n  local path=\"\" w\n  for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do case \"$w\" in -*) ;; *) path=\"${path:+$path }$w\" ;; esac; done\n  case \"$path\" in\n")
-	for _, p := range slices.Sorted(maps.Keys(paths)) {
+	known := slices.Sorted(maps.Keys(paths))
+	quoted := make([]string, 0, len(known))
+	for _, p := range known {
+		if p != "" {
+			quoted = append(quoted, fmt.Sprintf("%q", p))
+		}
+	}
+	fmt.Fprintf(&b, `_noroshi() {
+  local at="" next="" skip="" w
+  for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    if [ -n "$skip" ]; then skip=""; continue; fi
+    case "$w" in
+      %s) skip=1 ;;
+      -*) ;;
+      *) next="${at:+$at }$w"; case "$next" in %s) at="$next" ;; esac ;;
+    esac
+  done
+  if [ -n "$skip" ]; then COMPREPLY=(); return; fi
+  case "$at" in
+`, strings.Join(takes, "|"), strings.Join(quoted, "|"))
+	for _, p := range known {
 		fmt.Fprintf(&b, "    %q) COMPREPLY=( $(compgen -W %q -- \"${COMP_WORDS[COMP_CWORD]}\") ) ;;\n", p, strings.Join(paths[p], " "))
 	}
-	b.WriteString("    *) COMPREPLY=( $(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\") ) ;;\n  esac\n}\ncomplete -o default -F _noroshi noroshi\n")
+	b.WriteString("  esac\n}\ncomplete -o default -F _noroshi noroshi\n")
 	return b.String()
 }

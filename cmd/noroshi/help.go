@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -102,7 +104,7 @@ type completionCmd struct {
 
 // Run writes a completion script, made from the same commands help shows.
 func (x *completionCmd) Run(c *cli, k *kong.Context) error {
-	paths := map[string][]string{}
+	paths, takes := map[string][]string{}, map[string]bool{}
 	var walk func(prefix string, n *kong.Node)
 	walk = func(prefix string, n *kong.Node) {
 		var words []string
@@ -115,11 +117,17 @@ func (x *completionCmd) Run(c *cli, k *kong.Context) error {
 		for _, group := range n.AllFlags(true) {
 			for _, f := range group {
 				words = append(words, "--"+f.Name)
+				if !f.IsBool() {
+					takes["--"+f.Name] = true
+					if f.Short != 0 {
+						takes["-"+string(f.Short)] = true
+					}
+				}
 			}
 		}
 		paths[prefix] = words
 	}
 	walk("", k.Model.Node)
-	_, err := io.WriteString(c.io.out, completionScript(x.Shell, paths))
+	_, err := io.WriteString(c.io.out, completionScript(x.Shell, paths, slices.Sorted(maps.Keys(takes))))
 	return err
 }

@@ -37,8 +37,16 @@ func (x *releaseListCmd) Run(c *cli) error {
 		column[web.HoldRow]{"precedence", func(r web.HoldRow) string { return r.Precedence.Prosign() }},
 		column[web.HoldRow]{"key", func(r web.HoldRow) string { return c.t("hold." + string(r.Key)) }},
 		column[web.HoldRow]{"clause", func(r web.HoldRow) string { return r.Clause }},
-		column[web.HoldRow]{"state", func(r web.HoldRow) string { return c.t("state." + r.State) }},
+		column[web.HoldRow]{"state", func(r web.HoldRow) string { return holdState(c, r.State) }},
 		column[web.HoldRow]{"approved-by", func(r web.HoldRow) string { return strings.Join(r.Approvals, " ") }})
+}
+
+// holdState says how far a hold is; an open one waits for a person.
+func holdState(c *cli, state string) string {
+	if state == "open" {
+		return c.t("state.waiting")
+	}
+	return c.t("state." + state)
 }
 
 // holdArg is the argument of commands about one hold.
@@ -54,8 +62,8 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	if err := c.call("release.show", web.HoldRef{Hold: x.Hold}, &d); err != nil {
 		return err
 	}
-	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"precedence", d.Precedence.String()},
-		{"key", c.t("hold." + string(d.Key))}, {"clause", d.Clause}, {"state", c.t("state." + d.State)}, {"approved-by", strings.Join(d.Approvals, " ")},
+	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"precedence", d.Precedence.Prosign() + " " + c.t("precedence."+d.Precedence.String())},
+		{"key", c.t("hold." + string(d.Key))}, {"clause", d.Clause}, {"state", holdState(c, d.State)}, {"approved-by", strings.Join(d.Approvals, " ")},
 		{"digest", d.Digest.String()}}
 	for _, r := range d.Reasons {
 		pairs = append(pairs, [2]string{"reason", c.reason(r)})

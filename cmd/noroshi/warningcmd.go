@@ -19,8 +19,8 @@ type warningCmd struct {
 type warningNewCmd struct {
 	TitleEn    string        `required:"" placeholder:"TEXT" help:"${help_warning_title_en}"`
 	TitleJa    string        `required:"" placeholder:"TEXT" help:"${help_warning_title_ja}"`
-	TextEn     string        `placeholder:"TEXT" help:"${help_warning_text_en}"`
-	TextJa     string        `placeholder:"TEXT" help:"${help_warning_text_ja}"`
+	TextEn     string        `required:"" placeholder:"TEXT" help:"${help_warning_text_en}"`
+	TextJa     string        `required:"" placeholder:"TEXT" help:"${help_warning_text_ja}"`
 	Severity   string        `enum:"low,medium,high,critical" default:"high" placeholder:"LEVEL" help:"${help_warning_severity}"`
 	Precedence string        `enum:"routine,priority,immediate,flash" default:"immediate" placeholder:"PRECEDENCE" help:"${help_warning_precedence}"`
 	Action     string        `required:"" placeholder:"CODE" help:"${help_warning_action}"`

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"golang.org/x/mod/sumdb/tlog"
@@ -169,48 +170,60 @@ func readProof(file []byte) (p proof, err error) {
 	}
 }
 
+// Proof is what a proof file proves.
+type Proof struct {
+	Index  uint64         `json:"index"`
+	Action noroshi.Action `json:"action"`
+	Time   time.Time      `json:"time"`
+	Rows   int            `json:"rows"`
+	Ledger string         `json:"ledger"`
+	Acts   uint64         `json:"acts"`            // the ledger had then
+	Key    string         `json:"key"`             // SHA-256 of the key that signed it
+	Shows  []string       `json:"shows,omitempty"` // objects and messages the act wrote
+}
+
 // CheckProof checks a proof file without a store and says what it proves. That
-// the key is the node's is for the reader to compare: the text names it.
-func CheckProof(file []byte) (string, error) {
+// the key is the node's is for the reader to compare: the proof names it.
+func CheckProof(file []byte) (Proof, error) {
+	var none Proof
 	p, err := readProof(file)
 	if err != nil {
-		return "", err
+		return none, err
 	}
 	broken := func(format string, args ...any) error {
 		return noroshi.Errorf(noroshi.Broken, "proof.broken", "proof does not hold: %w", fmt.Errorf(format, args...))
 	}
 	if len(p.key) != 32 {
-		return "", broken("the checkpoint is not signed")
+		return none, broken("the checkpoint is not signed")
 	}
 	cp, err := ledger.Open(p.note, p.key)
 	if err != nil {
-		return "", broken("%w", err)
+		return none, broken("%w", err)
 	}
 	l, err := ledger.Decode[ledger.Leaf](p.leaf)
 	if err != nil {
-		return "", broken("%w", err)
+		return none, broken("%w", err)
 	}
 	if l.Index >= cp.Size {
-		return "", broken("act %d is not below the checkpoint's size %d", l.Index, cp.Size)
+		return none, broken("act %d is not below the checkpoint's size %d", l.Index, cp.Size)
 	}
 	if err := tlog.CheckRecord(p.path, int64(cp.Size), cp.Root, int64(l.Index), ledger.LeafHash(p.leaf)); err != nil {
-		return "", broken("act %d is not in the tree: %w", l.Index, err)
+		return none, broken("act %d is not in the tree: %w", l.Index, err)
 	}
 	if ledger.Root(p.rows) != l.Root {
-		return "", broken("the rows are not those act %d wrote", l.Index)
+		return none, broken("the rows are not those act %d wrote", l.Index)
 	}
 	key := sum(p.key)
-	b := new(strings.Builder)
-	fmt.Fprintf(b, "act %d: %s at %s, %d rows\n", l.Index, l.Action, fromMicros(l.Time).Format("2006-01-02T15:04:05.000000Z07:00"), len(p.rows))
-	fmt.Fprintf(b, "in the ledger %s of %d acts, signed by the key with SHA-256 %s\n", cp.Origin, cp.Size, hex.EncodeToString(key[:]))
+	proves := Proof{Index: l.Index, Action: noroshi.Action(l.Action), Time: fromMicros(l.Time), Rows: len(p.rows),
+		Ledger: cp.Origin, Acts: cp.Size, Key: hex.EncodeToString(key[:])}
 	for _, row := range p.shown {
 		text, err := describeRow(row)
 		if err != nil {
-			return "", broken("%w", err)
+			return none, broken("%w", err)
 		}
-		b.WriteString(text)
+		proves.Shows = append(proves.Shows, text)
 	}
-	return b.String(), nil
+	return proves, nil
 }
 
 // describeRow says what an object's or message's row proves.
@@ -237,9 +250,9 @@ func describeRow(row []byte) (string, error) {
 			return nil
 		}
 		if t == objectTable {
-			return fmt.Sprintf("object %v with SHA-256 %x\n", field("sid"), field("hash")), nil
+			return fmt.Sprintf("object %v with SHA-256 %x", field("sid"), field("hash")), nil
 		}
-		return fmt.Sprintf("message %x, sequence %v of epoch %x\n", field("id"), field("seq"), field("epoch")), nil
+		return fmt.Sprintf("message %x, sequence %v of epoch %x", field("id"), field("seq"), field("epoch")), nil
 	}
 	return "", fmt.Errorf("row of unknown table %q", name)
 }
