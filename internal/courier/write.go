@@ -40,6 +40,9 @@ func (l *link) append(tx *store.Tx, tail *message.EpochHead, d draft) (store.Out
 	o := store.OutMessage{Partner: l.node(), Epoch: tail.Epoch, Seq: h.Seq, Kind: uint8(d.kind), Prec: d.prec, Content: d.content}
 	if d.data() {
 		b := d.cleared.Batch()
+		if _, err := noroshi.ParseLabel(b.Label); err != nil { // what was not understood travels not even by name
+			return o, noroshi.Errorf(noroshi.Refused, "courier.not-cleared", "batch %s has no label that may travel", b.ID)
+		}
 		h.Form, h.Label, ctx.Agreement = message.ObjectsForm, b.Label, b.Agreement
 		o.Content, o.Batch, o.First, o.Count = nil, b.ID, d.cleared.First(), len(d.cleared.Objects())
 	} else if agreement, ok := l.view.Load().inForce(now); ok {

@@ -1,6 +1,7 @@
 package partner
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/noroshi-cti/noroshi"
@@ -8,8 +9,9 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
-// docPendingKeyset holds a KEYSET whose change of root must be confirmed by
-// voice before it is believed; key: NodeID.
+// docPendingKeyset holds a KEYSET that raised an alarm: its change of root must
+// be confirmed by voice before it is believed, or it is one of two of its
+// version; key: NodeID + "/" + code of the alarm.
 const docPendingKeyset = "keyset-pending"
 
 // Document takes a document that a partner's link brought: a KEYSET that
@@ -55,7 +57,7 @@ func (o *Office) newKeys(ctx context.Context, from noroshi.NodeID, doc []byte) e
 	confirm, err := ks.Succeeds(held)
 	switch {
 	case noroshi.KindOf(err) == noroshi.Conflict:
-		return o.alarm(ctx, from, "keyset.fork", err, nil)
+		return o.alarm(ctx, from, "keyset.fork", err, doc)
 	case err != nil:
 		return err
 	case confirm:
@@ -72,15 +74,17 @@ func (o *Office) newKeys(ctx context.Context, from noroshi.NodeID, doc []byte) e
 	return err
 }
 
-// alarm puts a code into the feed, with the document that raised it if it is to
-// be kept, and returns why.
+// alarm puts a code into the feed, keeps the document that raised it, and
+// returns why. The same document again raises none.
 func (o *Office) alarm(ctx context.Context, from noroshi.NodeID, code string, why error, doc []byte) error {
 	act := noroshi.Act{Action: noroshi.ActAlarm, Subject: code, Partner: from, Precedence: noroshi.Immediate}
+	key := from.String() + "/" + code
 	_, err := o.store.Do(ctx, act, func(tx *store.Tx) error {
-		if doc != nil {
-			if err := tx.PutDoc(docPendingKeyset, from.String(), doc); err != nil {
-				return err
-			}
+		if held, err := tx.Doc(ctx, docPendingKeyset, key); err == nil && bytes.Equal(held, doc) {
+			return why // nothing is written
+		}
+		if err := tx.PutDoc(docPendingKeyset, key, doc); err != nil {
+			return err
 		}
 		return tx.Notice(store.AlarmRaised, code)
 	})

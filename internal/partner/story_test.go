@@ -467,6 +467,10 @@ func TestTwoKeysetsOfOneVersionRaiseAnAlarm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := head(t, usa)
+	if err := usa.office.Document(t.Context(), jpn.keys.NodeID(), twin.Keyset().Bytes()); noroshi.KindOf(err) != noroshi.Conflict || head(t, usa) != before {
+		t.Errorf("the same again: %v, or it moved the feed", err)
+	}
 	alarmed := slices.ContainsFunc(changes, func(c store.Change) bool { return c.Kind == store.AlarmRaised && c.ID == "keyset.fork" })
 	if !alarmed {
 		t.Error("no alarm in the feed")

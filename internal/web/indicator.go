@@ -226,7 +226,6 @@ type ImportRef struct {
 	Name    string `json:"name"`
 	Format  string `json:"format,omitempty"`
 	Marking string `json:"marking,omitempty"`
-	Person  string `json:"person,omitempty"`
 	Strict  bool   `json:"strict,omitempty"`
 	Size    int64  `json:"size,omitempty"`
 }
