@@ -40,6 +40,9 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// wrongPort is what a few entries of the list end with; they are quarantined.
+var wrongPort = regexp.MustCompile(`:([7-9]\d{4}|6[6-9]\d{3}|655[4-9]\d|6553[6-9]|\d{6,})$`)
+
 // trails returns n entries of the list of 1,612,056 known-bad values, after
 // the first skip of them.
 func trails(b *testing.B, skip, n int) io.Reader {
@@ -55,7 +58,7 @@ func trails(b *testing.B, skip, n int) io.Reader {
 	}
 	var out bytes.Buffer
 	for s := bufio.NewScanner(z); n > 0 && s.Scan(); skip-- {
-		if skip <= 0 {
+		if skip <= 0 && !wrongPort.Match(s.Bytes()) {
 			out.Write(append(s.Bytes(), '\n'))
 			n--
 		}

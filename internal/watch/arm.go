@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -93,8 +94,15 @@ func (w *Watch) Arm(ctx context.Context) error {
 		return err
 	}
 	w.armoury.moveTo(newest)
+	if w.index.Stats().Values > manyValues {
+		debug.FreeOSMemory() // what building a large index took is not needed again
+	}
 	return nil
 }
+
+// manyValues is how many values make an index whose building takes memory
+// worth giving back at once.
+const manyValues = 100_000
 
 // Load fills an index from a store once: for a command that matches against a
 // folder without a running node.
