@@ -260,3 +260,36 @@ func TestPersonsJoinOneAtATime(t *testing.T) {
 		}
 	}
 }
+
+// TestClausesTheGateCannotRead: a partner proposes clauses that are no Cedar;
+// nobody can sign them here, and what is in force goes on.
+func TestClausesTheGateCannotRead(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	var text string
+	jpn.Must("agreement.draft", web.DraftRef{With: "USA-01"}, &text)
+	file := []byte(strings.ReplaceAll(strings.Replace(text, "version = 1", "version = 2", 1), "resource.level", "resource.nonsense"))
+	h := noroshi.Sum(file)
+	by, err := jpn.Signed(t.Context(), "liaison", noroshi.ActProposeAgreement, h.String(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jpn.Node.Office.Propose(t.Context(), file, by); err != nil { // past its own check
+		t.Fatal(err)
+	}
+	usa.Until("the proposal", func() (bool, error) {
+		err := usa.Do(t.Context(), "agreement.show", web.AgreementRef{Hash: h}, nil)
+		return err == nil, nil
+	})
+	for _, officer := range []string{"release1", "release2"} {
+		by, err := usa.Signed(t.Context(), officer, noroshi.ActSignAgreement, h.String(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := usa.Do(t.Context(), "agreement.sign", web.SignRef{Hash: h, By: by}, nil); noroshi.KindOf(err) != noroshi.Invalid {
+			t.Errorf("%s signs what nobody can read: %v, want Invalid", officer, err)
+		}
+	}
+	usa.Import("free.txt", "tlp:green", strings.NewReader("free.example\n"))
+	usa.Settle()
+	nodetest.Whole(t, usa, jpn)
+}
