@@ -82,8 +82,14 @@ type indicatorWithdrawCmd struct {
 	asPerson
 }
 
+// Run withdraws the version that is current now: a signature for it is none for
+// a later one.
 func (x *indicatorWithdrawCmd) Run(c *cli) error {
-	s, err := x.sign(c, noroshi.ActWithdraw, x.ID, noroshi.Hash{})
+	var d web.ObjectDetail
+	if err := c.call("indicator.show", web.ObjectRef{ID: stix.ID(x.ID)}, &d); err != nil {
+		return err
+	}
+	s, err := x.sign(c, noroshi.ActWithdraw, x.ID, d.Hash)
 	if err != nil {
 		return err
 	}

@@ -110,10 +110,11 @@ type ObjectRef struct {
 // ObjectDetail is an object with what hangs on it.
 type ObjectDetail struct {
 	ObjectRow
-	JSON      string    `json:"json"` // exact bytes
-	Versions  int       `json:"versions"`
-	Referrers []stix.ID `json:"referrers,omitempty"` // the first 100
-	Assigned  []stix.ID `json:"assigned,omitempty"`
+	JSON      string       `json:"json"` // exact bytes
+	Hash      noroshi.Hash `json:"hash"` // of them: what a withdrawal is bound to
+	Versions  int          `json:"versions"`
+	Referrers []stix.ID    `json:"referrers,omitempty"` // the first 100
+	Assigned  []stix.ID    `json:"assigned,omitempty"`
 }
 
 func indicatorShow(ctx context.Context, c *Call) (any, error) {
@@ -130,7 +131,7 @@ func indicatorShow(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	refs, err := c.Store.Referrers(ctx, in.ID, "", 100)
-	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), len(vs), refs, r.Assigned}, err
+	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), r.Hash, len(vs), refs, r.Assigned}, err
 }
 
 func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
@@ -146,7 +147,7 @@ func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Check(in.By, noroshi.ActWithdraw, noroshi.ActDigest(c.Realm, c.Node, noroshi.ActWithdraw, in.Subject, noroshi.Hash{})); err != nil {
+	if err := p.Check(in.By, noroshi.ActWithdraw, noroshi.ActDigest(c.Realm, c.Node, noroshi.ActWithdraw, in.Subject, r.Hash)); err != nil {
 		return nil, err
 	}
 	act := noroshi.Act{Action: noroshi.ActWithdraw, Persons: []noroshi.Signed{in.By}, Subject: in.Subject, Precedence: noroshi.Immediate}
