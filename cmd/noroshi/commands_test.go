@@ -31,7 +31,7 @@ func commandPaths(t *testing.T) (paths []string) {
 // program: each command once, each exit code once.
 func TestCommandsPage(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `noroshi ([a-z ]+)`")
-	code := regexp.MustCompile("(?m)^\\| ([0-9]+) \\|")
+	code := regexp.MustCompile(`(?m)^\| ([0-9]+) \|`)
 	for _, name := range []string{"commands.md", "commands.ja.md"} {
 		page, err := os.ReadFile("../../docs/" + name)
 		if err != nil {

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,15 +29,6 @@ import (
 // The rows of the budget (DESIGN.md §8) that need whole nodes. Two nodes run in
 // this process, over real HTTPS on loopback and files on this disk; what is
 // said of one process is measured on the program itself.
-
-// cpu returns the CPU time this process has used.
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // wrongPort is what a few entries of the list end with; they are quarantined.
 var wrongPort = regexp.MustCompile(`:([7-9]\d{4}|6[6-9]\d{3}|655[4-9]\d|6553[6-9]|\d{6,})$`)
