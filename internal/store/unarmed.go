@@ -19,8 +19,7 @@ func (r Reads) EachUnarmed(ctx context.Context, fn func(stix.ID) error) error {
 		}
 		return c.each(ctx, func(rows *sql.Rows) error {
 			var seq int64
-			var id stix.ID
-			var packed sql.RawBytes
+			var id, packed sql.RawBytes
 			if err := rows.Scan(&seq, &id, &packed); err != nil || out[seq] {
 				return err
 			}
@@ -34,7 +33,7 @@ func (r Reads) EachUnarmed(ctx context.Context, fn func(stix.ID) error) error {
 			if n > 0 {
 				return nil
 			}
-			return fn(id)
+			return fn(stix.ID(id))
 		}, "SELECT seq, sid, meta FROM object WHERE type = (SELECT n FROM word WHERE text = 'indicator')")
 	})
 }

@@ -94,10 +94,16 @@ func (w *Watch) Arm(ctx context.Context) error {
 		return err
 	}
 	w.armoury.moveTo(newest)
-	if w.index.Stats().Values > manyValues {
-		debug.FreeOSMemory() // what building a large index took is not needed again
-	}
+	w.giveBack()
 	return nil
+}
+
+// giveBack returns to the system what building a large index took and what
+// counting beside it took: neither is needed again.
+func (w *Watch) giveBack() {
+	if w.index.Stats().Values > manyValues {
+		debug.FreeOSMemory()
+	}
 }
 
 // manyValues is how many values make an index whose building takes memory
@@ -183,6 +189,7 @@ func (w *Watch) countUnarmed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.giveBack()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.counted {
