@@ -112,8 +112,11 @@ func (x *statusCmd) Run(c *cli) error {
 		running = c.t("word.yes")
 	}
 	pairs := [][2]string{{"call-sign", string(s.CallSign)}, {"realm", s.Realm.String()}, {"node", s.Node.String()}, {"fingerprint", s.Fingerprint},
-		{"running", running}, {"indicators-armed", strconv.Itoa(s.Armed)}, {"not-armed", strconv.Itoa(s.NotArmed)},
-		{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"quarantined", strconv.Itoa(s.Quarantined)}}
+		{"running", running}}
+	if s.Running { // at rest nothing is armed, whatever is kept
+		pairs = append(pairs, [2]string{"indicators-armed", strconv.Itoa(s.Armed)}, [2]string{"not-armed", strconv.Itoa(s.NotArmed)})
+	}
+	pairs = append(pairs, [][2]string{{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"quarantined", strconv.Itoa(s.Quarantined)}}...)
 	for _, l := range s.Links {
 		pairs = append(pairs, [2]string{"link", linkLine(c, l)})
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
@@ -72,9 +73,14 @@ func linkTest(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, stop := context.WithTimeout(ctx, testTime)
+	defer stop()
 	d, err := c.Courier.Test(ctx, p.Node)
-	return Tested{d.String()}, err
+	return Tested{d.Round(10 * time.Microsecond).String()}, err
 }
+
+// testTime is how long link.test waits for an answer.
+const testTime = 10 * time.Second
 
 // Exchanged counts the indicators that went over a link.
 type Exchanged struct {
