@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/locale"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
@@ -67,7 +68,11 @@ func (x *auditVerifyCmd) Run(c *cli) error {
 	}
 	pairs := [][2]string{{"acts", n(v.Acts)}, {"rows", n(v.Rows)}, {"links", n(v.Links)}, {"head", v.Head.String()}}
 	for _, f := range v.Faults {
-		pairs = append(pairs, [2]string{"fault", c.t("audit.fault", n(f.Index), c.textOr("fault."+f.Code, f.Code), f.Table, f.Msg)})
+		text := c.t("audit.fault", n(f.Index), c.textOr("fault."+f.Code, f.Code), f.Table)
+		if c.lang == locale.EN {
+			text += ": " + f.Msg
+		}
+		pairs = append(pairs, [2]string{"fault", text})
 	}
 	if err := one(c, v, pairs...); err != nil {
 		return err
