@@ -24,7 +24,7 @@ type Source struct {
 }
 
 // Owner is the key under which versions compete: only the source that brought
-// an object first, or the node whose identity made it, moves it (DESIGN: an
+// an object first, or the node whose identity made it, moves it (an
 // object belongs to one source).
 func (s Source) Owner() string {
 	switch s.Kind {

@@ -337,7 +337,7 @@ func TestWithheldWhenItMayNoLongerGo(t *testing.T) {
 	}
 }
 
-// BenchmarkHundredThousand is DESIGN §8, bulk release: a list of 100,000
+// BenchmarkHundredThousand is the bulk release: a list of 100,000
 // entries costs fewer than 500 ledger entries on either side.
 func BenchmarkHundredThousand(b *testing.B) {
 	for b.Loop() {

@@ -109,7 +109,7 @@ func (n *node) publish(i int) {
 	}
 }
 
-// BenchmarkPublishToApplied is DESIGN §8: an indicator published here is
+// BenchmarkPublishToApplied is a budget: an indicator published here is
 // applied at the partner, over https on loopback, idle.
 func BenchmarkPublishToApplied(b *testing.B) {
 	p := newPair(b, 31, 0, 0)

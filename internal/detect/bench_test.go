@@ -20,7 +20,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/detect"
 )
 
-// The rows of the budget on matching (DESIGN.md §8), each a ratio within one
+// The rows of the budget on matching (make bench), each a ratio within one
 // run. CPU time is measured, not wall time, so that a busy machine tells the
 // same; rounds are interleaved and the median counts.
 

@@ -6,7 +6,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/tier"
 )
 
-// The explicit-state model of one stream (exchange §1.13, first model): A has
+// The explicit-state model of one stream (its first form): A has
 // two or three messages for B over a network that loses, doubles, reorders and keeps
 // for ever; either side may crash between any two steps, and be put back to
 // empty once. Every reachable state is looked at: safety in each, and that from

@@ -26,7 +26,7 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// The rows of the budget (DESIGN.md §8) that need whole nodes. Two nodes run in
+// The rows of the budget (make bench) that need whole nodes. Two nodes run in
 // this process, over real HTTPS on loopback and files on this disk; what is
 // said of one process is measured on the program itself.
 

@@ -47,7 +47,7 @@ func (c Cleared) First() int { return c.first }
 // Objects returns the objects; callers must not change them.
 func (c Cleared) Objects() []Object { return c.objects }
 
-// Limits of one message (DESIGN, Batches).
+// Limits of one message (docs/wire.md, DATA).
 const (
 	maxMessageObjects = 1000
 	maxMessageBytes   = 1<<20 - 3 // of content, the list's own head taken off; a larger object goes alone

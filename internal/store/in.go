@@ -30,7 +30,7 @@ type InMessage struct {
 // InState is how far a received message has got; upwards only.
 type InState uint8
 
-// The states (exchange §1.4). Missing is the absence of a row.
+// The states of a received message. Missing is the absence of a row.
 const (
 	Missing InState = iota
 	Tombstoned

@@ -10,7 +10,7 @@ import (
 )
 
 // BenchmarkBudgetWarning measures from handing a hit over to the commit of its
-// warning (DESIGN: p99 at most 250 ms), a thousand times.
+// warning (budget: p99 at most 250 ms), a thousand times.
 func BenchmarkBudgetWarning(b *testing.B) {
 	d := newDesk(b)
 	const n = 1000
