@@ -24,8 +24,8 @@ type Source struct {
 }
 
 // Owner is the key under which versions compete: only the source that brought
-// an object first, or the node whose identity made it, moves it (an
-// object belongs to one source).
+// an object first, or the node whose identity made it, moves it (an object
+// belongs to one source).
 func (s Source) Owner() string {
 	switch s.Kind {
 	case FromPartner:

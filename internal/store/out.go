@@ -31,7 +31,7 @@ type OutMessage struct {
 	Attempts  int          // derived
 }
 
-// OutState is how far a message has got (exchange: sender's message).
+// OutState is how far a message has got (docs/wire.md).
 type OutState uint8
 
 // The states, upwards only; Withheld and Expired are side exits closed by a
