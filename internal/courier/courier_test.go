@@ -1,9 +1,11 @@
 package courier_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -358,5 +360,29 @@ func BenchmarkHundredThousand(b *testing.B) {
 		if a-by[noroshi.ActImport] > 500 || t > 500 {
 			b.Errorf("A has %d entries (%v), B %d", a, by, t)
 		}
+	}
+}
+
+// TestRefuse: an envelope of another version is kept for a person, once a
+// minute, and its sender is told why; one of another suite likewise.
+func TestRefuse(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 11, 0, 0)
+	p.start()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	for range 3 {
+		for _, first := range []byte{0x99, 0x13} {
+			if err := p.b.running().Receive(t.Context(), "https", p.a.id(), bytes.Repeat([]byte{first}, 2000)); err == nil {
+				t.Fatal("an envelope of another version was taken")
+			}
+		}
+	}
+	if err := p.b.running().Receive(t.Context(), "https", noroshi.NodeID{9}, bytes.Repeat([]byte{0x99}, 2000)); err == nil {
+		t.Fatal("a stranger's envelope was taken")
+	}
+	p.until("A is told", 5*time.Second, func() bool { return strings.Contains(p.a.link().LastError, "refuses what we send") })
+	kept, err := p.b.store.QuarantineList(t.Context(), 0, 10)
+	if err != nil || len(kept) != 2 || kept[0].Size != 2000 || kept[0].Code != "message.version" || kept[1].Code != "message.version" {
+		t.Errorf("kept %+v (%v), want one envelope of each", kept, err)
 	}
 }

@@ -167,6 +167,8 @@ func (l *link) perform(fx []message.Effect) {
 			l.say(speech{x.Epoch, message.StateKind, x.Counter, message.EncodeState(x.State)})
 		case message.SayWant:
 			l.say(speech{x.Epoch, message.WantKind, x.Counter, message.EncodeWant(x.Want)})
+		case message.SayRefuse:
+			l.say(speech{x.Epoch, message.RefuseKind, x.Counter, message.EncodeRefuse(x.Refuse)})
 		case message.Receipt:
 			l.receipt(x)
 		case message.Expire:
@@ -222,19 +224,25 @@ const alarmPause = time.Minute
 // alarm puts a code into the feed for both duty officers to see.
 func (l *link) alarm(ctx context.Context, code string, seq uint64) {
 	l.c.counts.Alarms.Add(1)
-	now := l.c.o.Now()
-	l.mu.Lock()
-	last, told := l.alarmed[code]
-	if told = told && now.Sub(last) < alarmPause; !told {
-		l.alarmed[code] = now
-	}
-	l.mu.Unlock()
-	if told {
+	if !l.first(code) {
 		return
 	}
 	act := noroshi.Act{Action: noroshi.ActAlarm, Subject: code, Partner: l.node(), Count: int(min(seq, 1<<31)), Precedence: noroshi.Immediate}
 	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error { return tx.Notice(store.AlarmRaised, "link."+code) })
 	l.note(err)
+}
+
+// first reports whether a thing has not been told of for alarmPause, and notes
+// that it is told of now.
+func (l *link) first(code string) bool {
+	now := l.c.o.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last, told := l.alarmed[code]; told && now.Sub(last) < alarmPause {
+		return false
+	}
+	l.alarmed[code] = now
+	return true
 }
 
 // note keeps the last thing that went wrong, for people to see.

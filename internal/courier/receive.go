@@ -24,6 +24,7 @@ func (c *Courier) Receive(ctx context.Context, channel string, from noroshi.Node
 	l, err := c.match(from, envelope)
 	if err != nil {
 		c.counts.Dropped.Add(1)
+		c.refuse(ctx, from, envelope, err)
 		return err
 	}
 	v := l.view.Load()
@@ -32,6 +33,7 @@ func (c *Courier) Receive(ctx context.Context, channel string, from noroshi.Node
 	if err != nil {
 		c.counts.Refused.Add(1)
 		l.note(err)
+		c.refuse(ctx, l.node(), envelope, err)
 		return err
 	}
 	c.counts.BytesReceived.Add(int64(len(envelope)))

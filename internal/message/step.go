@@ -206,6 +206,8 @@ func Step(s Side, e Event, now time.Time) (Side, []Effect) {
 		fx = append(fx, s.told(e, now)...)
 	case Asked:
 		s.wanted(e.Want, now)
+	case Refused:
+		fx = append(fx, s.refuse(e.Code)...)
 	case HandedOver:
 		s.handedOver(e, now)
 	case Withheld:

@@ -81,6 +81,10 @@ type Told struct {
 // Asked: a verified WANT came.
 type Asked struct{ Want Want }
 
+// Refused: something of the partner's could not be taken, for a technical
+// reason (docs/wire.md, REFUSE). The driver says when that is worth telling.
+type Refused struct{ Code uint8 }
+
 // HandedOver: a Send ended: the channel took the bytes, or did not. It is no
 // receipt.
 type HandedOver struct {
@@ -126,6 +130,7 @@ func (Arrived) event()    {}
 func (Kept) event()       {}
 func (Told) event()       {}
 func (Asked) event()      {}
+func (Refused) event()    {}
 func (HandedOver) event() {}
 func (Withheld) event()   {}
 func (Loaded) event()     {}
@@ -177,6 +182,13 @@ type SayWant struct {
 	Want    Want
 }
 
+// SayRefuse asks to send a REFUSE; Counter as in SayState.
+type SayRefuse struct {
+	Epoch   Epoch
+	Counter uint64
+	Refuse  Refuse
+}
+
 // Receipt says what of our epoch the partner's life newly holds and has newly
 // applied. The driver keeps it as evidence.
 type Receipt struct {
@@ -220,17 +232,18 @@ type Alarm struct {
 	Seq   uint64
 }
 
-func (Keep) effect()     {}
-func (Apply) effect()    {}
-func (Send) effect()     {}
-func (SayState) effect() {}
-func (SayWant) effect()  {}
-func (Receipt) effect()  {}
-func (Expire) effect()   {}
-func (Load) effect()     {}
-func (Open) effect()     {}
-func (Lives) effect()    {}
-func (Alarm) effect()    {}
+func (Keep) effect()      {}
+func (Apply) effect()     {}
+func (Send) effect()      {}
+func (SayState) effect()  {}
+func (SayWant) effect()   {}
+func (SayRefuse) effect() {}
+func (Receipt) effect()   {}
+func (Expire) effect()    {}
+func (Load) effect()      {}
+func (Open) effect()      {}
+func (Lives) effect()     {}
+func (Alarm) effect()     {}
 
 // Codes of Alarm.
 const (

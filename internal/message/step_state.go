@@ -349,3 +349,13 @@ func (s Side) Tail() EpochHead { return s.present().EpochHead }
 
 // Outstanding counts our messages in memory that have no receipt.
 func (s Side) Outstanding() int { return len(s.out) }
+
+// refuse issues the next counter for a REFUSE, once there is an epoch to speak
+// in.
+func (s *Side) refuse(code uint8) []Effect {
+	if len(s.mine) == 0 {
+		return nil
+	}
+	s.counter++
+	return []Effect{SayRefuse{Epoch: s.present().Epoch, Counter: s.counter, Refuse: Refuse{Code: code}}}
+}
