@@ -20,8 +20,12 @@ const docApproval = "agreement-approval"
 // docProposal holds the document we proposed an agreement with; key: Hash.
 const docProposal = "agreement-proposal"
 
-// maxProposed bounds how many open proposals a partner may pile up here.
-const maxProposed = 16
+// Bounds of the open proposals with one partner. A partner may pile up only
+// half of what there may be, so that it never keeps us from proposing.
+const (
+	maxProposed = 16 // when the partner proposes
+	maxOurs     = 32 // when we do
+)
 
 func signatureKey(h noroshi.Hash, n noroshi.NodeID) string { return h.String() + "/" + n.String() }
 
@@ -92,16 +96,16 @@ func (o *Office) keepProposal(ctx context.Context, act noroshi.Act, node noroshi
 		if err := putOnce(ctx, tx, docProposal, h.String(), doc); err != nil {
 			return err
 		}
-		return o.change(ctx, tx, node, func(p *noroshi.Partner) error { return propose(p, h) })
+		return o.change(ctx, tx, node, func(p *noroshi.Partner) error { return propose(p, h, maxOurs) })
 	})
 	return err
 }
 
-func propose(p *noroshi.Partner, h noroshi.Hash) error {
+func propose(p *noroshi.Partner, h noroshi.Hash, most int) error {
 	if p.Agreement == h || slices.Contains(p.Proposed, h) {
 		return nil
 	}
-	if len(p.Proposed) >= maxProposed {
+	if len(p.Proposed) >= most {
 		return noroshi.Errorf(noroshi.Refused, "agreement.too-many", "%s has %d open proposals already", p.Organisation.CallSign, len(p.Proposed))
 	}
 	p.Proposed = append(p.Proposed, h)
@@ -275,7 +279,7 @@ func (o *Office) enter(ctx context.Context, tx *store.Tx, a *noroshi.Agreement, 
 		return s, err
 	}
 	if !s.Ours || !s.Theirs || p.Agreement == a.Hash {
-		if err := propose(&p, a.Hash); err != nil {
+		if err := propose(&p, a.Hash, maxProposed); err != nil {
 			return s, err
 		}
 		return s, put(tx, p)
