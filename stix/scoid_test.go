@@ -38,7 +38,7 @@ func TestCanonical(t *testing.T) {
 
 // Ids that the rule of STIX 2.1 §2.9 gives by the word of its committee: the
 // example of that section, and those of its list of examples whose printed id
-// did not follow the rule (oasis-tcs/cti-stix2, issue 318).
+// did not follow the rule (oasis-tcs/cti-stix2 #318).
 func TestSCOIDKnown(t *testing.T) {
 	tests := []struct{ id, members string }{
 		{"ipv4-addr--28bb3599-77cd-5a82-a950-b5bc3caf07c4", `"value":"198.51.100.3"`},
