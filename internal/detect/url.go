@@ -139,8 +139,8 @@ func normalPath(s string) string {
 // splitText parts the normal text of a URL or a URL part again.
 func splitText(s string) urlText {
 	var u urlText
-	if i := strings.Index(s, "://"); i >= 0 && i <= len("https") {
-		u.scheme, s = s[:i], s[i+3:]
+	if scheme, rest, found := strings.Cut(s, "://"); found && (scheme == "http" || scheme == "https" || scheme == "ftp") {
+		u.scheme, s = scheme, rest
 	}
 	end := strings.IndexAny(s, "/?")
 	if end < 0 {

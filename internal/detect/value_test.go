@@ -226,7 +226,7 @@ func TestValues(t *testing.T) {
 }
 
 func FuzzParseValue(f *testing.F) {
-	for _, s := range []string{"a.example", "1.2.3.4:5", "hxxp://a[.]b/c", "/x?y=", "::1/3", "日本.jp", "a@b.example", "x.y/%zz\\'", "http://a.b.:80?x"} {
+	for _, s := range []string{"a.example", "1.2.3.4:5", "hxxp://a[.]b/c", "/x?y=", "::1/3", "日本.jp", "a@b.example", "x.y/%zz\\'", "http://a.b.:80?x", "/hx00://"} {
 		f.Add("url-part", s)
 	}
 	f.Fuzz(func(t *testing.T, kind, s string) {
