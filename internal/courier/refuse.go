@@ -57,7 +57,8 @@ func refusal(envelope []byte, why error) uint8 {
 	return 0
 }
 
-// keepRaw keeps an envelope nobody here can read for a person to see.
+// keepRaw puts the beginning of an envelope nobody here can read into
+// quarantine.
 func (l *link) keepRaw(ctx context.Context, envelope []byte) {
 	sum := noroshi.Sum(envelope)
 	run := "link:" + string(l.view.Load().partner.Organisation.CallSign)
