@@ -11,10 +11,11 @@ import (
 // all other bytes kept, white space included.
 //
 // STIX has no empty lists and dictionaries (§2.5, §2.4): one that loses its
-// last element goes as a whole. Selectors in granular_markings that named
-// something cut, or something inside it, go too; an entry left without
-// selectors goes, and granular_markings without entries. In the selectors that
-// stay list positions are renumbered.
+// last element goes as a whole. Selectors in granular_markings that begin with
+// the place of something cut go too, even where they lead to nothing inside it:
+// they would still say its name. An entry left without selectors goes, and
+// granular_markings without entries. In the selectors that stay list positions
+// are renumbered.
 //
 // Whether the object may exist without what was cut is the caller's question;
 // Validate answers it. A selector that resolves to nothing is an error, and so

@@ -7,7 +7,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,6 +65,10 @@ func TestCut(t *testing.T) {
 			domain(`"x_l":[1,{"k":[6]}],` + marks(mark(`"x_l.[0]","x_l.[1].k.[0]"`))), []string{"x_l.[0]", "x_l.[2]", "x_l.[3].k.[0]"}},
 		{"other lists do not move", domain(`"x_l":[0,1],"x_m":[0,1],` + marks(mark(`"x_m.[1]"`))),
 			domain(`"x_l":[1],"x_m":[0,1],` + marks(mark(`"x_m.[1]"`))), []string{"x_l.[0]"}},
+		{"selectors that lead to nothing inside go", domain(`"x_a":{"b":[1]},` + marks(mark(`"x_a.b.[0][","x_a.c","value"`))),
+			domain(marks(mark(`"value"`))), []string{"x_a"}},
+		{"selectors past the end move up", domain(`"x_l":[0,1],` + marks(mark(`"x_l.[5].k","x_l.[01]"`))),
+			domain(`"x_l":[1],` + marks(mark(`"x_l.[4].k","x_l.[01]"`))), []string{"x_l.[0]"}},
 		{"lang stays with its selector", domain(`"x_l":[0,1],"granular_markings":[{"lang":"ja","selectors":["x_l.[1]"]}]`),
 			domain(`"x_l":[1],"granular_markings":[{"lang":"ja","selectors":["x_l.[0]"]}]`), []string{"x_l.[0]"}},
 		{"the markings themselves", domain(marks(mark(`"value"`))), domain(""), []string{"granular_markings"}},
@@ -202,6 +208,7 @@ func wantCut(tree map[string]any, selectors []string) any {
 		gone[s] = true
 	}
 	renamed := map[string]string{}
+	before := append(places(tree, ""), "type", "id")
 	left, _ := cutTree(tree, "", gone, renamed, "")
 	out, _ := left.(map[string]any)
 	list, ok := out["granular_markings"].([]any)
@@ -225,10 +232,8 @@ func wantCut(tree map[string]any, selectors []string) any {
 			text, ok := s.(string)
 			if !ok {
 				stay = append(stay, s)
-			} else if to, ok := renamed[text]; ok {
+			} else if to, ok := renameBy(before, renamed, text); ok {
 				stay = append(stay, to)
-			} else if !isGone(tree, text) {
-				stay = append(stay, text)
 			}
 		}
 		if len(stay) > 0 {
@@ -243,9 +248,45 @@ func wantCut(tree map[string]any, selectors []string) any {
 	return out
 }
 
-// isGone reports whether a selector that no longer names anything did before.
-func isGone(tree any, selector string) bool {
-	return slices.Contains(append(places(tree, ""), "type", "id"), selector)
+// renameBy says what a selector is called after the cut, by the longest part of
+// it that named a place before; false when that place is gone.
+func renameBy(before []string, renamed map[string]string, selector string) (string, bool) {
+	parts := strings.Split(selector, ".")
+	for n := len(parts); n > 0; n-- {
+		place := strings.Join(parts[:n], ".")
+		if !slices.Contains(before, place) {
+			continue
+		}
+		to, stays := renamed[place]
+		if !stays {
+			return "", false
+		}
+		rest := parts[n:]
+		if len(rest) > 0 {
+			rest[0] = shifted(before, renamed, place, rest[0])
+		}
+		return strings.Join(append([]string{to}, rest...), "."), true
+	}
+	return selector, true
+}
+
+// shifted moves a position past the end of a list up by as many as were cut
+// from it.
+func shifted(before []string, renamed map[string]string, list, part string) string {
+	if !regexp.MustCompile(`^\[(0|[1-9]\d{0,17})\]$`).MatchString(part) {
+		return part
+	}
+	cut := 0
+	for i := 0; slices.Contains(before, fmt.Sprintf("%s.[%d]", list, i)); i++ {
+		if _, stays := renamed[fmt.Sprintf("%s.[%d]", list, i)]; !stays {
+			cut++
+		}
+	}
+	n, err := strconv.Atoi(part[1 : len(part)-1])
+	if err != nil {
+		panic(err)
+	}
+	return fmt.Sprintf("[%d]", n-cut)
 }
 
 // checkCut cuts an object at random places and compares with cutTree.
@@ -295,6 +336,7 @@ func FuzzCut(f *testing.F) {
 		f.Add(o.Bytes(), uint64(i))
 	}
 	f.Add([]byte(domain(`"x_l":[0,[1,{"k":2}]],"granular_markings":[{"selectors":["x_l.[1].[1].k","x_l.[0]"]},5,{"selectors":[1,"nothing"]}]`)), uint64(7))
+	f.Add([]byte(domain(`"x_l":[0,[1,{"k":2}]],"granular_markings":[{"selectors":["x_l.[0][","x_l.[9].k","x_l.[1].[7]"]}]`)), uint64(7))
 	f.Fuzz(func(t *testing.T, raw []byte, seed uint64) {
 		o, err := stix.Parse(raw)
 		if err != nil {
