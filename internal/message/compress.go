@@ -113,7 +113,8 @@ func checkFrame(b []byte, size int) error {
 
 // paddedLen returns the length of the padding that brings a plaintext of n
 // bytes, empty padding included, to the smallest class that can be met exactly:
-// 256 B, 1 KiB, 4 KiB, then each 10 % above the last.
+// 256 B, 880 B, 4 KiB, then each 10 % above the last. 880 holds a STATE, a
+// receipt or a single indicator, which so look alike, in an envelope under 2 KiB.
 func paddedLen(n int) (pad int) {
 	for class := 256; ; class = nextClass(class) {
 		if pad, ok := padTo(class - n); ok {
@@ -123,8 +124,11 @@ func paddedLen(n int) (pad int) {
 }
 
 func nextClass(c int) int {
-	if c < 4096 {
-		return c * 4
+	switch {
+	case c < 880:
+		return 880
+	case c < 4096:
+		return 4096
 	}
 	return c + c/10
 }
