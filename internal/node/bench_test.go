@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/tier"
@@ -32,6 +35,9 @@ import (
 
 // wrongPort is what a few entries of the list end with; they are quarantined.
 var wrongPort = regexp.MustCompile(`:([7-9]\d{4}|6[6-9]\d{3}|65[6-9]\d{2}|655[4-9]\d|6553[6-9]|\d{6,})$`)
+
+// listEntries is how many entries of the list are none of those.
+const listEntries = 1_612_044
 
 // trails returns n entries of the list of 1,612,056 known-bad values, after
 // the first skip of them.
@@ -195,22 +201,65 @@ func (p *pair) acts(b *testing.B) uint64 {
 	return at.Index
 }
 
-// fill takes a list into both nodes at once, then its last tenth into one
-// alone, and reports the rate of that.
+// fill sends the rest of the list from USA-01 to JPN-01, released as one hold
+// by two officers, until JPN-01 is armed with all of it; then JPN-01 imports as
+// many new entries as a tenth of the list, and reports the rate of that.
 func (p *pair) fill(b *testing.B, skip, n int) {
-	var filling sync.WaitGroup
-	for _, party := range []*nodetest.Party{p.usa, p.jpn} {
-		filling.Go(func() { party.Import("trails.tsv", "tlp:red", trails(b, skip, n-n/10)) })
+	p.usa.Import("trails.tsv", "tlp:amber", trails(b, skip, n))
+	armed := func() (int, error) {
+		a, err := p.jpn.Node.Watch.Armed(b.Context())
+		return a.Indicators, err
 	}
-	filling.Wait()
-	p.usa.Settle()
-	p.jpn.Settle()
+	before, err := armed()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if holds, count := p.usa.Approve(); holds != 1 || count != n {
+		b.Fatalf("%d holds of %d objects, want 1 of %d", holds, count, n)
+	}
 	start := time.Now()
-	p.jpn.Import("tenth.tsv", "tlp:red", trails(b, skip+n-n/10, n/10))
+	if err := crew.Until(b.Context(), 15*time.Minute, "all armed at JPN-01", func() (bool, error) {
+		now, err := armed()
+		return now == before+n, err
+	}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(n)/time.Since(start).Seconds(), "objects/s-approve-to-armed")
+	nodetest.Whole(b, p.usa, p.jpn)
+	start = time.Now()
+	p.jpn.Import("tenth.tsv", "tlp:red", fresh("tenth", n/10))
 	b.ReportMetric(float64(n/10)/time.Since(start).Seconds(), "objects/s-import-full")
-	p.usa.Import("tenth.tsv", "tlp:red", trails(b, skip+n-n/10, n/10))
-	p.usa.Settle()
 	p.jpn.Settle()
+}
+
+// facts matches the real logs against what a folder holds, and compares with
+// the facts of testdata/SOURCES.md.
+func facts(b *testing.B, exe, dir string) {
+	b.Helper()
+	got := map[string]int64{}
+	for _, log := range []string{"dns", "ssl", "smtp"} {
+		out, err := exec.Command(exe, "match", "../../testdata/telemetry/zeek/"+log+".json.gz", "--dir", dir, "-o", "json", "-q").Output()
+		if err != nil {
+			b.Fatalf("match %s: %v", log, err)
+		}
+		var m struct {
+			Data []struct {
+				Value    noroshi.Value `json:"value"`
+				Strength string        `json:"strength"`
+			} `json:"data"`
+		}
+		if err := json.Unmarshal(out, &m); err != nil {
+			b.Fatal(err)
+		}
+		for _, h := range m.Data {
+			got[h.Strength]++
+		}
+	}
+	if want := map[string]int64{"strong": 120, "weak": 38}; !maps.Equal(got, want) {
+		b.Errorf("the receiver's index meets %v, want %v", got, want)
+	}
+	b.ReportMetric(float64(got["strong"]), "hits-strong")
+	b.ReportMetric(float64(got["weak"]), "hits-weak")
 }
 
 // program runs the built program on a folder until stop is called, and returns
@@ -280,9 +329,9 @@ func settledRSS(status func(string) float64) float64 {
 }
 
 // BenchmarkBudgetNodes tells the rows in one story: two new nodes, a list
-// released between them, both filled with the whole list, one started on it.
+// released between them, then all the rest of it, the receiver started on it.
 func BenchmarkBudgetNodes(b *testing.B) {
-	small, whole := tier.N(20_000, 100_000), tier.N(60_000, 1_600_000)
+	small, whole := tier.N(20_000, 100_000), tier.N(60_000, listEntries)
 	exe := filepath.Join(b.TempDir(), "noroshi")
 	if out, err := exec.Command("go", "build", "-o", exe, "../../cmd/noroshi").CombinedOutput(); err != nil {
 		b.Fatalf("go build: %v: %s", err, out)
@@ -304,14 +353,17 @@ func BenchmarkBudgetNodes(b *testing.B) {
 	p.usa, p.jpn = nodetest.Alliance(b, noroshi.Real)
 	b.Run("PublishSmall", func(b *testing.B) { p.idle(b, "small-idle") })
 	b.Run("CatchUp", func(b *testing.B) { p.catchUp(b, trails(b, 0, small), small) })
-	b.Run("PublishSmallBusy", func(b *testing.B) { p.busy(b, "small-busy", trails(b, small, small)) })
-	b.Run("Fill", func(b *testing.B) { p.fill(b, 2*small, whole-2*small) })
+	b.Run("PublishSmallBusy", func(b *testing.B) { p.busy(b, "small-busy", fresh("small", small)) })
+	b.Run("Fill", func(b *testing.B) { p.fill(b, small, whole-small) })
 	b.Run("Arm", func(b *testing.B) {
 		p.jpn.Stop()
 		_, armed, status, stop := program(b, exe, p.jpn.Dir)
 		peak := status("VmHWM")
 		settled := settledRSS(status)
 		stop()
+		if whole == listEntries {
+			facts(b, exe, p.jpn.Dir)
+		}
 		p.jpn.Start()
 		nodetest.Whole(b, p.usa, p.jpn)
 		b.ReportMetric(armed.Seconds(), "s-armed-at-start")
@@ -319,14 +371,14 @@ func BenchmarkBudgetNodes(b *testing.B) {
 		b.ReportMetric(settled-empty, "MB-armed-settled-over-empty")
 	})
 	b.Run("Publish", func(b *testing.B) { p.idle(b, "full-idle") })
-	b.Run("PublishBusy", func(b *testing.B) { p.busy(b, "full-busy", fresh(small)) })
+	b.Run("PublishBusy", func(b *testing.B) { p.busy(b, "full-busy", fresh("full", small)) })
 }
 
 // fresh returns n entries that are in no list.
-func fresh(n int) io.Reader {
+func fresh(name string, n int) io.Reader {
 	var out bytes.Buffer
 	for i := range n {
-		fmt.Fprintf(&out, "domain-name\tfresh-%d-%d.example\n", i*7919%n, i)
+		fmt.Fprintf(&out, "domain-name\t%s-%d-%d.example\n", name, i*7919%n, i)
 	}
 	return &out
 }
