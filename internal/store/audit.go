@@ -40,6 +40,15 @@ func (r Reads) Acts(ctx context.Context, from uint64, limit int) (list []Entry, 
 	return list, err
 }
 
+// NextAct returns the index the next act will have: how many there are.
+func (r Reads) NextAct(ctx context.Context) (next uint64, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		next, err = treeSize(c, 0)
+		return err
+	})
+	return next, err
+}
+
 // entry reads an act back from its leaf and detail.
 func entry(leaf, detail []byte) (Entry, error) {
 	l, err := ledger.Decode[ledger.Leaf](leaf)
