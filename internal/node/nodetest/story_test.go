@@ -112,6 +112,47 @@ func TestHeldList(t *testing.T) {
 	jpn.Intact()
 }
 
+// TestDecidedAndWithdrawn: what a person asks about one indicator says where it
+// stands. A decided hold can be looked at, and who withdraws something is told
+// which partner has it all the same.
+func TestDecidedAndWithdrawn(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	usa.Import("list.txt", "tlp:amber", strings.NewReader("withdrawn.example\n"))
+	usa.Settle()
+	var holds []web.HoldRow
+	usa.Must("release.list", web.HoldRef{}, &holds)
+	var found web.Found
+	usa.Must("indicator.find", web.FindRef{Query: "withdrawn.example"}, &found)
+	if len(holds) != 1 || len(found.Data) != 1 {
+		t.Fatalf("%d holds, %d indicators", len(holds), len(found.Data))
+	}
+	id := found.Data[0].ID
+	withdraw := func() (w web.Withdrawn) {
+		t.Helper()
+		var d web.ObjectDetail
+		usa.Must("indicator.show", web.ObjectRef{ID: id}, &d)
+		if d.Marking != "TLP:AMBER" {
+			t.Errorf("marking %q", d.Marking)
+		}
+		by, err := usa.Signed(t.Context(), "duty", noroshi.ActWithdraw, string(id), d.Hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		usa.Must("indicator.withdraw", web.SignedRef{Subject: string(id), By: by}, &w)
+		return w
+	}
+	usa.Approve()
+	nodetest.Whole(t, usa, jpn)
+	var d web.HoldDetail
+	usa.Must("release.show", web.HoldRef{Hold: holds[0].ID}, &d)
+	if d.State != store.HoldApproved || d.Digest != (noroshi.Hash{}) {
+		t.Errorf("the decided hold is %s, to be signed %s", d.State, d.Digest)
+	}
+	if w := withdraw(); len(w.Released) != 1 || w.Released[0] != jpn.Sign {
+		t.Errorf("withdrawn, and %v have it, want %s", w.Released, jpn.Sign)
+	}
+}
+
 // drillBundle is an indicator with the exercise marking, beside a handling one.
 const drillBundle = `{"type":"bundle","id":"bundle--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c11","objects":[
 {"type":"marking-definition","spec_version":"2.1","id":"marking-definition--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c12","created":"2026-01-01T00:00:00.000Z","extensions":{"extension-definition--4d03630f-a267-5d7f-be48-4682a29d5de9":{"extension_type":"property-extension","exercise_id":"keen-edge"}}},
