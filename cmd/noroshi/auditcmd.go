@@ -21,8 +21,8 @@ type auditCmd struct {
 }
 
 type auditLogCmd struct {
-	From  uint64 `help:"${help_audit_from}"`
-	Limit int    `default:"100" help:"${help_limit}"`
+	From  *uint64 `placeholder:"INDEX" help:"${help_audit_from}"`
+	Limit int     `default:"100" help:"${help_limit}"`
 }
 
 func (x *auditLogCmd) Run(c *cli) error {
