@@ -11,6 +11,7 @@ import (
 
 // Draft says what an agreement drawn up by Template is about.
 type Draft struct {
+	Version    int // 0 is 1
 	Realm      noroshi.Realm
 	Self       noroshi.Party
 	Partner    noroshi.Party
@@ -30,7 +31,7 @@ func Template(d Draft) []byte {
 	q := strconv.Quote
 	p("# noroshi agreement. Both nodes sign the SHA-256 of exactly these bytes.\n")
 	p("# 双方のノードは、このファイルの内容そのものの SHA-256 に署名します。\n")
-	p("version = 1\n")
+	p("version = %d\n", max(d.Version, 1))
 	p("title_en = %s\n", q(fmt.Sprintf("Agreement on sharing cyber warnings between %s and %s", d.Self.CallSign, d.Partner.CallSign)))
 	p("title_ja = \"%s と %s の間のサイバー警報の共有に関する取決め\"\n", d.Self.CallSign, d.Partner.CallSign)
 	p("realm = %s\n", q(d.Realm.String()))

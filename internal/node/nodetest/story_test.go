@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/tier"
@@ -151,6 +152,24 @@ func TestDecidedAndWithdrawn(t *testing.T) {
 	if w := withdraw(); len(w.Released) != 1 || w.Released[0] != jpn.Sign {
 		t.Errorf("withdrawn, and %v have it, want %s", w.Released, jpn.Sign)
 	}
+}
+
+// TestNextAgreement: a draft can take the place of the agreement in force.
+func TestNextAgreement(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	var text string
+	jpn.Must("agreement.draft", web.DraftRef{With: usa.Sign}, &text)
+	a, err := noroshi.ParseAgreement([]byte(text))
+	if err != nil || a.Version != 2 {
+		t.Fatalf("drafted version %d, %v; want 2", a.Version, err)
+	}
+	if _, err := crew.Sign(t.Context(), &jpn.Crew, &usa.Crew, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	usa.Import("list.txt", "tlp:green", strings.NewReader("next.example\n"))
+	usa.Settle()
+	nodetest.Whole(t, usa, jpn)
+	jpn.Until("armed", func() (bool, error) { return jpn.Node.Index.Stats().Indicators == 1, nil })
 }
 
 // drillBundle is an indicator with the exercise marking, beside a handling one.
