@@ -36,6 +36,9 @@ func (x *importCmd) Run(c *cli) error {
 	if name == "" {
 		name = filepath.Base(x.File)
 	}
+	if name == "-" { // it becomes a name that partners read
+		name = "stdin"
+	}
 	bar := newProgress(c)
 	var r intake.Report
 	err = c.callBody("import", web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size}, f,

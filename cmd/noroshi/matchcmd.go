@@ -173,5 +173,8 @@ func (x *matchCmd) record(c *cli, hits []hitRow) (*watch.Observed, error) {
 		return nil, err
 	}
 	c.say("cli.recorded", n(len(o.Sightings)), n(len(o.Warnings)), n(len(o.Explained)))
+	if o.Repeated > 0 {
+		c.say("cli.recorded-before", n(o.Repeated))
+	}
 	return &o, nil
 }
