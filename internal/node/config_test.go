@@ -52,3 +52,18 @@ func TestConfigIsChecked(t *testing.T) {
 		})
 	}
 }
+
+// TestLostSealingKey: what is missing is named, with what to do.
+func TestLostSealingKey(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "usa")
+	if err := node.Init(t.Context(), dir, node.Config{CallSign: "USA-01"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "secret", "seal.key")); err != nil {
+		t.Fatal(err)
+	}
+	var e *noroshi.Error
+	if _, err := node.Open(t.Context(), dir, noroshi.Real, node.Options{}); !errors.As(err, &e) || e.Code != "seal.gone" {
+		t.Errorf("opening says %v, want code seal.gone", err)
+	}
+}
