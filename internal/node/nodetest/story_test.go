@@ -172,6 +172,38 @@ func TestNextAgreement(t *testing.T) {
 	jpn.Until("armed", func() (bool, error) { return jpn.Node.Index.Stats().Indicators == 1, nil })
 }
 
+// TestRestoredNodeSaysSo: a node put back to an earlier state is found out by its
+// partner, loses nothing, and its status tells.
+func TestRestoredNodeSaysSo(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	share := func(value string) {
+		usa.Import(value, "tlp:green", strings.NewReader(value+"\n"))
+		usa.Settle()
+		nodetest.Whole(t, usa, jpn)
+	}
+	share("one.example")
+	usa.Stop()
+	db := filepath.Join(usa.Dir, "real.db")
+	backup, err := os.ReadFile(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usa.Start()
+	share("two.example")
+	usa.Stop()
+	if err := os.WriteFile(db, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	usa.Start()
+	usa.Until("alarm", func() (bool, error) {
+		var s web.Status
+		usa.Must("status", nil, &s)
+		return len(s.Alarms) == 1 && s.Alarms[0].Code == "rolled-back" && s.Alarms[0].Partner == jpn.Sign, nil
+	})
+	share("three.example")
+	jpn.Until("armed", func() (bool, error) { return jpn.Node.Index.Stats().Indicators == 3, nil })
+}
+
 // drillBundle is an indicator with the exercise marking, beside a handling one.
 const drillBundle = `{"type":"bundle","id":"bundle--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c11","objects":[
 {"type":"marking-definition","spec_version":"2.1","id":"marking-definition--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c12","created":"2026-01-01T00:00:00.000Z","extensions":{"extension-definition--4d03630f-a267-5d7f-be48-4682a29d5de9":{"extension_type":"property-extension","exercise_id":"keen-edge"}}},
