@@ -104,7 +104,7 @@ func (w world) clauses(t *testing.T, holder, partner string, realm noroshi.Realm
 	}
 	// The samples test what markings mean; the clause of this agreement lets
 	// everything pass that markings let pass.
-	a.Clauses = []noroshi.Clause{{ID: "all", Article: "1", EN: "all", JA: "全", Cedar: `permit (principal, action, resource);`}}
+	a.Clauses = []noroshi.Clause{{ID: "all", ArticleEN: "1", ArticleJA: "1", EN: "all", JA: "全", Cedar: `permit (principal, action, resource);`}}
 	c, err := release.Compile(a)
 	if err != nil {
 		t.Fatal(err)
