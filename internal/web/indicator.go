@@ -168,6 +168,11 @@ func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
 	if err := p.Check(in.By, noroshi.ActWithdraw, noroshi.ActDigest(c.Realm, c.Node, noroshi.ActWithdraw, in.Subject, r.Hash)); err != nil {
 		return nil, err
 	}
+	if r.Source.Kind == noroshi.FromPartner {
+		// A withdrawal is for ever and of every version: a partner's word, when
+		// it is a partner's object.
+		return nil, noroshi.Errorf(noroshi.Refused, "indicator.partners", "%s came from %s: only they withdraw it", in.Subject, c.callSign(ctx, r.Source.Partner))
+	}
 	act := noroshi.Act{Action: noroshi.ActWithdraw, Persons: []noroshi.Signed{in.By}, Subject: in.Subject, Precedence: noroshi.Immediate}
 	_, err = c.Store.Do(ctx, act, func(tx *store.Tx) error {
 		return tx.Withdraw(r.Object.ID, r.Source.Owner())
