@@ -120,6 +120,9 @@ func (x *statusCmd) Run(c *cli) error {
 	for _, a := range s.Alarms {
 		pairs = append(pairs, [2]string{"alarm", strings.TrimSpace(a.Time+" "+string(a.Partner)) + " ▲ " + c.alarm(a.Code)})
 	}
+	for _, p := range s.Unreadable {
+		pairs = append(pairs, [2]string{"alarm", "▲ " + c.t("doctor.agreement-unreadable", string(p))})
+	}
 	for _, l := range s.Links {
 		pairs = append(pairs, [2]string{"link", linkLine(c, l)})
 	}

@@ -242,11 +242,13 @@ func (c *Courier) view(ctx context.Context, p noroshi.Partner) (*view, error) {
 		v.agreements = append(v.agreements, p.Agreement)
 	}
 	file, err := c.s.Doc(ctx, noroshi.DocAgreement, p.Agreement.String())
-	if err != nil {
+	if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
 		return nil, err
 	}
-	v.agreement, err = noroshi.ParseAgreement(file)
-	return v, err
+	if a, err := noroshi.ParseAgreement(file); err == nil && a.Hash == p.Agreement {
+		v.agreement = a // else it is unreadable, and not in force
+	}
+	return v, nil
 }
 
 // inForce reports whether data may flow now, and under which agreement.

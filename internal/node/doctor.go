@@ -14,7 +14,8 @@ import (
 // doctor looks the node over: each line a check, its state and a code whose
 // text says what it means and what to do.
 func (n *Node) doctor(ctx context.Context) []web.Check {
-	return append([]web.Check{n.checkFolder(), n.checkSeal(), n.checkListen(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)}, n.checkLinks(ctx)...)
+	return append([]web.Check{n.checkFolder(), n.checkSeal(), n.checkListen(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)},
+		append(n.checkAgreements(ctx), n.checkLinks(ctx)...)...)
 }
 
 func (n *Node) checkFolder() web.Check {
@@ -75,6 +76,17 @@ func (n *Node) checkPeople(ctx context.Context) web.Check {
 		return web.Check{Name: "people", State: "warn", Code: "people-two-release", Args: []string{strconv.Itoa(releasers)}}
 	}
 	return web.Check{Name: "people", State: "ok", Code: "people-release", Args: []string{strconv.Itoa(releasers)}}
+}
+
+func (n *Node) checkAgreements(ctx context.Context) (out []web.Check) {
+	unreadable, err := n.Services().Unreadable(ctx)
+	if err != nil {
+		return []web.Check{{Name: "agreement", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}}}
+	}
+	for _, p := range unreadable {
+		out = append(out, web.Check{Name: "agreement", State: "fail", Code: "agreement-unreadable", Args: []string{string(p)}})
+	}
+	return out
 }
 
 func (n *Node) checkLinks(ctx context.Context) []web.Check {

@@ -302,14 +302,10 @@ func (o *Office) supersedes(ctx context.Context, r store.Reads, a *noroshi.Agree
 		return true, nil
 	}
 	file, err := r.Doc(ctx, noroshi.DocAgreement, inForce.String())
-	if err != nil {
+	if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
 		return false, err
 	}
-	old, err := noroshi.ParseAgreement(file)
-	if err != nil {
-		return false, err
-	}
-	return a.Version > old.Version, nil
+	return a.Version > versionOf(file), nil
 }
 
 // signing reads where an agreement stands, and the officers' signatures here.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/BurntSushi/toml"
+
 	"github.com/noroshi-cti/noroshi"
 )
 
@@ -72,7 +74,7 @@ type AgreementRow struct {
 	SightingMark string           `json:"sighting_mark"`
 	Clauses      []noroshi.Clause `json:"clauses"`
 	File         []byte           `json:"-"`                   // the exact text that is signed
-	State        string           `json:"state"`               // "proposed", "in-force", "superseded", "over"
+	State        string           `json:"state"`               // "proposed", "in-force", "superseded", "over", "unreadable"
 	SignedBy     []string         `json:"signed_by,omitempty"` // release officers here
 	Signing
 }
@@ -84,8 +86,12 @@ func (o *Office) Agreements(ctx context.Context) ([]AgreementRow, error) {
 		return nil, err
 	}
 	rows := []AgreementRow{}
-	for _, file := range docs {
-		r, err := o.agreementRow(ctx, file)
+	for key, file := range docs {
+		var h noroshi.Hash
+		if err := h.UnmarshalText([]byte(key)); err != nil {
+			return nil, err
+		}
+		r, err := o.agreementRow(ctx, h, file)
 		if err != nil {
 			return nil, err
 		}
@@ -106,13 +112,13 @@ func (o *Office) Agreement(ctx context.Context, h noroshi.Hash) (AgreementRow, e
 	if err != nil {
 		return AgreementRow{}, err
 	}
-	return o.agreementRow(ctx, file)
+	return o.agreementRow(ctx, h, file)
 }
 
-func (o *Office) agreementRow(ctx context.Context, file []byte) (r AgreementRow, err error) {
+func (o *Office) agreementRow(ctx context.Context, h noroshi.Hash, file []byte) (r AgreementRow, err error) {
 	a, err := noroshi.ParseAgreement(file)
-	if err != nil {
-		return r, err
+	if err != nil || a.Hash != h {
+		return o.unreadable(ctx, h, file)
 	}
 	other, _ := a.Other(o.o.Keys.NodeID())
 	r = AgreementRow{Hash: a.Hash, Partner: other.Node, CallSign: other.CallSign, Version: a.Version, TitleEN: a.TitleEN, TitleJA: a.TitleJA,
@@ -133,4 +139,52 @@ func (o *Office) agreementRow(ctx context.Context, file []byte) (r AgreementRow,
 		r.State = "superseded"
 	}
 	return r, nil
+}
+
+// unreadable is the row of a kept agreement that cannot be read, or has other
+// bytes than were signed: it is not in force, whoever signed it.
+func (o *Office) unreadable(ctx context.Context, h noroshi.Hash, file []byte) (AgreementRow, error) {
+	r := AgreementRow{Hash: h, Version: versionOf(file), File: file, State: "unreadable"}
+	all, err := partners(ctx, o.store.Reads)
+	for _, p := range all {
+		if p.Agreement == h || slices.Contains(p.Proposed, h) {
+			r.Partner, r.CallSign = p.Node, p.Organisation.CallSign
+		}
+	}
+	return r, err
+}
+
+// versionOf reads an agreement's version out of a file whatever else is wrong
+// with it; 0 when it has none.
+func versionOf(file []byte) int {
+	var a struct {
+		Version int `toml:"version"`
+	}
+	if toml.Unmarshal(file, &a) != nil {
+		return 0
+	}
+	return a.Version
+}
+
+// Agreed lists for each partner the agreement that both signed last, also where
+// it is over or cannot be read.
+func (o *Office) Agreed(ctx context.Context) (list []AgreementRow, err error) {
+	all, err := partners(ctx, o.store.Reads)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		if p.Agreement.IsZero() {
+			continue
+		}
+		r, err := o.Agreement(ctx, p.Agreement)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			r, err = o.unreadable(ctx, p.Agreement, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }

@@ -85,6 +85,10 @@ func (d *Desk) link(ctx context.Context, p noroshi.Partner) (*link, error) {
 		return nil, nil
 	}
 	c, err := d.compiled(ctx, p.Agreement)
+	switch noroshi.KindOf(err) {
+	case noroshi.Invalid, noroshi.Broken, noroshi.NotFound:
+		return nil, nil // what cannot be read releases nothing, and stops nobody else
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -213,7 +213,7 @@ func (w *Watch) sightingMark(ctx context.Context) (noroshi.TLP, error) {
 }
 
 // agreementOf reads the agreement in force with a partner, nil when there is
-// none.
+// none, or it cannot be read.
 func (w *Watch) agreementOf(ctx context.Context, record []byte) (*noroshi.Agreement, error) {
 	var p noroshi.Partner
 	if err := json.Unmarshal(record, &p); err != nil {
@@ -223,10 +223,13 @@ func (w *Watch) agreementOf(ctx context.Context, record []byte) (*noroshi.Agreem
 		return nil, nil
 	}
 	file, err := w.store.Doc(ctx, noroshi.DocAgreement, p.Agreement.String())
-	if err != nil {
+	if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
 		return nil, err
 	}
-	return noroshi.ParseAgreement(file)
+	if a, err := noroshi.ParseAgreement(file); err == nil && a.Hash == p.Agreement {
+		return a, nil
+	}
+	return nil, nil
 }
 
 func readTally(body []byte) (t tally, err error) {

@@ -24,6 +24,7 @@ type Status struct {
 	Holds       int                  `json:"holds_open"`
 	Quarantined int                  `json:"quarantined"`      // at most 1000 are counted
 	Alarms      []Alarm              `json:"alarms,omitempty"` // of the last days, the latest first
+	Unreadable  []noroshi.CallSign   `json:"unreadable_agreements,omitempty"`
 	Links       []courier.LinkStatus `json:"links"`
 }
 
@@ -76,6 +77,9 @@ func status(ctx context.Context, c *Call) (any, error) {
 	holds = slices.DeleteFunc(holds, emptied)
 	s.Holds, s.Warnings, s.Quarantined, s.Armed, s.NotArmed = len(holds), len(open), len(q), armed.Indicators, armed.NotArmed
 	if s.Alarms, err = c.alarms(ctx); err != nil {
+		return nil, err
+	}
+	if s.Unreadable, err = c.Services.Unreadable(ctx); err != nil {
 		return nil, err
 	}
 	s.Links, err = c.Courier.Links(ctx)

@@ -129,6 +129,19 @@ func agreementList(ctx context.Context, c *Call) (any, error) {
 	return rows, err
 }
 
+// Unreadable names the partners to whom nothing goes only because the agreement
+// that both signed cannot be read here.
+func (s *Services) Unreadable(ctx context.Context) (list []noroshi.CallSign, err error) {
+	rows, err := s.Office.Agreed(ctx)
+	for _, r := range rows {
+		a, err := noroshi.ParseAgreement(r.File)
+		if r.State == "unreadable" || err != nil || release.CheckClauses(a) != nil {
+			list = append(list, r.CallSign)
+		}
+	}
+	return list, err
+}
+
 // AgreementRef names an agreement by its hash.
 type AgreementRef struct {
 	Hash noroshi.Hash `json:"hash"`
