@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -51,6 +52,9 @@ func sealPurpose(r noroshi.Realm) string { return "noroshi keys " + r.String() }
 // readKeys opens the sealed keys of a realm.
 func readKeys(dir string, c Config, r noroshi.Realm) (*message.Keyring, Seal, error) {
 	sealed, err := os.ReadFile(keysPath(dir, r))
+	if r != noroshi.Real && errors.Is(err, fs.ErrNotExist) {
+		return nil, "", noroshi.Errorf(noroshi.NotFound, "node.no-realm", "there is no %s in %s", r, dir)
+	}
 	if err != nil {
 		return nil, "", noroshi.Errorf(noroshi.NotFound, "node.no-keys", "no keys of realm %s: %w", r, err)
 	}

@@ -68,7 +68,8 @@ type Node struct {
 }
 
 // Open opens a realm of the node in dir. An exercise realm that does not exist
-// yet is made: it has its own database and keys.
+// yet is made when it is to be served, with its own database and keys; else it
+// is NotFound, so that a mistyped one is not made by looking at it.
 func Open(ctx context.Context, dir string, r noroshi.Realm, o Options) (n *Node, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -86,7 +87,7 @@ func Open(ctx context.Context, dir string, r noroshi.Realm, o Options) (n *Node,
 			return nil, err
 		}
 	}
-	if r != noroshi.Real && !o.ReadOnly {
+	if r != noroshi.Real && o.Serving {
 		if err := makeKeys(dir, n.Config, r); err != nil {
 			return nil, err
 		}
