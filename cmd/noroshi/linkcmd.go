@@ -33,6 +33,7 @@ func (x *linkListCmd) Run(c *cli) error {
 		column[courier.LinkStatus]{"stored-there", func(l courier.LinkStatus) string { return n(l.OutStored) }},
 		column[courier.LinkStatus]{"applied-there", func(l courier.LinkStatus) string { return n(l.OutApplied) }},
 		column[courier.LinkStatus]{"waiting", func(l courier.LinkStatus) string { return waiting(l) }},
+		column[courier.LinkStatus]{"late", func(l courier.LinkStatus) string { return n(l.Late) }},
 		column[courier.LinkStatus]{"came", func(l courier.LinkStatus) string { return n(l.InHead) }},
 		column[courier.LinkStatus]{"applied-here", func(l courier.LinkStatus) string { return n(l.InApplied) }},
 		column[courier.LinkStatus]{"missing", missing})
@@ -74,6 +75,9 @@ func linkLine(c *cli, l courier.LinkStatus) string {
 	parts := []string{string(l.CallSign), linkState(c, l), c.t("trust." + string(l.Trust)), c.t("link.out", n(l.OutHead), n(l.OutApplied)), c.t("link.in", n(l.InHead), n(l.InApplied))}
 	if w := waiting(l); w != "" {
 		parts = append(parts, c.t("link.waiting", w))
+	}
+	if l.Late > 0 {
+		parts = append(parts, "▲ "+c.t("link.late", n(l.Late)))
 	}
 	if m := missing(l); m != "" {
 		parts = append(parts, c.t("link.missing", m))

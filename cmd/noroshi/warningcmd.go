@@ -125,6 +125,9 @@ func (x *warningShowCmd) Run(c *cli) error {
 // deliveryLine is a delivery in one line: outside, a person is a role.
 func deliveryLine(c *cli, d watch.Delivery) string {
 	line := string(d.CallSign) + ": " + c.t("state."+d.State)
+	if d.Late {
+		line += " · ▲ " + c.t("state.late")
+	}
 	if d.Reader == "" {
 		return line
 	}

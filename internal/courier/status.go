@@ -25,6 +25,7 @@ type LinkStatus struct {
 	OutStored  uint64           `json:"out_stored"` // of them receipted as stored
 	OutApplied uint64           `json:"out_applied"`
 	Waiting    map[string]int   `json:"waiting"` // messages not yet receipted, by precedence; batches not yet in the stream count by their messages
+	Late       int              `json:"late"`    // of those waiting, past the receipt clock of their precedence in the agreement
 	InHead     uint64           `json:"in_head"` // the partner's head as it says
 	InApplied  uint64           `json:"in_applied"`
 	Missing    []message.Range  `json:"missing,omitempty"` // gaps in what we have
@@ -57,6 +58,9 @@ func (c *Courier) Links(ctx context.Context) ([]LinkStatus, error) {
 			}
 		}
 		if err := c.unsent(ctx, &st); err != nil {
+			return nil, err
+		}
+		if st.Late, err = c.late(ctx, p); err != nil {
 			return nil, err
 		}
 		list = append(list, st)

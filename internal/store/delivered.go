@@ -33,6 +33,17 @@ func (r Reads) AppliedThere(ctx context.Context, partner noroshi.NodeID) (runs [
 	return runs, err
 }
 
+// PendingBefore counts the messages of a precedence that a partner has not
+// stored, and that were made before a time.
+func (r Reads) PendingBefore(ctx context.Context, partner noroshi.NodeID, p noroshi.Precedence, before time.Time) (n int, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		_, err := c.one(to(&n), `SELECT count(*) FROM pending p JOIN out_message o ON o.partner = p.partner AND o.epoch = p.epoch AND o.seq = p.seq
+			WHERE p.partner = $1 AND p.rank = $2 AND o.created < $3`, partner[:], rank(p), micros(before))
+		return err
+	})
+	return n, err
+}
+
 // Delivery returns how far the message that carries a version of a batch has
 // got, and since when; Committed with a zero time while it is in no message.
 func (r Reads) Delivery(ctx context.Context, batch string, seq int64) (state OutState, since time.Time, err error) {

@@ -131,6 +131,7 @@ type Delivery struct {
 	State    string           `json:"state"` // "held", "released", "sent", "stored", "applied", "read", "withheld", "expired"; a partner with none has no row
 	Since    time.Time        `json:"since,omitzero"`
 	Reader   noroshi.Role     `json:"reader,omitempty"` // role of the person who read it first
+	Late     bool             `json:"late,omitempty"`   // its receipt came, or is missing, past the agreement's clock
 	Batch    string           `json:"batch,omitempty"`
 	Hold     string           `json:"hold,omitempty"`
 }
@@ -183,7 +184,11 @@ func (w *Watch) deliveries(ctx context.Context, seq int64) ([]Delivery, error) {
 			return nil, err
 		}
 		d := Delivery{Partner: p.Node, CallSign: p.Organisation.CallSign}
-		if err := w.delivery(ctx, seq, &d); err != nil {
+		a, err := w.agreementOf(ctx, body)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.delivery(ctx, seq, a, &d); err != nil {
 			return nil, err
 		}
 		if d.State != "" {
@@ -194,7 +199,7 @@ func (w *Watch) deliveries(ctx context.Context, seq int64) ([]Delivery, error) {
 	return list, nil
 }
 
-func (w *Watch) delivery(ctx context.Context, seq int64, d *Delivery) error {
+func (w *Watch) delivery(ctx context.Context, seq int64, a *noroshi.Agreement, d *Delivery) error {
 	held, err := w.store.HeldFor(ctx, d.Partner, []int64{seq})
 	if err != nil {
 		return err
@@ -218,7 +223,31 @@ func (w *Watch) delivery(ctx context.Context, seq int64, d *Delivery) error {
 	for _, s := range t.Steps {
 		d.Reader = cmp.Or(d.Reader, courier.ReaderOf(s))
 	}
+	if err == nil && t.Created.IsZero() { // it waits for its message since its release
+		var b store.Batch
+		if b, err = w.store.Batch(ctx, d.Batch); err != nil {
+			return err
+		}
+		var acts []store.Entry
+		if acts, err = w.store.Acts(ctx, b.Act, 1); len(acts) > 0 {
+			t.Precedence, t.Created = b.Precedence, acts[0].Time
+		}
+	}
+	d.Late = late(t, a, state, w.o.Now())
 	return err
+}
+
+// late reports whether the receipt of a message came, or is missing, past the
+// clock of its precedence. What was withheld or has expired waits for none.
+func late(t store.Trail, a *noroshi.Agreement, state store.OutState, now time.Time) bool {
+	if a == nil || state >= store.Withheld {
+		return false
+	}
+	clock := a.ClockFor(t.Precedence)
+	if len(t.Steps) > 0 {
+		now = t.Steps[0].Time
+	}
+	return clock.Receipt > 0 && now.Sub(t.Created) > clock.Receipt
 }
 
 // deliveryStates are the words for how far a message has got.

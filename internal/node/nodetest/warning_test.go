@@ -1,10 +1,13 @@
 package nodetest_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/watch"
@@ -59,5 +62,59 @@ func TestWhoHasRead(t *testing.T) {
 	}
 	if d := show(jpn); len(d.Acks) != 1 || d.Acks[0].Person != "duty" {
 		t.Errorf("at home %+v, want the person", d.Acks)
+	}
+}
+
+// TestReceiptsThatAreLate: what has no receipt by the agreement's clock, or got
+// it after, is shown as late.
+func TestReceiptsThatAreLate(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	link := func() courier.LinkStatus {
+		t.Helper()
+		var rows []courier.LinkStatus
+		usa.Must("link.list", nil, &rows)
+		if len(rows) != 1 {
+			t.Fatalf("%d links", len(rows))
+		}
+		return rows[0]
+	}
+	delivery := func(id stix.ID) (one watch.Delivery) {
+		t.Helper()
+		var d watch.Detail
+		usa.Must("warning.show", web.ObjectRef{ID: id}, &d)
+		if len(d.Deliveries) == 1 {
+			one = d.Deliveries[0]
+		}
+		return one
+	}
+	early, err := warn(t, usa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usa.Until("delivered", func() (bool, error) { return delivery(early).State == "applied", nil })
+	if delivery(early).Late || link().Late != 0 {
+		t.Errorf("late within the hour: %+v, link %+v", delivery(early), link())
+	}
+	var text string
+	usa.Must("agreement.draft", web.DraftRef{With: jpn.Sign}, &text)
+	text = regexp.MustCompile(`receipt = ".*"`).ReplaceAllString(text, `receipt = "1ns"`)
+	if _, err := crew.Sign(t.Context(), &usa.Crew, &jpn.Crew, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if !delivery(early).Late {
+		t.Errorf("not late after a nanosecond: %+v", delivery(early))
+	}
+	jpn.Stop()
+	waits, err := warn(t, usa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, l := delivery(waits), link(); !d.Late || l.Late == 0 {
+		t.Errorf("without a receipt: %+v, link %+v", d, l)
+	}
+	jpn.Start()
+	usa.Until("delivered", func() (bool, error) { return delivery(waits).State == "applied" && link().Late == 0, nil })
+	if !delivery(waits).Late {
+		t.Error("a late receipt made it early")
 	}
 }
