@@ -1,9 +1,11 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -103,6 +105,9 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 	if err := d.check(); err != nil {
 		return err
 	}
+	if err := w.known(ctx, d.Audience); err != nil {
+		return err
+	}
 	if d.Replaces != "" && !slices.Contains(d.Refs, d.Replaces) {
 		d.Refs = append(slices.Clone(d.Refs), d.Replaces)
 	}
@@ -148,6 +153,29 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 		return err
 	})
 	return err
+}
+
+// known refuses an audience of which one is no partner, nor this node.
+func (w *Watch) known(ctx context.Context, audience []string) error {
+	docs, err := w.store.Docs(ctx, noroshi.DocPartner)
+	if err != nil {
+		return err
+	}
+	var signs []string
+	for _, body := range docs {
+		var p noroshi.Partner
+		if err := json.Unmarshal(body, &p); err != nil {
+			return err
+		}
+		signs = append(signs, string(p.Organisation.CallSign))
+	}
+	slices.Sort(signs)
+	for _, a := range audience {
+		if a != string(w.o.Self.CallSign) && !slices.Contains(signs, a) {
+			return noroshi.Errorf(noroshi.Invalid, "warning.audience", "warning is for %s, which is no partner here; partners: %s", a, cmp.Or(strings.Join(signs, ", "), "–"))
+		}
+	}
+	return nil
 }
 
 // ordered checks that a person of this node may do the action and signed

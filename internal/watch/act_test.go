@@ -29,6 +29,7 @@ func (d *desk) ack(by string, row watch.Row) error {
 
 func TestAPersonWritesAWarning(t *testing.T) {
 	d := newDesk(t)
+	d.inForce("tlp:amber", "")
 	d.admit(fromFile, indicator(1, domain("one.example"), noroshi.Amber, ""))
 	w := draft()
 	if err := d.write("tanaka", w); err != nil {
@@ -75,6 +76,7 @@ func TestAPersonWritesAWarning(t *testing.T) {
 
 func TestDraftsThatAreRefused(t *testing.T) {
 	d := newDesk(t)
+	d.inForce("tlp:amber", "")
 	d.admit(fromFile, indicator(1, domain("one.example"), noroshi.Amber, ""))
 	for name, change := range map[string]func(*watch.Draft){
 		"no id":             func(w *watch.Draft) { w.ID = "" },
@@ -88,6 +90,7 @@ func TestDraftsThatAreRefused(t *testing.T) {
 		"about nothing":     func(w *watch.Draft) { w.Refs = nil },
 		"about what is not": func(w *watch.Draft) { w.Refs = []stix.ID{indicatorID(77)} },
 		"audience":          func(w *watch.Draft) { w.Audience = []string{"everyone"} },
+		"for a stranger":    func(w *watch.Draft) { w.Audience = []string{"USA-01", "KOR-01"} },
 		"unmarked":          func(w *watch.Draft) { w.Marking = "" },
 	} {
 		t.Run(name, func(t *testing.T) {
