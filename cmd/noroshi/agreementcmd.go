@@ -44,13 +44,13 @@ func (x *agreementListCmd) Run(c *cli) error {
 		column[partner.AgreementRow]{"agreement", func(a partner.AgreementRow) string { return a.Hash.String() }},
 		column[partner.AgreementRow]{"partner", func(a partner.AgreementRow) string { return string(a.CallSign) }},
 		column[partner.AgreementRow]{"version", func(a partner.AgreementRow) string { return n(a.Version) }},
-		column[partner.AgreementRow]{"state", func(a partner.AgreementRow) string { return c.t("state." + a.State) }},
+		column[partner.AgreementRow]{"state", func(a partner.AgreementRow) string { return c.word("state." + a.State) }},
 		column[partner.AgreementRow]{"title", func(a partner.AgreementRow) string { return c.bilingual(a.TitleEN, a.TitleJA) }})
 }
 
 // bilingual picks a document's own text in the user's language.
 func (c *cli) bilingual(en, ja string) string {
-	if c.lang == locale.JA && ja != "" {
+	if c.cellLang() == locale.JA && ja != "" {
 		return ja
 	}
 	return en
@@ -90,7 +90,7 @@ func (x *agreementShowCmd) Run(c *cli) error {
 	if err := c.call("agreement.show", web.AgreementRef{Hash: h}, &a); err != nil {
 		return err
 	}
-	pairs := [][2]string{{"agreement", h.String()}, {"partner", string(a.CallSign)}, {"state", c.t("state." + a.State)}, {"approved-by", join(a.SignedBy)}}
+	pairs := [][2]string{{"agreement", h.String()}, {"partner", string(a.CallSign)}, {"state", c.word("state." + a.State)}, {"approved-by", join(a.SignedBy)}}
 	for _, k := range a.Clauses {
 		pairs = append(pairs, [2]string{"clause", k.ID + " " + c.bilingual(k.ArticleEN, k.ArticleJA) + ": " + c.bilingual(k.EN, k.JA)})
 	}

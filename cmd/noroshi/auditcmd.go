@@ -33,11 +33,11 @@ func (x *auditLogCmd) Run(c *cli) error {
 	return list(c, rows,
 		column[web.ActRow]{"index", func(r web.ActRow) string { return n(r.Index) }},
 		column[web.ActRow]{"time", func(r web.ActRow) string { return r.Time }},
-		column[web.ActRow]{"action", func(r web.ActRow) string { return c.t("act." + string(r.Action)) }},
+		column[web.ActRow]{"action", func(r web.ActRow) string { return c.word("act." + string(r.Action)) }},
 		column[web.ActRow]{"persons", func(r web.ActRow) string { return join(r.Persons) }},
 		column[web.ActRow]{"partner", func(r web.ActRow) string { return string(r.Partner) }},
 		column[web.ActRow]{"subject", func(r web.ActRow) string { return c.subject(r) }},
-		column[web.ActRow]{"count", func(r web.ActRow) string { return some(r.Count) }},
+		column[web.ActRow]{"count", func(r web.ActRow) string { return c.some(r.Count) }},
 		column[web.ActRow]{"rows", func(r web.ActRow) string { return n(r.Rows) }})
 }
 
@@ -51,7 +51,7 @@ func (c *cli) subject(r web.ActRow) string {
 
 // alarm says what an alarm is about, and what to do.
 func (c *cli) alarm(code string) string {
-	return c.textOr("alarm."+code, c.textOr("alarm.link."+code, code))
+	return c.wordOr("alarm."+code, c.wordOr("alarm.link."+code, code))
 }
 
 type auditVerifyCmd struct{}
@@ -73,8 +73,8 @@ func (x *auditVerifyCmd) Run(c *cli) error {
 	}
 	pairs := [][2]string{{"acts", n(v.Acts)}, {"rows", n(v.Rows)}, {"links", n(v.Links)}, {"head", v.Head.String()}}
 	for _, f := range v.Faults {
-		text := c.t("audit.fault", n(f.Index), c.textOr("fault."+f.Code, f.Code), f.Table)
-		if c.lang == locale.EN {
+		text := c.line("audit.fault", n(f.Index), c.wordOr("fault."+f.Code, f.Code), f.Table)
+		if c.cellLang() == locale.EN {
 			text += ": " + f.Msg
 		}
 		pairs = append(pairs, [2]string{"fault", text})
@@ -117,7 +117,7 @@ func (x *auditCheckCmd) Run(c *cli) error {
 	if err != nil {
 		return err
 	}
-	return one(c, p, [][2]string{{"index", n(p.Index)}, {"action", c.t("act." + string(p.Action))}, {"time", p.Time.UTC().Format(time.RFC3339Nano)},
+	return one(c, p, [][2]string{{"index", n(p.Index)}, {"action", c.word("act." + string(p.Action))}, {"time", p.Time.UTC().Format(time.RFC3339Nano)},
 		{"rows", n(p.Rows)}, {"ledger", p.Ledger}, {"acts", n(p.Acts)}, {"signed-with", p.Key}, {"shows", strings.Join(p.Shows, "\n")}}...)
 }
 
@@ -146,7 +146,7 @@ func (x *quarantineListCmd) Run(c *cli) error {
 func (c *cli) place(s string) string {
 	var line, offset int64
 	if k, _ := fmt.Sscanf(s, "line %d, byte %d", &line, &offset); k == 2 {
-		return c.t("cli.place", n(line), n(offset))
+		return c.line("cli.place", n(line), n(offset))
 	}
 	return s
 }

@@ -52,10 +52,10 @@ func (x *importCmd) Run(c *cli) error {
 	if err != nil {
 		return err
 	}
-	pairs := [][2]string{{"run", r.Run}, {"new", n(r.New)}, {"updated", n(r.Updated)}, {"unchanged", n(r.Unchanged)}, {"older", some(r.Older)},
-		{"foreign", some(r.Foreign)}, {"marked", some(r.Marked)}, {"marked-otherwise", some(r.Otherwise)}, {"quarantined", n(r.Quarantined)}, {"flagged", some(r.Flagged)}, {"not-armed", some(r.NotArmed)}, {"resumed", some(r.Resumed)}}
+	pairs := [][2]string{{"run", r.Run}, {"new", n(r.New)}, {"updated", n(r.Updated)}, {"unchanged", n(r.Unchanged)}, {"older", c.some(r.Older)},
+		{"foreign", c.some(r.Foreign)}, {"conflicts", c.some(r.Conflicts)}, {"marked", c.some(r.Marked)}, {"marked-otherwise", c.some(r.Otherwise)}, {"quarantined", n(r.Quarantined)}, {"flagged", c.some(r.Flagged)}, {"not-armed", c.some(r.NotArmed)}, {"resumed", c.some(r.Resumed)}}
 	for _, q := range r.Faults {
-		pairs = append(pairs, [2]string{"fault", c.t("cli.fault", n(q.Line), c.whyQuarantined(q.Code, q.Msg), strconv.Quote(q.Value))})
+		pairs = append(pairs, [2]string{"fault", c.line("cli.fault", n(q.Line), c.whyQuarantined(q.Code, q.Msg), strconv.Quote(q.Value))})
 	}
 	if r.Otherwise > 0 {
 		c.say("cli.marked-otherwise", n(r.Otherwise))
@@ -63,7 +63,7 @@ func (x *importCmd) Run(c *cli) error {
 	if err := one(c, r, pairs...); err != nil {
 		return err
 	}
-	if r.Quarantined > 0 {
+	if r.Quarantined > 0 || r.Conflicts > 0 {
 		return errPartly
 	}
 	return nil
@@ -74,6 +74,8 @@ func (x *importCmd) Run(c *cli) error {
 func (c *cli) whyQuarantined(code, found string) string {
 	kind := c.textOr("quarantine."+code, code)
 	switch {
+	case c.forScripts():
+		return strings.TrimSuffix(code+": "+found, ": ")
 	case found == "":
 		return kind
 	case c.lang == locale.EN:
@@ -90,9 +92,9 @@ func (c *cli) textOr(key, fallback string, args ...string) string {
 
 func n[T int | int64 | uint64](v T) string { return strconv.FormatInt(int64(v), 10) }
 
-// some is n, but "" (not shown) for zero.
-func some(v int) string {
-	if v == 0 {
+// some is n, but "" (not shown to people) for zero.
+func (c *cli) some(v int) string {
+	if v == 0 && !c.forScripts() {
 		return ""
 	}
 	return n(v)

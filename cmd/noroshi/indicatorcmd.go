@@ -40,7 +40,7 @@ func objectColumns(c *cli) []column[web.ObjectRow] {
 		{"name", func(r web.ObjectRow) string { return r.Name }},
 		{"pattern", func(r web.ObjectRow) string { return r.Pattern }},
 		{"from", func(r web.ObjectRow) string { return r.From }},
-		{"state", func(r web.ObjectRow) string { return c.t("state." + objectState(r)) }},
+		{"state", func(r web.ObjectRow) string { return c.word("state." + objectState(r)) }},
 		{"flags", func(r web.ObjectRow) string { return strings.Join(r.Flags, " ") }},
 	}
 }
@@ -73,7 +73,7 @@ func (x *indicatorShowCmd) Run(c *cli) error {
 		refs[i] = string(r)
 	}
 	return one(c, d, [][2]string{{"id", string(d.ID)}, {"name", d.Name}, {"pattern", d.Pattern}, {"label", d.Marking}, {"from", d.From}, {"modified", d.Modified},
-		{"state", c.t("state." + objectState(d.ObjectRow))}, {"flags", strings.Join(d.Flags, " ")}, {"versions", n(d.Versions)},
+		{"state", c.word("state." + objectState(d.ObjectRow))}, {"flags", strings.Join(d.Flags, " ")}, {"versions", n(d.Versions)},
 		{"referrers", strings.Join(refs, "\n")}, {"json", d.JSON}}...)
 }
 

@@ -26,7 +26,7 @@ func (x *linkListCmd) Run(c *cli) error {
 	return list(c, rows,
 		column[courier.LinkStatus]{"partner", func(l courier.LinkStatus) string { return string(l.CallSign) }},
 		column[courier.LinkStatus]{"state", func(l courier.LinkStatus) string { return linkState(c, l) }},
-		column[courier.LinkStatus]{"trust", func(l courier.LinkStatus) string { return c.t("trust." + string(l.Trust)) }},
+		column[courier.LinkStatus]{"trust", func(l courier.LinkStatus) string { return c.word("trust." + string(l.Trust)) }},
 		column[courier.LinkStatus]{"path", func(l courier.LinkStatus) string { return l.Channel }},
 		column[courier.LinkStatus]{"round-trip", func(l courier.LinkStatus) string { return l.RoundTrip.Round(100 * time.Microsecond).String() }},
 		column[courier.LinkStatus]{"sent", func(l courier.LinkStatus) string { return n(l.OutHead) }},
@@ -64,23 +64,26 @@ func waiting(l courier.LinkStatus) string {
 }
 
 func linkState(c *cli, l courier.LinkStatus) string {
-	if l.Up {
-		return "● " + c.t("link.up")
+	if c.forScripts() {
+		return map[bool]string{true: "up", false: "down"}[l.Up]
 	}
-	return "■ " + c.t("link.down")
+	if l.Up {
+		return "● " + c.line("link.up")
+	}
+	return "■ " + c.line("link.down")
 }
 
 // linkLine is a link in one line for status.
 func linkLine(c *cli, l courier.LinkStatus) string {
-	parts := []string{string(l.CallSign), linkState(c, l), c.t("trust." + string(l.Trust)), c.t("link.out", n(l.OutHead), n(l.OutApplied)), c.t("link.in", n(l.InHead), n(l.InApplied))}
+	parts := []string{string(l.CallSign), linkState(c, l), c.word("trust." + string(l.Trust)), c.line("link.out", n(l.OutHead), n(l.OutApplied)), c.line("link.in", n(l.InHead), n(l.InApplied))}
 	if w := waiting(l); w != "" {
-		parts = append(parts, c.t("link.waiting", w))
+		parts = append(parts, c.line("link.waiting", w))
 	}
 	if l.Late > 0 {
-		parts = append(parts, "▲ "+c.t("link.late", n(l.Late)))
+		parts = append(parts, "▲ "+c.line("link.late", n(l.Late)))
 	}
 	if m := missing(l); m != "" {
-		parts = append(parts, c.t("link.missing", m))
+		parts = append(parts, c.line("link.missing", m))
 	}
 	return strings.Join(parts, " · ")
 }

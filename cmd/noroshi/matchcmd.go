@@ -96,7 +96,7 @@ func (m matched) print(c *cli) error {
 		column[hitRow]{"value", func(h hitRow) string { return h.Value.String() }},
 		column[hitRow]{"observed", func(h hitRow) string { return h.Observed }},
 		column[hitRow]{"field", func(h hitRow) string { return h.Log + "." + h.Field }},
-		column[hitRow]{"strength", func(h hitRow) string { return c.t("strength." + string(h.Strength)) }},
+		column[hitRow]{"strength", func(h hitRow) string { return c.word("strength." + string(h.Strength)) }},
 		column[hitRow]{"flags", func(h hitRow) string { return join(h.KnownGood) }},
 		column[hitRow]{"line", func(h hitRow) string { return n(h.Line) }})
 }

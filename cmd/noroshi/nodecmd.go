@@ -107,9 +107,9 @@ func (x *statusCmd) Run(c *cli) error {
 	if err := c.call("status", nil, &s); err != nil {
 		return err
 	}
-	running := c.t("word.no")
+	running := c.word("word.no")
 	if s.Running {
-		running = c.t("word.yes")
+		running = c.word("word.yes")
 	}
 	pairs := [][2]string{{"call-sign", string(s.CallSign)}, {"realm", s.Realm.String()}, {"node", s.Node.String()}, {"fingerprint", s.Fingerprint},
 		{"running", running}}
@@ -121,7 +121,7 @@ func (x *statusCmd) Run(c *cli) error {
 		pairs = append(pairs, [2]string{"alarm", strings.TrimSpace(a.Time+" "+string(a.Partner)) + " ▲ " + c.alarm(a.Code)})
 	}
 	for _, p := range s.Unreadable {
-		pairs = append(pairs, [2]string{"alarm", "▲ " + c.t("doctor.agreement-unreadable", string(p))})
+		pairs = append(pairs, [2]string{"alarm", "▲ " + c.line("doctor.agreement-unreadable", string(p))})
 	}
 	for _, l := range s.Links {
 		pairs = append(pairs, [2]string{"link", linkLine(c, l)})
@@ -168,9 +168,14 @@ func (x *doctorCmd) Run(c *cli) error {
 	}
 	shape := map[string]string{"ok": "●", "warn": "▲", "fail": "■"}
 	err := list(c, checks,
-		column[web.Check]{"state", func(k web.Check) string { return shape[k.State] + " " + c.t("state."+k.State) }},
-		column[web.Check]{"check", func(k web.Check) string { return c.t("check." + k.Name) }},
-		column[web.Check]{"text", func(k web.Check) string { return c.t("doctor."+k.Code, k.Args...) }})
+		column[web.Check]{"state", func(k web.Check) string {
+			if c.forScripts() {
+				return k.State
+			}
+			return shape[k.State] + " " + c.t("state."+k.State)
+		}},
+		column[web.Check]{"check", func(k web.Check) string { return c.word("check." + k.Name) }},
+		column[web.Check]{"text", func(k web.Check) string { return c.line("doctor."+k.Code, k.Args...) }})
 	for _, k := range checks {
 		if err == nil && (k.State == x.FailOn || x.FailOn == "warn" && k.State == "fail") {
 			err = errFindings

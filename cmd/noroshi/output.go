@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/noroshi-cti/noroshi/internal/locale"
 )
 
 // column is one column of a table: the key of its heading and the cell of a
@@ -51,6 +53,41 @@ func list[T any](c *cli, rows []T, cols ...column[T]) error {
 		table = append(table, cells(cols, func(k column[T]) string { return oneLine(k.cell(r)) }))
 	}
 	return printTable(c.io.out, table)
+}
+
+// forScripts reports whether values are read by a program: they are codes and
+// English then, the same in every language.
+func (c *cli) forScripts() bool { return c.Output == "csv" }
+
+// word is a value in the user's language; for scripts its code, what follows
+// the first dot of the key.
+func (c *cli) word(key string) string {
+	if c.forScripts() {
+		_, code, _ := strings.Cut(key, ".")
+		return code
+	}
+	return c.t(key)
+}
+
+// wordOr is word where a code may have no text; for scripts it is the fallback.
+func (c *cli) wordOr(key, fallback string, args ...string) string {
+	if c.forScripts() {
+		return fallback
+	}
+	return c.textOr(key, fallback, args...)
+}
+
+// line is a value of several words; for scripts in English.
+func (c *cli) line(key string, args ...string) string {
+	return locale.T(c.cellLang(), key, locale.Strings(args)...)
+}
+
+// cellLang is the language of values.
+func (c *cli) cellLang() locale.Lang {
+	if c.forScripts() {
+		return locale.EN
+	}
+	return c.lang
 }
 
 func cells[T any](cols []column[T], f func(column[T]) string) []string {

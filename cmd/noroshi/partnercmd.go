@@ -65,7 +65,7 @@ func (x *partnerIntroduceCmd) Run(c *cli) error {
 	}
 	if x.Fingerprint == "" {
 		c.say("cli.introduce-voice", string(p.Organisation.CallSign), p.Ours)
-		return one(c, p, [2]string{"partner", string(p.Organisation.CallSign)}, [2]string{"trust", c.t("trust." + string(p.Trust))})
+		return one(c, p, [2]string{"partner", string(p.Organisation.CallSign)}, [2]string{"trust", c.word("trust." + string(p.Trust))})
 	}
 	if by, err = x.sign(c, noroshi.ActIntroduce, p.Node.String(), partner.FingerprintBound(x.Fingerprint)); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (x *partnerListCmd) Run(c *cli) error {
 	}
 	return list(c, rows,
 		column[partner.Row]{"partner", func(p partner.Row) string { return string(p.Organisation.CallSign) }},
-		column[partner.Row]{"trust", func(p partner.Row) string { return c.t("trust." + string(p.Trust)) }},
+		column[partner.Row]{"trust", func(p partner.Row) string { return c.word("trust." + string(p.Trust)) }},
 		column[partner.Row]{"node", func(p partner.Row) string { return p.Node.String() }},
 		column[partner.Row]{"endpoints", func(p partner.Row) string { return join(p.Endpoints) }})
 }
@@ -109,7 +109,7 @@ func (x *partnerShowCmd) Run(c *cli) error {
 	if !p.Agreement.IsZero() {
 		agreement = p.Agreement.String()
 	}
-	return one(c, p, [][2]string{{"partner", string(p.Organisation.CallSign)}, {"trust", c.t("trust." + string(p.Trust))}, {"node", p.Node.String()},
+	return one(c, p, [][2]string{{"partner", string(p.Organisation.CallSign)}, {"trust", c.word("trust." + string(p.Trust))}, {"node", p.Node.String()},
 		{"tokens", join(p.Organisation.Tokens)}, {"endpoints", strings.Join(p.Endpoints, "\n")}, {"fingerprint", p.Fingerprint},
 		{"our-fingerprint", p.Ours}, {"agreement", agreement}}...)
 }

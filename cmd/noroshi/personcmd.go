@@ -59,7 +59,7 @@ func (x *personListCmd) Run(c *cli) error {
 		column[web.PersonRow]{"roles", func(r web.PersonRow) string {
 			var s []string
 			for _, role := range r.Roles {
-				s = append(s, c.t("role."+string(role)))
+				s = append(s, c.word("role."+string(role)))
 			}
 			return join(s)
 		}})
@@ -86,11 +86,11 @@ func (x *personRolesCmd) Run(c *cli) error {
 	}
 	return list(c, rows,
 		column[roleRow]{"role", func(r roleRow) string { return string(r.Role) }},
-		column[roleRow]{"name", func(r roleRow) string { return c.t("role." + string(r.Role)) }},
+		column[roleRow]{"name", func(r roleRow) string { return c.word("role." + string(r.Role)) }},
 		column[roleRow]{"may", func(r roleRow) string {
 			var s []string
 			for _, a := range r.May {
-				s = append(s, c.t("act."+string(a)))
+				s = append(s, c.word("act."+string(a)))
 			}
 			return join(s)
 		}})

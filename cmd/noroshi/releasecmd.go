@@ -35,7 +35,7 @@ func (x *releaseListCmd) Run(c *cli) error {
 		column[web.HoldRow]{"count", func(r web.HoldRow) string { return n(r.Count) }},
 		column[web.HoldRow]{"label", func(r web.HoldRow) string { return r.Label }},
 		column[web.HoldRow]{"precedence", func(r web.HoldRow) string { return r.Precedence.Prosign() }},
-		column[web.HoldRow]{"key", func(r web.HoldRow) string { return c.t("hold." + string(r.Key)) }},
+		column[web.HoldRow]{"key", func(r web.HoldRow) string { return c.word("hold." + string(r.Key)) }},
 		column[web.HoldRow]{"clause", func(r web.HoldRow) string { return r.Clause }},
 		column[web.HoldRow]{"state", func(r web.HoldRow) string { return holdState(c, r.State) }},
 		column[web.HoldRow]{"approved-by", func(r web.HoldRow) string { return strings.Join(r.Approvals, " ") }})
@@ -43,10 +43,10 @@ func (x *releaseListCmd) Run(c *cli) error {
 
 // holdState says how far a hold is; an open one waits for a person.
 func holdState(c *cli, state string) string {
-	if state == "open" {
-		return c.t("state.waiting")
+	if state == "open" && !c.forScripts() {
+		return c.word("state.waiting")
 	}
-	return c.t("state." + state)
+	return c.word("state." + state)
 }
 
 // holdArg is the argument of commands about one hold.
@@ -68,8 +68,8 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	if err := c.call("release.show", web.HoldRef{Hold: x.Hold}, &d); err != nil {
 		return err
 	}
-	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"precedence", d.Precedence.Prosign() + " " + c.t("precedence."+d.Precedence.String())},
-		{"key", c.t("hold." + string(d.Key))}, {"clause", d.Clause}, {"state", holdState(c, d.State)}, {"approved-by", strings.Join(d.Approvals, " ")},
+	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"precedence", d.Precedence.Prosign() + " " + c.word("precedence."+d.Precedence.String())},
+		{"key", c.word("hold." + string(d.Key))}, {"clause", d.Clause}, {"state", holdState(c, d.State)}, {"approved-by", strings.Join(d.Approvals, " ")},
 		{"digest", shown(d.Digest)}}
 	for _, r := range d.Reasons {
 		pairs = append(pairs, [2]string{"reason", c.reason(r)})
@@ -98,7 +98,7 @@ func (c *cli) reason(r noroshi.Reason) string {
 		args = append(args, r.Marking)
 	}
 	args = append(args, r.Args...)
-	return c.textOr("reason."+r.Code, strings.Join(append([]string{r.Code}, args...), " "), args...)
+	return c.wordOr("reason."+r.Code, strings.Join(append([]string{r.Code}, args...), " "), args...)
 }
 
 type releaseApproveCmd struct {
@@ -165,7 +165,7 @@ func (x *releaseExplainCmd) Run(c *cli) error {
 	if err := c.call("release.explain", web.ExplainRef{Object: stix.ID(x.ID), Partner: noroshi.CallSign(x.To)}, &e); err != nil {
 		return err
 	}
-	pairs := [][2]string{{"outcome", c.t("outcome." + e.Outcome)}}
+	pairs := [][2]string{{"outcome", c.word("outcome." + e.Outcome)}}
 	for _, r := range e.Reasons {
 		pairs = append(pairs, [2]string{"reason", c.reason(r)})
 	}

@@ -70,12 +70,12 @@ func (x *warningListCmd) Run(c *cli) error {
 	}
 	return list(c, rows,
 		column[watch.Row]{"precedence", func(r watch.Row) string { return r.Precedence.Prosign() }},
-		column[watch.Row]{"severity", func(r watch.Row) string { return c.t("severity." + string(r.Severity)) }},
+		column[watch.Row]{"severity", func(r watch.Row) string { return c.word("severity." + string(r.Severity)) }},
 		column[watch.Row]{"time", func(r watch.Row) string { return r.Published.UTC().Format("2006-01-02 15:04Z") }},
 		column[watch.Row]{"from", func(r watch.Row) string { return r.CallSign }},
-		column[watch.Row]{"title", func(r watch.Row) string { t, _ := r.In(c.lang); return t }},
-		column[watch.Row]{"events", func(r watch.Row) string { return some(r.Events) }},
-		column[watch.Row]{"state", func(r watch.Row) string { return c.t("state." + warningState(r)) }},
+		column[watch.Row]{"title", func(r watch.Row) string { t, _ := r.In(c.cellLang()); return t }},
+		column[watch.Row]{"events", func(r watch.Row) string { return c.some(r.Events) }},
+		column[watch.Row]{"state", func(r watch.Row) string { return c.word("state." + warningState(r)) }},
 		column[watch.Row]{"id", func(r watch.Row) string { return string(r.ID) }})
 }
 
@@ -107,14 +107,14 @@ func (x *warningShowCmd) Run(c *cli) error {
 	if !d.Due.IsZero() {
 		due = d.Due.Format(time.RFC3339)
 	}
-	pairs := [][2]string{{"warning", string(d.ID)}, {"state", c.t("state." + warningState(d.Row))}, {"from", d.CallSign}, {"label", d.Label},
-		{"precedence", d.Precedence.Prosign() + " " + c.t("precedence."+d.Precedence.String())}, {"severity", c.t("severity." + string(d.Severity))}, {"action-asked", c.textOr("action."+d.Action, d.Action)}, {"due", due},
-		{"title-en", d.Title}, {"text-en", d.Text}, {"title-ja", d.TitleJA}, {"text-ja", d.TextJA}, {"events", some(d.Events)}}
+	pairs := [][2]string{{"warning", string(d.ID)}, {"state", c.word("state." + warningState(d.Row))}, {"from", d.CallSign}, {"label", d.Label},
+		{"precedence", d.Precedence.Prosign() + " " + c.word("precedence."+d.Precedence.String())}, {"severity", c.word("severity." + string(d.Severity))}, {"action-asked", c.wordOr("action."+d.Action, d.Action)}, {"due", due},
+		{"title-en", d.Title}, {"text-en", d.Text}, {"title-ja", d.TitleJA}, {"text-ja", d.TextJA}, {"events", c.some(d.Events)}}
 	for _, id := range d.Refs {
 		pairs = append(pairs, [2]string{"about", string(id)})
 	}
 	for _, a := range d.Acks {
-		pairs = append(pairs, [2]string{"acknowledged-by", a.Person + " (" + c.t("role."+string(a.Role)) + ") " + a.Time.UTC().Format(time.RFC3339)})
+		pairs = append(pairs, [2]string{"acknowledged-by", a.Person + " (" + c.word("role."+string(a.Role)) + ") " + a.Time.UTC().Format(time.RFC3339)})
 	}
 	for _, k := range d.Deliveries {
 		pairs = append(pairs, [2]string{"delivery", deliveryLine(c, k)})
@@ -124,14 +124,14 @@ func (x *warningShowCmd) Run(c *cli) error {
 
 // deliveryLine is a delivery in one line: outside, a person is a role.
 func deliveryLine(c *cli, d watch.Delivery) string {
-	line := string(d.CallSign) + ": " + c.t("state."+d.State)
+	line := string(d.CallSign) + ": " + c.word("state."+d.State)
 	if d.Late {
-		line += " · ▲ " + c.t("state.late")
+		line += " · ▲ " + c.word("state.late")
 	}
 	if d.Reader == "" {
 		return line
 	}
-	return line + " (" + c.t("role."+string(d.Reader)) + ") " + d.Since.UTC().Format(time.RFC3339)
+	return line + " (" + c.word("role."+string(d.Reader)) + ") " + d.Since.UTC().Format(time.RFC3339)
 }
 
 func showWarning(c *cli, id string) (watch.Detail, error) {
