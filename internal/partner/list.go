@@ -16,9 +16,9 @@ func compare(a, b string) int { return cmp.Compare(a, b) }
 // Row is a partner as lists show it.
 type Row struct {
 	noroshi.Partner
-	Fingerprint string `json:"fingerprint"` // what their officer reads aloud
-	Ours        string `json:"ours"`        // what ours reads to them
-	KeysFresh   bool   `json:"keys_fresh"`  // its node confirmed its keys lately
+	Fingerprint string `json:"fingerprint,omitempty"` // what their officer read aloud; "" before it was heard, or it could be pasted instead
+	Ours        string `json:"ours"`                  // what ours reads to them
+	KeysFresh   bool   `json:"keys_fresh"`            // its node confirmed its keys lately
 	KeyVersion  uint64 `json:"key_version"`
 }
 
@@ -58,7 +58,11 @@ func (o *Office) row(ctx context.Context, p noroshi.Partner) (Row, error) {
 		return Row{}, err
 	}
 	p.GateIn, p.GateOut = nil, nil
-	return Row{Partner: p, Fingerprint: ks.Fingerprint(), Ours: o.Fingerprint(), KeysFresh: ks.Fresh(o.o.Now()), KeyVersion: ks.Version}, nil
+	r := Row{Partner: p, Ours: o.Fingerprint(), KeysFresh: ks.Fresh(o.o.Now()), KeyVersion: ks.Version}
+	if p.Trust == noroshi.Introduced || p.Trust == noroshi.InForce {
+		r.Fingerprint = ks.Fingerprint()
+	}
+	return r, nil
 }
 
 // AgreementRow is an agreement as lists show it.

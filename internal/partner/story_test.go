@@ -71,6 +71,9 @@ func TestTrustGrowsInThreeSteps(t *testing.T) {
 		t.Fatalf("first person: waiting %d, %v; want 1", waiting, err)
 	}
 	usa.trust(jpn, noroshi.CardHeld)
+	if shown := usa.partner(jpn).Fingerprint; shown != "" {
+		t.Errorf("what the second person is to hear can be read here: %s", shown)
+	}
 	if _, err := usa.confirm("alice", jpn, heard); noroshi.KindOf(err) != noroshi.Refused {
 		t.Fatalf("the same person twice: %v, want Refused", err)
 	}
