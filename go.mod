@@ -2,6 +2,8 @@ module github.com/noroshi-cti/noroshi
 
 go 1.26.8
 
+godebug fips140=on
+
 require (
 	github.com/BurntSushi/toml v1.6.0
 	github.com/alecthomas/kong v1.17.0

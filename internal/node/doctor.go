@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/fips140"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,7 +15,7 @@ import (
 // doctor looks the node over: each line a check, its state and a code whose
 // text says what it means and what to do.
 func (n *Node) doctor(ctx context.Context) []web.Check {
-	return append([]web.Check{n.checkFolder(), n.checkSeal(), n.checkListen(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)},
+	return append([]web.Check{n.checkFolder(), n.checkSeal(), checkCrypto(), n.checkListen(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)},
 		append(n.checkAgreements(ctx), n.checkLinks(ctx)...)...)
 }
 
@@ -31,6 +32,14 @@ func (n *Node) checkSeal() web.Check {
 		return web.Check{Name: "seal", State: "warn", Code: "seal-folder"}
 	}
 	return web.Check{Name: "seal", State: "ok", Code: "seal-" + string(n.Seal)}
+}
+
+// checkCrypto tells whether cryptography is done by Go's FIPS 140-3 module.
+func checkCrypto() web.Check {
+	if !fips140.Enabled() {
+		return web.Check{Name: "crypto", State: "warn", Code: "fips-off"}
+	}
+	return web.Check{Name: "crypto", State: "ok", Code: "fips-on"}
 }
 
 // checkListen warns of an address that is another one after each start: cards
