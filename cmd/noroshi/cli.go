@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 			panic(r)
 		}
 	}()
-	if len(args) == 0 {
+	if alone(args) {
 		return c.fail(welcome(c))
 	}
 	k, err := parser.Parse(args)
@@ -95,6 +95,19 @@ func run(ctx context.Context, args []string, std stdio) int {
 		return c.fail(noroshi.Errorf(noroshi.Invalid, "cli.usage", "%s", c.usageText(err)))
 	}
 	return c.fail(k.Run(c))
+}
+
+// alone reports whether nothing is asked for, in whatever language.
+func alone(args []string) bool {
+	switch {
+	case len(args) == 0:
+		return true
+	case args[0] == "--lang=en" || args[0] == "--lang=ja":
+		return alone(args[1:])
+	case len(args) > 1 && args[0] == "--lang" && (args[1] == "en" || args[1] == "ja"):
+		return alone(args[2:])
+	}
+	return false
 }
 
 // fail prints an error in the user's language and returns its exit code.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/noroshi-cti/noroshi/internal/locale"
 )
 
 // TestUsageSpeaksTheUsersLanguage: what the parser says in English about a
@@ -35,6 +37,21 @@ func TestUsageSpeaksTheUsersLanguage(t *testing.T) {
 			if code != exitUsage || out.Len() > 0 || !strings.Contains(err.String(), want) {
 				t.Errorf("%s (%s): exit code %d, got %q, want %q", tt.line, lang, code, err.String(), want)
 			}
+		}
+	}
+}
+
+// TestAlone: without a command it greets, in the language it is told.
+func TestAlone(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for line, want := range map[string]int{"": exitOK, "--lang ja": exitOK, "--lang=en": exitOK, "--lang fr": exitUsage, "--lang": exitUsage, "-q": exitUsage} {
+		var out, err bytes.Buffer
+		code := run(t.Context(), strings.Fields(line), stdio{strings.NewReader(""), &out, &err})
+		if code != want || (code == exitOK) != (out.Len() > 0) {
+			t.Errorf("noroshi %s: exit code %d\n%s%s", line, code, out.String(), err.String())
+		}
+		if greeting := locale.T(locale.JA, "cli.welcome"); line == "--lang ja" && !strings.Contains(out.String(), greeting) {
+			t.Errorf("not in Japanese: %s", out.String())
 		}
 	}
 }
