@@ -44,7 +44,9 @@ func judgeControl(m *message.Message) (v verdict) {
 		r, err = message.DecodeRead(m.Content)
 		v.read = &r
 	case message.EpochStart:
-		_, err = message.DecodeEpoch(m.Content)
+		var e message.EpochBody
+		e, err = message.DecodeEpoch(m.Content)
+		v.restored = e.Reason == message.Restored || e.Reason == message.RolledBack
 	}
 	if err != nil {
 		return verdict{standing: message.Held, why: "body"}

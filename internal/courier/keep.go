@@ -20,6 +20,7 @@ type verdict struct {
 	faults   []message.OutcomeCode
 	tombs    []message.TombstoneBody
 	read     *message.ReadBody
+	restored bool // the partner begins anew from an earlier state
 }
 
 // keep is R1 and, with apply, R2 in the same act: binding, every object
@@ -211,6 +212,9 @@ func (l *link) commitIn(ctx context.Context, in message.In, a arrived, v verdict
 	}
 	if v.standing == message.Applied && !kept.Again && !kept.Second {
 		l.c.counts.Applied.Add(1)
+		if v.restored {
+			l.alarm(ctx, "peer-restored", in.Seq)
+		}
 	}
 	return kept, tombs, nil
 }

@@ -176,7 +176,7 @@ func TestNextAgreement(t *testing.T) {
 }
 
 // TestRestoredNodeSaysSo: a node put back to an earlier state is found out by its
-// partner, loses nothing, and its status tells.
+// partner, loses nothing, and the status of both tells.
 func TestRestoredNodeSaysSo(t *testing.T) {
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	share := func(value string) {
@@ -202,6 +202,11 @@ func TestRestoredNodeSaysSo(t *testing.T) {
 		var s web.Status
 		usa.Must("status", nil, &s)
 		return len(s.Alarms) == 1 && s.Alarms[0].Code == "rolled-back" && s.Alarms[0].Partner == jpn.Sign, nil
+	})
+	jpn.Until("alarm", func() (bool, error) {
+		var s web.Status
+		jpn.Must("status", nil, &s)
+		return len(s.Alarms) == 1 && s.Alarms[0].Code == "peer-restored" && s.Alarms[0].Partner == usa.Sign, nil
 	})
 	share("three.example")
 	jpn.Until("armed", func() (bool, error) { return jpn.Node.Index.Stats().Indicators == 3, nil })
