@@ -361,20 +361,38 @@ func (p *replay) compareStreams(ctx context.Context, c *conn, differs differ) er
 	return err
 }
 
-// compareCursors checks the signatures of followers' places.
+// compareCursors checks the signatures of followers' places, and that none is
+// gone.
 func compareCursors(ctx context.Context, c *conn, o Options, keys [][]byte, differs differ) error {
 	if o.Key == nil {
 		return nil
 	}
-	return c.each(ctx, func(rows *sql.Rows) error {
+	have, want := int64(0), int64(-1)
+	err := c.each(ctx, func(rows *sql.Rows) error {
 		var follower string
 		var seq int64
 		var sig []byte
 		err := rows.Scan(&follower, &seq, &sig)
+		if follower == cursorCount {
+			want = seq
+		} else {
+			have++
+		}
 		signed := func(key []byte) bool { return ed25519.Verify(key, cursorText(o.Realm, follower, seq), sig) }
 		if !slices.ContainsFunc(keys, signed) {
 			differs("cursor", "the place of %s was not set by this node", follower)
 		}
 		return err
 	}, "SELECT follower, seq, signature FROM cursor")
+	if err != nil {
+		return err
+	}
+	var begun int64 // signing has
+	if _, err := c.one(to(&begun), "SELECT count(*) FROM signer WHERE length(pubkey) > 0"); err != nil {
+		return err
+	}
+	if begun > 0 && have != want {
+		differs("cursor", "%d followers have a place, %d were given one", have, max(want, 0))
+	}
+	return nil
 }

@@ -242,6 +242,15 @@ func (t *Tx) introduceSigner() error {
 	if t.state.signer && node == t.state.node && string(o.Key) == string(t.state.key) || !t.state.signer && node == (noroshi.NodeID{}) && o.Key == nil {
 		return nil
 	}
+	if len(t.state.key) == 0 && o.Key != nil {
+		var n int64
+		if _, err := t.c.one(to(&n), "SELECT count(*) FROM cursor"); err != nil {
+			return err
+		}
+		if err := t.s.firstCursor(t.c, cursorCount, n); err != nil {
+			return err
+		}
+	}
 	t.state.signer, t.state.node, t.state.key = true, node, o.Key
 	return t.add(signerTable, t.next(signerTable), blob(node[:]), blob(o.Key))
 }

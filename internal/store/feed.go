@@ -103,14 +103,43 @@ func (r Reads) Cursor(ctx context.Context, follower string) (seq int64, err erro
 
 // SetCursor moves a follower's place inside the act that did the follower's work.
 func (t *Tx) SetCursor(follower string, seq int64) error {
-	text := cursorText(t.s.options.Realm, follower, seq)
-	sig := []byte{}
-	if t.s.options.Sign != nil {
-		sig = t.s.options.Sign(text)
-	}
 	t.derived = true
-	_, err := t.c.exec("INSERT INTO cursor (follower, seq, signature) VALUES ($1, $2, $3) ON CONFLICT (follower) DO UPDATE SET seq = excluded.seq, signature = excluded.signature", follower, seq, sig)
+	moved, err := t.s.placeCursor(t.c, follower, seq)
+	if err != nil || moved {
+		return err
+	}
+	if err := t.s.firstCursor(t.c, follower, seq); err != nil {
+		return err
+	}
+	var n int64
+	found, err := t.c.one(to(&n), "SELECT seq FROM cursor WHERE follower = $1", cursorCount)
+	if err != nil || !found { // it was taken out by hand: it stays away, for Verify to find
+		return err
+	}
+	_, err = t.s.placeCursor(t.c, cursorCount, n+1)
 	return err
+}
+
+// cursorCount is the place that counts the others, so that one taken out is
+// missed. It is made when signing begins, and never again.
+const cursorCount = "cursors"
+
+// placeCursor moves a place that is there.
+func (s *Store) placeCursor(c *conn, follower string, seq int64) (found bool, err error) {
+	n, err := c.exec("UPDATE cursor SET seq = $2, signature = $3 WHERE follower = $1", follower, seq, s.signCursor(follower, seq))
+	return n > 0, err
+}
+
+func (s *Store) firstCursor(c *conn, follower string, seq int64) error {
+	_, err := c.exec("INSERT INTO cursor (follower, seq, signature) VALUES ($1, $2, $3)", follower, seq, s.signCursor(follower, seq))
+	return err
+}
+
+func (s *Store) signCursor(follower string, seq int64) []byte {
+	if s.options.Sign == nil {
+		return []byte{}
+	}
+	return s.options.Sign(cursorText(s.options.Realm, follower, seq))
 }
 
 // cursorText is what is signed of a cursor: no evidence could rebuild it, and
