@@ -63,10 +63,11 @@ type Batch struct {
 	Sent       bool         // derived: all its messages are in the stream
 }
 
-// PutBatch keeps a batch and its rows; a version released to the partner
-// already is refused as Conflict, unless that was under another agreement or
-// label and the version never came into the stream. A zero Root is computed by BatchRoot; Count
-// is that of the rows.
+// PutBatch keeps a batch and its rows and numbers their views; a version
+// released to the partner already is refused as Conflict, unless that was as
+// another view, or under another agreement or label without the version ever
+// coming into the stream. A zero Root is computed by BatchRoot; Count is that
+// of the rows.
 func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	seqs := sequences(rows)
 	slices.Sort(seqs)
@@ -74,7 +75,7 @@ func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	if err != nil {
 		return err
 	}
-	if err := t.anew(b.Partner, b.Agreement, b.Label, already); err != nil {
+	if err := t.anew(b.Partner, b.Agreement, b.Label, already, rows); err != nil {
 		return err
 	}
 	if len(already) > 0 || len(slices.Compact(slices.Clone(seqs))) < len(seqs) {
@@ -82,6 +83,9 @@ func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	}
 	if len(rows) == 0 {
 		return noroshi.Errorf(noroshi.Invalid, "store.batch-empty", "put batch %s: it has no rows", b.ID)
+	}
+	if rows, err = t.number(b.Partner, rows); err != nil {
+		return err
 	}
 	if b.Root.IsZero() {
 		b.Root = BatchRoot(rows)

@@ -63,7 +63,7 @@ func (t *Tx) PutHold(g HoldGroup, members []Decided) error {
 	if err != nil {
 		return err
 	}
-	if err := t.anew(g.Partner, g.Agreement, g.Label, released); err != nil {
+	if err := t.anew(g.Partner, g.Agreement, g.Label, released, members); err != nil {
 		return err
 	}
 	held, err := spanned(t.c, spanHeld, g.Partner, seqs)
