@@ -47,8 +47,14 @@ func (w *plan) decide(ctx context.Context) (err error) {
 		}
 		for i, r := range w.graph.recs[:w.graph.asked] {
 			it := &w.c.Items[i]
-			if it.Done && it.Type != "marking-definition" && !w.graph.streamed[r.Seq] &&
-				!stands(w.graph.batches[w.graph.batch[r.Seq]], it, &w.out[i]) {
+			if !it.Done || it.Type == "marking-definition" || w.graph.streamed[r.Seq] {
+				continue
+			}
+			row, err := w.graph.row(ctx, w.desk, r.Seq, it)
+			if err != nil {
+				return err
+			}
+			if !stands(w.graph.batches[w.graph.batch[r.Seq]], row, it, &w.out[i]) {
 				it.Done, again = false, true
 			}
 		}

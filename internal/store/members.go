@@ -17,6 +17,19 @@ type Decided struct {
 	N    uint32       // number of the view, 0 = the version's own bytes as they first went; PutBatch gives it
 }
 
+// view reports whether a row shows other than the version's own bytes as they
+// first went.
+func (d *Decided) view() bool { return d.View != d.Hash || d.N != 0 }
+
+func countViews(rows []Decided) (n int64) {
+	for i := range rows {
+		if rows[i].view() {
+			n++
+		}
+	}
+	return n
+}
+
 // BatchRoot is the root of a batch or hold: the RFC 6962 root over the leaves
 // CBOR ["decided", object hash, view hash, outcome], outcome being Redact where
 // the view differs and Release where it does not.
@@ -51,7 +64,7 @@ func packMembers(rows []Decided) []byte {
 		d := &rows[i]
 		b = binary.AppendVarint(b, d.Seq-last)
 		last = d.Seq
-		if d.View == d.Hash && d.N == 0 {
+		if !d.view() {
 			b = append(append(b, 0), d.Hash[:]...)
 			continue
 		}
