@@ -182,16 +182,30 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 			continue
 		case g.batch[row.Seq] != b.ID:
 			why[k] = refused(b, row, "it was decided anew in another batch")
-		case rec.Hash != row.Hash || row.View != row.Hash:
+		case show(rec, row) == nil:
 			why[k] = refused(b, row, "other bytes than were decided")
-		case !stands(b, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec):
+			continue
+		case !stands(b, row, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec):
 			why[k] = refused(b, row, "it may no longer go")
 		case rec.Object.Type == "marking-definition" && !g.clear(rec, l):
 			why[k] = refused(b, row, "its marking is not understood any more")
 		}
-		objects[k] = Object{View: 0, Bytes: rec.Object.Bytes(), typ: rec.Object.Type}
+		objects[k] = Object{View: row.N, Bytes: show(rec, row).Bytes(), typ: rec.Object.Type}
 	}
 	return objects, why, nil
+}
+
+// show makes the bytes a row decided on, of whichever version it names; nil
+// where they are not those any more.
+func show(rec store.Record, row store.Decided) *stix.Object {
+	if rec.Hash != row.Hash {
+		return nil
+	}
+	v, err := View(rec.Object, row.Cut)
+	if err != nil || len(row.Cut) == 0 && row.View != row.Hash || len(row.Cut) > 0 && noroshi.Sum(v.Bytes()) != row.View {
+		return nil
+	}
+	return v
 }
 
 // clear reports whether a definition is understood as some door here reads it.
@@ -213,14 +227,18 @@ func refused(b store.Batch, row store.Decided, why string) error {
 	return noroshi.Errorf(noroshi.Refused, "release.void", "batch %s: object %s: %s", b.ID, row.Hash.String(), why)
 }
 
-// stands reports whether a decision made now still bears out a batch: the same
-// label and precedence and, where persons must approve, their approvals.
-func stands(b store.Batch, it *Item, d *Decision) bool {
-	if it.Type != "marking-definition" && (it.Label.String() != b.Label || it.Precedence != b.Precedence) {
+// stands reports whether a decision made now still bears out a batch's row: the
+// same label and precedence, nothing to be cut that the row shows and, where
+// persons must approve, their approvals.
+func stands(b store.Batch, row store.Decided, it *Item, d *Decision) bool {
+	if it.Type != "marking-definition" && (d.Label.String() != b.Label || it.Precedence != b.Precedence) {
+		return false
+	}
+	if slices.ContainsFunc(d.Cut, func(s string) bool { return !within(row.Cut, s) }) {
 		return false
 	}
 	switch d.Outcome {
-	case noroshi.Release:
+	case noroshi.Release, noroshi.Redact:
 		return true
 	case noroshi.Hold:
 		need, ok := Approvals(d.Key)

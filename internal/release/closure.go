@@ -154,6 +154,12 @@ func (n *neighbours) loses(i int) *loss {
 			l.reasons = append(l.reasons, why)
 			continue
 		}
+		if it.Type == "marking-definition" {
+			// Two bodies under one id would say two things: it goes whole or not at all.
+			why.Outcome, why.Key = noroshi.Hold, noroshi.NotUnderstood
+			l.reasons = append(l.reasons, why)
+			continue
+		}
 		l.cut = append(l.cut, cutRef{r.Path, why})
 	}
 	for _, m := range n.base[i].Travels {

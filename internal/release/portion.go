@@ -1,6 +1,8 @@
 package release
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -17,14 +19,14 @@ func View(o *stix.Object, cut []string) (*stix.Object, error) {
 		return o, nil
 	}
 	if o == nil {
-		return nil, noroshi.Errorf(noroshi.Refused, "release.view", "nothing can be cut out of an object whose bytes are not here")
+		return nil, errors.New("cut: the object's bytes are not here")
 	}
 	v, err := stix.Cut(o, cut)
 	if err != nil {
 		return nil, err
 	}
 	if p := stix.Validate(v); len(p) > 0 {
-		return nil, noroshi.Errorf(noroshi.Refused, "release.view", "without what is cut %s is no valid %s: %s", string(o.ID), o.Type, p[0].Path+": "+p[0].Msg)
+		return nil, fmt.Errorf("cut %s: what is left is no valid %s: %s: %s", o.ID, o.Type, p[0].Path, p[0].Msg)
 	}
 	return v, nil
 }

@@ -30,7 +30,7 @@ func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Cha
 			return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return r.Marking == c.ID })
 		case "identity":
 			return d.heldFor(ctx, w, func(r noroshi.Reason) bool {
-				return maker(r) && r.Args[1] == c.ID || d.definedBy(ctx, r, func(by stix.ID) bool { return by == id })
+				return d.definedBy(ctx, r, func(by stix.ID) bool { return by == id })
 			})
 		}
 	case store.MarkingAssigned:
@@ -120,20 +120,72 @@ func (d *Desk) waiting(ctx context.Context, w *touched, links []*link, batch str
 	if err != nil || !slices.ContainsFunc(links, func(l *link) bool { return l.party.Node == b.Partner }) {
 		return err
 	}
+	makers := map[stix.ID]bool{}
 	err = d.rows(ctx, batch, 0, -1, func(rows []store.Decided) error {
 		seqs := make([]int64, len(rows))
 		for i, r := range rows {
 			seqs[i] = r.Seq
+		}
+		if err := d.identities(ctx, seqs, makers); err != nil {
+			return err
 		}
 		return d.referrers(ctx, w, seqs)
 	})
 	if err != nil {
 		return err
 	}
+	if err := d.unnamed(ctx, w, b.Partner, makers); err != nil {
+		return err
+	}
 	went := func(id stix.ID) bool { return d.went(ctx, b.Partner, id) }
-	return d.heldFor(ctx, w, func(r noroshi.Reason) bool {
-		return maker(r) && went(stix.ID(r.Args[1])) || d.definedBy(ctx, r, went)
-	})
+	return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return d.definedBy(ctx, r, went) })
+}
+
+// identities notes which of some versions are identities.
+func (d *Desk) identities(ctx context.Context, seqs []int64, ids map[stix.ID]bool) error {
+	found, err := d.store.OfType(ctx, "identity", slices.Sorted(slices.Values(seqs)))
+	for _, id := range found {
+		ids[id] = true
+	}
+	return err
+}
+
+// unnamed notes what went, or waits, without naming its maker because the
+// partner did not have that identity: it may be named now. The reference index
+// does not know makers.
+func (d *Desk) unnamed(ctx context.Context, w *touched, partner noroshi.NodeID, makers map[stix.ID]bool) error {
+	if len(makers) == 0 {
+		return nil
+	}
+	rows, err := d.store.ViewsTo(ctx, partner)
+	if err != nil {
+		return err
+	}
+	holds, err := d.store.Holds(ctx, store.HoldOpen)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h.Partner == partner {
+			if err := d.members(ctx, h.ID, func(m store.Decided) { rows = append(rows, m) }); err != nil {
+				return err
+			}
+		}
+	}
+	var seqs []int64
+	for _, r := range rows {
+		if slices.Contains(r.Cut, "created_by_ref") {
+			seqs = append(seqs, r.Seq)
+		}
+	}
+	slices.Sort(seqs)
+	recs, err := d.records(ctx, slices.Compact(seqs))
+	for _, r := range recs {
+		if r.Current && makers[r.Object.CreatedBy] {
+			w.seqs[r.Seq] = true
+		}
+	}
+	return err
 }
 
 // definedBy reports whether a reason is a marking whose definition cannot

@@ -35,6 +35,30 @@ func (r Reads) ReferrersTo(ctx context.Context, seqs []int64) (list []stix.ID, e
 	return list, err
 }
 
+// OfType returns the ids of those of some versions (in ascending order) that
+// are of a type.
+func (r Reads) OfType(ctx context.Context, typ string, seqs []int64) (list []stix.ID, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		var word int64
+		if found, err := c.one(to(&word), "SELECT n FROM word WHERE text = $1", typ); err != nil || !found {
+			return err
+		}
+		for _, run := range runs(seqs) {
+			err := c.each(ctx, func(rows *sql.Rows) error {
+				var sid string
+				err := rows.Scan(&sid)
+				list = append(list, stix.ID(sid))
+				return err
+			}, "SELECT sid FROM object WHERE seq BETWEEN $1 AND $2 AND type = $3", run.lo, run.hi, word)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
 // anew takes out of released what may be released again under an agreement and
 // label: versions that were decided under another one and never came into the
 // stream, and those whose rows show the partner other bytes than were released
