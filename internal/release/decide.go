@@ -30,6 +30,7 @@ type Item struct {
 	Label      noroshi.Label
 	Origin     Origin
 	Maker      stix.ID // identity the origin is, "" when unknown
+	Portioned  bool    // some of its properties have markings of their own
 	Precedence noroshi.Precedence
 	Refs       []stix.Ref
 	Markings   []stix.ID // markings whose definitions must travel with it
@@ -62,7 +63,9 @@ type Case struct {
 	Realm   noroshi.Realm
 	Now     time.Time
 	Self    stix.ID              // identity of this node
+	Holder  noroshi.Party        // this node, with the tokens markings name it by
 	Partner noroshi.Party        // to whom
+	Public  bool                 // the partner is everybody: no agreement is with it, it has no country and no token
 	Clauses *Clauses             // of the agreement in force; nil = none, which denies
 	Items   []Item               // to be decided; ids are unique
 	Around  map[stix.ID]Standing // what else they refer to; not named = Absent
@@ -107,6 +110,10 @@ func (c *Case) alone(it *Item) Decision {
 	} else {
 		c.marking(it, &d)
 		c.clause(it, &d)
+		if it.Portioned {
+			// For now: what cannot be cut yet does not go at all.
+			d.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "marking.portions"})
+		}
 	}
 	if it.Mark != "" {
 		d.hold(noroshi.Review, noroshi.Reason{Code: "text.portion-mark", Args: []string{it.Mark}})

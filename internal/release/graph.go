@@ -179,6 +179,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 		Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses,
 		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)),
 	}
+	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
 	seqs := make([]int64, 0, len(g.recs)+len(g.stale))
 	for _, list := range [][]store.Record{g.recs, g.stale} {
 		for _, r := range list {

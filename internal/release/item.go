@@ -28,7 +28,7 @@ func ItemOf(o *stix.Object, f Facts) Item {
 	it := Item{
 		ID: o.ID, Type: o.Type, Label: f.Label, Precedence: noroshi.Routine, Refs: o.Refs(),
 		KnownGood: f.KnownGood, Revoked: o.Revoked, Withdrawn: f.Withdrawn, Conflict: f.Conflict,
-		Done: f.Done, Group: f.Run, Mark: f.Mark,
+		Done: f.Done, Group: f.Run, Mark: f.Mark, Portioned: len(noroshi.GranularMarkings(o)) > 0,
 		Theirs: f.Had || (f.Source.Kind == noroshi.FromPartner && f.Source.Partner == f.Partner.Node),
 	}
 	for _, m := range o.Markings {
