@@ -1,6 +1,7 @@
 package release
 
 import (
+	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -108,11 +109,11 @@ func (c *Case) alone(it *Item) Decision {
 		// It leaves only with an object it marks, and needs no label of its own.
 		d.release(noroshi.Reason{Code: travels})
 	} else {
-		c.marking(it, &d)
+		j := c.marking(it, &d)
 		c.clause(it, &d)
-		if it.Portioned {
-			// For now: what cannot be cut yet does not go at all.
-			d.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "marking.portions"})
+		// For now: what would have to be cut does not go at all.
+		if it.Portioned || j.SourceDenied && slices.ContainsFunc(it.Refs, func(r stix.Ref) bool { return r.Path == "created_by_ref" }) {
+			d.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "marking.cuts"})
 		}
 	}
 	if it.Mark != "" {

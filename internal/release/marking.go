@@ -57,10 +57,12 @@ type judge struct {
 }
 
 // marking adds what the label means to a decision.
-func (c *Case) marking(it *Item, d *Decision) {
-	for _, r := range c.Judge(it.Label, it.Origin).Reasons {
+func (c *Case) marking(it *Item, d *Decision) Judgement {
+	j := c.Judge(it.Label, it.Origin)
+	for _, r := range j.Reasons {
 		d.add(r)
 	}
+	return j
 }
 
 // tlp is rule 3: CLEAR for all; GREEN for every partner; AMBER for a partner
