@@ -220,7 +220,7 @@ func (g *graph) clear(rec store.Record, l *link) bool {
 // is current: it has the batch's label itself, and nothing is wrong with it.
 func (d *Desk) sameTerms(g *graph, l *link, b store.Batch, r store.Record) bool {
 	label := noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, l.clauses.Agreement().Statements)
-	return label.String() == b.Label && !r.Withdrawn && !r.Conflict && !r.Foreign
+	return label.String() == b.Label && !r.Object.Granular && !r.Withdrawn && !r.Conflict && !r.Foreign
 }
 
 func refused(b store.Batch, row store.Decided, why string) error {

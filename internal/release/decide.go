@@ -1,6 +1,7 @@
 package release
 
 import (
+	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -64,7 +65,9 @@ type Case struct {
 	Realm   noroshi.Realm
 	Now     time.Time
 	Self    stix.ID              // identity of this node
+	Holder  noroshi.Party        // this node, with the tokens markings name it by
 	Partner noroshi.Party        // to whom
+	Public  bool                 // the partner is everybody: no agreement is with it, it has no country and no token
 	Clauses *Clauses             // of the agreement in force; nil = none, which denies
 	Items   []Item               // to be decided; ids are unique
 	Around  map[stix.ID]Standing // what else they refer to; not named = Absent
@@ -85,6 +88,7 @@ type Decision struct {
 	Travels []stix.ID // markings whose definitions leave with it
 	Ring    bool      // waits together with what it refers to in a circle
 	Whole   bool      // its marking lets nothing be cut out (ACS 3.0, TEARLINE denied)
+	Unnamed bool      // its marking denies the partner the source's name (ACS 3.0, IDSRC denied)
 }
 
 // Decide answers for every item of a case, in their order: the worst of what
@@ -113,6 +117,7 @@ func (c *Case) alone(it *Item) Decision {
 	} else {
 		c.judge(it, it.Label, &d)
 		c.portions(it, &d)
+		c.unname(it, &d)
 	}
 	c.standing(it, &d)
 	if mark := markLeft(it, d.Cut); mark != "" {
@@ -125,8 +130,17 @@ func (c *Case) alone(it *Item) Decision {
 func (c *Case) judge(it *Item, l noroshi.Label, d *Decision) {
 	as := *it
 	as.Label = l
-	c.marking(&as, d)
+	j := c.marking(&as, d)
+	d.Whole, d.Unnamed = d.Whole || j.NoCuts, d.Unnamed || j.SourceDenied
 	c.clause(&as, d)
+}
+
+// unname cuts out who made what, where the marking denies the partner that.
+func (c *Case) unname(it *Item, d *Decision) {
+	named := slices.ContainsFunc(it.Refs, func(r stix.Ref) bool { return r.Path == "created_by_ref" })
+	if d.Unnamed && named && goes(d) {
+		d.cut("created_by_ref", noroshi.Reason{Code: "acs.source"})
+	}
 }
 
 // markLeft returns the portion mark in what is left of an item's text.

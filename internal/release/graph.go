@@ -123,7 +123,7 @@ func (d *Desk) neighbours(ctx context.Context, g *graph, r store.Record) error {
 
 // defineAll loads the definitions of a version's markings.
 func (d *Desk) defineAll(ctx context.Context, g *graph, r store.Record) error {
-	for _, own := range [][]stix.ID{r.Object.Markings, r.Assigned} {
+	for _, own := range markingsOf(r) {
 		for _, m := range own {
 			if err := d.define(ctx, g, m); err != nil {
 				return err
@@ -131,6 +131,22 @@ func (d *Desk) defineAll(ctx context.Context, g *graph, r store.Record) error {
 		}
 	}
 	return nil
+}
+
+// markingsOf returns the markings of a version: its own, those assigned to it,
+// and those of its portions.
+func markingsOf(r store.Record) [3][]stix.ID {
+	return [3][]stix.ID{r.Object.Markings, r.Assigned, noroshi.GranularMarkings(r.Object)}
+}
+
+// marked reports whether one of a version's markings is one of those asked about.
+func marked(r store.Record, is func(stix.ID) bool) bool {
+	for _, own := range markingsOf(r) {
+		if slices.ContainsFunc(own, is) {
+			return true
+		}
+	}
+	return false
 }
 
 // load adds the current version of an id to the graph; always says that it is
@@ -180,6 +196,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 		Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses,
 		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)),
 	}
+	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
 	seqs := make([]int64, 0, len(g.recs)+len(g.stale))
 	for _, list := range [][]store.Record{g.recs, g.stale} {
 		for _, r := range list {
@@ -203,6 +220,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 		f := Facts{
 			Label: labels.of(r), Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
 			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict, Mark: g.marks[i],
+			Portions: noroshi.PortionsOf(r.Object, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, labels.statements),
 		}
 		if id, decided := done[r.Seq]; decided {
 			label := f.Label

@@ -40,7 +40,7 @@ func (c *Case) portions(it *Item, d *Decision) {
 	if len(it.Portions) == 0 {
 		return
 	}
-	label, whole := it.Label, d.Whole
+	label, whole, unnamed := it.Label, d.Whole, d.Unnamed
 	var gone []noroshi.Portion
 	var stay []stix.ID
 	for _, p := range it.Portions {
@@ -49,16 +49,16 @@ func (c *Case) portions(it *Item, d *Decision) {
 			gone = append(gone, p)
 			continue
 		}
-		label, whole = label.Join(p.Label), whole || pd.Whole
+		label, whole, unnamed = label.Join(p.Label), whole || pd.Whole, unnamed || pd.Unnamed
 		if noroshi.TLPOf(p.Marking) == noroshi.NoTLP {
 			stay = append(stay, p.Marking)
 		}
 	}
 	if all := c.portion(it, label); stricter(&all, d) {
 		// Each part may go but not together, as clauses see them: none goes.
-		label, whole, gone, stay = it.Label, d.Whole, it.Portions, nil
+		label, whole, unnamed, gone, stay = it.Label, d.Whole, d.Unnamed, it.Portions, nil
 	}
-	d.Label, d.Whole = label, whole
+	d.Label, d.Whole, d.Unnamed = label, whole, unnamed
 	for _, m := range stay {
 		if !slices.Contains(d.Travels, m) {
 			d.Travels = append(slices.Clone(d.Travels), m)

@@ -27,6 +27,13 @@ func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Cha
 		switch id := stix.ID(c.ID); id.Type() {
 		case "marking-definition":
 			w.marks[id] = true
+			for _, l := range links {
+				if err := d.cutFrom(ctx, w, l.party.Node, func(r store.Record) bool {
+					return slices.Contains(noroshi.GranularMarkings(r.Object), id)
+				}); err != nil {
+					return err
+				}
+			}
 			return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return r.Marking == c.ID })
 		case "identity":
 			return d.heldFor(ctx, w, func(r noroshi.Reason) bool {
@@ -134,8 +141,12 @@ func (d *Desk) waiting(ctx context.Context, w *touched, links []*link, batch str
 	if err != nil {
 		return err
 	}
-	if err := d.unnamed(ctx, w, b.Partner, makers); err != nil {
-		return err
+	if len(makers) > 0 {
+		// The reference index does not know makers: what went, or waits, without
+		// naming its own may name it now.
+		if err := d.cutFrom(ctx, w, b.Partner, func(r store.Record) bool { return makers[r.Object.CreatedBy] }); err != nil {
+			return err
+		}
 	}
 	went := func(id stix.ID) bool { return d.went(ctx, b.Partner, id) }
 	return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return d.definedBy(ctx, r, went) })
@@ -150,13 +161,9 @@ func (d *Desk) identities(ctx context.Context, seqs []int64, ids map[stix.ID]boo
 	return err
 }
 
-// unnamed notes what went, or waits, without naming its maker because the
-// partner did not have that identity: it may be named now. The reference index
-// does not know makers.
-func (d *Desk) unnamed(ctx context.Context, w *touched, partner noroshi.NodeID, makers map[stix.ID]bool) error {
-	if len(makers) == 0 {
-		return nil
-	}
+// cutFrom notes what went to a partner, or waits in a hold, with something cut
+// out, where that may be shown now.
+func (d *Desk) cutFrom(ctx context.Context, w *touched, partner noroshi.NodeID, may func(store.Record) bool) error {
 	rows, err := d.store.ViewsTo(ctx, partner)
 	if err != nil {
 		return err
@@ -174,14 +181,14 @@ func (d *Desk) unnamed(ctx context.Context, w *touched, partner noroshi.NodeID, 
 	}
 	var seqs []int64
 	for _, r := range rows {
-		if slices.Contains(r.Cut, "created_by_ref") {
+		if len(r.Cut) > 0 {
 			seqs = append(seqs, r.Seq)
 		}
 	}
 	slices.Sort(seqs)
 	recs, err := d.records(ctx, slices.Compact(seqs))
 	for _, r := range recs {
-		if r.Current && makers[r.Object.CreatedBy] {
+		if r.Current && may(r) {
 			w.seqs[r.Seq] = true
 		}
 	}
@@ -218,7 +225,7 @@ func (d *Desk) remarked(ctx context.Context, w *touched, links []*link) error {
 	}
 	is := func(id stix.ID) bool { return doubtful[id] }
 	return d.unsent(ctx, links, func(r store.Record) {
-		if slices.ContainsFunc(r.Object.Markings, is) || slices.ContainsFunc(r.Assigned, is) {
+		if marked(r, is) {
 			w.narrow(r.Seq)
 		}
 	})
@@ -290,7 +297,7 @@ func (d *Desk) madeBy(ctx context.Context, links []*link, g *graph, w, more *tou
 		return yes
 	}
 	return d.unsent(ctx, links, func(r store.Record) {
-		if makers[r.Object.CreatedBy] || slices.ContainsFunc(r.Object.Markings, made) {
+		if makers[r.Object.CreatedBy] || marked(r, made) {
 			more.seqs[r.Seq] = true
 		}
 	})
