@@ -58,11 +58,12 @@ func (k Kubuns) Of(kubun string) Level {
 // Clause is one release rule: a Cedar policy with its article and its text.
 // No clause lifts what a marking holds or denies.
 type Clause struct {
-	ID      string `toml:"id" json:"id"` // such as "1"; cited by every release it allowed
-	Article string `toml:"article" json:"article"`
-	EN      string `toml:"en" json:"en"`
-	JA      string `toml:"ja" json:"ja"`
-	Cedar   string `toml:"cedar" json:"cedar"`
+	ID        string `toml:"id" json:"id"`                 // such as "1"; cited by every release it allowed
+	ArticleEN string `toml:"article_en" json:"article_en"` // such as "Article 1"
+	ArticleJA string `toml:"article_ja" json:"article_ja"`
+	EN        string `toml:"en" json:"en"`
+	JA        string `toml:"ja" json:"ja"`
+	Cedar     string `toml:"cedar" json:"cedar"`
 }
 
 // Clock says how fast a precedence is to be received and acknowledged.
@@ -73,7 +74,7 @@ type Clock struct {
 }
 
 // ParseAgreement reads an agreement file and checks its form: two parties,
-// every clause with id, article, both texts and a policy, known suites and
+// every clause with id, article and text in both languages and a policy, known suites and
 // channels. Unknown keys are errors. The Cedar text is checked in release.
 func ParseAgreement(file []byte) (*Agreement, error) {
 	if len(file) > 256<<10 {
@@ -133,8 +134,8 @@ func (a *Agreement) check() error {
 	}
 	seen := map[string]bool{}
 	for _, c := range a.Clauses {
-		if c.ID == "" || c.Article == "" || c.EN == "" || c.JA == "" || c.Cedar == "" || seen[c.ID] {
-			return bad("clause "+c.ID, "needs an id of its own, article, en, ja and cedar")
+		if c.ID == "" || c.ArticleEN == "" || c.ArticleJA == "" || c.EN == "" || c.JA == "" || c.Cedar == "" || seen[c.ID] {
+			return bad("clause "+c.ID, "needs an id of its own, article_en, article_ja, en, ja and cedar")
 		}
 		seen[c.ID] = true
 	}

@@ -92,7 +92,7 @@ func (x *agreementShowCmd) Run(c *cli) error {
 	}
 	pairs := [][2]string{{"agreement", h.String()}, {"partner", string(a.CallSign)}, {"state", c.t("state." + a.State)}, {"approved-by", join(a.SignedBy)}}
 	for _, k := range a.Clauses {
-		pairs = append(pairs, [2]string{"clause", k.ID + " " + k.Article + ": " + c.bilingual(k.EN, k.JA)})
+		pairs = append(pairs, [2]string{"clause", k.ID + " " + c.bilingual(k.ArticleEN, k.ArticleJA) + ": " + c.bilingual(k.EN, k.JA)})
 	}
 	return one(c, a, append(pairs, [2]string{"text", a.Text})...)
 }

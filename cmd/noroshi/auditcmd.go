@@ -21,8 +21,8 @@ type auditCmd struct {
 }
 
 type auditLogCmd struct {
-	From  uint64 `help:"${help_audit_from}"`
-	Limit int    `default:"100" help:"${help_limit}"`
+	From  *uint64 `placeholder:"INDEX" help:"${help_audit_from}"`
+	Limit int     `default:"100" help:"${help_limit}"`
 }
 
 func (x *auditLogCmd) Run(c *cli) error {
@@ -46,7 +46,12 @@ func (c *cli) subject(r web.ActRow) string {
 	if r.Action != noroshi.ActAlarm {
 		return r.Subject
 	}
-	return c.textOr("alarm."+r.Subject, c.textOr("alarm.link."+r.Subject, r.Subject))
+	return c.alarm(r.Subject)
+}
+
+// alarm says what an alarm is about, and what to do.
+func (c *cli) alarm(code string) string {
+	return c.textOr("alarm."+code, c.textOr("alarm.link."+code, code))
 }
 
 type auditVerifyCmd struct{}

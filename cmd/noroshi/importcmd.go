@@ -36,6 +36,9 @@ func (x *importCmd) Run(c *cli) error {
 	if name == "" {
 		name = filepath.Base(x.File)
 	}
+	if name == "-" { // it becomes a name that partners read
+		name = "stdin"
+	}
 	bar := newProgress(c)
 	var r intake.Report
 	err = c.callBody("import", web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size}, f,
@@ -50,9 +53,12 @@ func (x *importCmd) Run(c *cli) error {
 		return err
 	}
 	pairs := [][2]string{{"run", r.Run}, {"new", n(r.New)}, {"updated", n(r.Updated)}, {"unchanged", n(r.Unchanged)}, {"older", some(r.Older)},
-		{"foreign", some(r.Foreign)}, {"quarantined", n(r.Quarantined)}, {"flagged", some(r.Flagged)}, {"not-armed", some(r.NotArmed)}, {"resumed", some(r.Resumed)}}
+		{"foreign", some(r.Foreign)}, {"marked", some(r.Marked)}, {"marked-otherwise", some(r.Otherwise)}, {"quarantined", n(r.Quarantined)}, {"flagged", some(r.Flagged)}, {"not-armed", some(r.NotArmed)}, {"resumed", some(r.Resumed)}}
 	for _, q := range r.Faults {
 		pairs = append(pairs, [2]string{"fault", c.t("cli.fault", n(q.Line), c.whyQuarantined(q.Code, q.Msg), strconv.Quote(q.Value))})
+	}
+	if r.Otherwise > 0 {
+		c.say("cli.marked-otherwise", n(r.Otherwise))
 	}
 	if err := one(c, r, pairs...); err != nil {
 		return err
@@ -64,12 +70,16 @@ func (x *importCmd) Run(c *cli) error {
 }
 
 // whyQuarantined says why something waits in quarantine: what was found wrong,
-// which is in English, or what is said of its kind.
+// which is in English, and in another language before it what is said of its kind.
 func (c *cli) whyQuarantined(code, found string) string {
-	if c.lang == locale.EN && found != "" {
+	kind := c.textOr("quarantine."+code, code)
+	switch {
+	case found == "":
+		return kind
+	case c.lang == locale.EN:
 		return found
 	}
-	return c.textOr("quarantine."+code, found)
+	return c.t("cli.found", kind, found)
 }
 
 // textOr is the text of a key, or a fallback when it has none: codes come from

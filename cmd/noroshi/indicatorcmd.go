@@ -72,7 +72,7 @@ func (x *indicatorShowCmd) Run(c *cli) error {
 	for i, r := range d.Referrers {
 		refs[i] = string(r)
 	}
-	return one(c, d, [][2]string{{"id", string(d.ID)}, {"name", d.Name}, {"pattern", d.Pattern}, {"from", d.From}, {"modified", d.Modified},
+	return one(c, d, [][2]string{{"id", string(d.ID)}, {"name", d.Name}, {"pattern", d.Pattern}, {"label", d.Marking}, {"from", d.From}, {"modified", d.Modified},
 		{"state", c.t("state." + objectState(d.ObjectRow))}, {"flags", strings.Join(d.Flags, " ")}, {"versions", n(d.Versions)},
 		{"referrers", strings.Join(refs, "\n")}, {"json", d.JSON}}...)
 }
@@ -93,5 +93,12 @@ func (x *indicatorWithdrawCmd) Run(c *cli) error {
 	if err != nil {
 		return err
 	}
-	return c.call("indicator.withdraw", web.SignedRef{Subject: x.ID, By: s}, nil)
+	var w web.Withdrawn
+	if err := c.call("indicator.withdraw", web.SignedRef{Subject: x.ID, By: s}, &w); err != nil {
+		return err
+	}
+	for _, p := range w.Released {
+		c.say("cli.withdrawn-not-told", string(p))
+	}
+	return nil
 }

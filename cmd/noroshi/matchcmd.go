@@ -51,12 +51,12 @@ func (x *matchCmd) Run(c *cli) error {
 	defer f.Close()
 	var hits []hitRow
 	start := time.Now()
-	report, err := index.Run(f, func(h detect.Hit) error {
+	report, broken := index.Run(f, func(h detect.Hit) error {
 		hits = append(hits, hitRow{h, lists.Check(h.Value)})
 		return nil
 	})
-	if err != nil {
-		return err
+	if broken != nil && report.Events == 0 {
+		return noroshi.Errorf(noroshi.Invalid, "events.unreadable", "read events: %w", broken)
 	}
 	m := matched{Data: hits, Report: report, Seconds: time.Since(start).Seconds()}
 	if x.Record {
@@ -69,7 +69,10 @@ func (x *matchCmd) Run(c *cli) error {
 	for _, p := range report.Problems {
 		c.say("cli.bad-line", n(p.Line), c.textOr("problem."+p.Code, p.Msg))
 	}
-	if err = m.print(c); err == nil && (report.Bad > 0 || x.partly) {
+	if broken != nil {
+		c.say("cli.events-broken", broken.Error())
+	}
+	if err = m.print(c); err == nil && (report.Bad > 0 || x.partly || broken != nil) {
 		err = errPartly
 	}
 	return err
@@ -170,5 +173,8 @@ func (x *matchCmd) record(c *cli, hits []hitRow) (*watch.Observed, error) {
 		return nil, err
 	}
 	c.say("cli.recorded", n(len(o.Sightings)), n(len(o.Warnings)), n(len(o.Explained)))
+	if o.Repeated > 0 {
+		c.say("cli.recorded-before", n(o.Repeated))
+	}
 	return &o, nil
 }

@@ -117,6 +117,9 @@ func (x *statusCmd) Run(c *cli) error {
 		pairs = append(pairs, [2]string{"indicators-armed", strconv.Itoa(s.Armed)}, [2]string{"not-armed", strconv.Itoa(s.NotArmed)})
 	}
 	pairs = append(pairs, [][2]string{{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"quarantined", strconv.Itoa(s.Quarantined)}}...)
+	for _, a := range s.Alarms {
+		pairs = append(pairs, [2]string{"alarm", strings.TrimSpace(a.Time+" "+string(a.Partner)) + " ▲ " + c.alarm(a.Code)})
+	}
 	for _, l := range s.Links {
 		pairs = append(pairs, [2]string{"link", linkLine(c, l)})
 	}

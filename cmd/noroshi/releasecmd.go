@@ -54,6 +54,12 @@ type holdArg struct {
 	Hold string `arg:"" placeholder:"HOLD" help:"${help_hold}"`
 }
 
+// signedHold is a hold to be decided, as it was shown.
+type signedHold struct {
+	holdArg
+	Digest string `placeholder:"HEX" help:"${help_digest}"`
+}
+
 type releaseShowCmd struct{ holdArg }
 
 // Run shows what the partner would get, and every reason of the hold.
@@ -64,7 +70,7 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	}
 	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"precedence", d.Precedence.Prosign() + " " + c.t("precedence."+d.Precedence.String())},
 		{"key", c.t("hold." + string(d.Key))}, {"clause", d.Clause}, {"state", holdState(c, d.State)}, {"approved-by", strings.Join(d.Approvals, " ")},
-		{"digest", d.Digest.String()}}
+		{"digest", shown(d.Digest)}}
 	for _, r := range d.Reasons {
 		pairs = append(pairs, [2]string{"reason", c.reason(r)})
 	}
@@ -72,6 +78,14 @@ func (x *releaseShowCmd) Run(c *cli) error {
 		pairs = append(pairs, [2]string{"partner-gets", s.JSON})
 	}
 	return one(c, d, pairs...)
+}
+
+// shown is a hash, or "" (not shown) for none.
+func shown(h noroshi.Hash) string {
+	if h == (noroshi.Hash{}) {
+		return ""
+	}
+	return h.String()
 }
 
 // reason says in the user's language what a rule said.
@@ -88,11 +102,12 @@ func (c *cli) reason(r noroshi.Reason) string {
 }
 
 type releaseApproveCmd struct {
-	holdArg
+	signedHold
 	asPerson
 }
 
-// Run signs exactly what release show shows.
+// Run says what it is about to sign and signs that; with --digest only what
+// release show showed.
 func (x *releaseApproveCmd) Run(c *cli) error {
 	s, err := x.over(c, x.asPerson, noroshi.ActApprove)
 	if err != nil {
@@ -114,16 +129,21 @@ func (x *releaseApproveCmd) Run(c *cli) error {
 }
 
 // over signs an act bound to the hold's digest.
-func (x holdArg) over(c *cli, by asPerson, a noroshi.Action) (noroshi.Signed, error) {
+func (x signedHold) over(c *cli, by asPerson, a noroshi.Action) (noroshi.Signed, error) {
 	var d web.HoldDetail
 	if err := c.call("release.show", web.HoldRef{Hold: x.Hold}, &d); err != nil {
 		return noroshi.Signed{}, err
 	}
+	digest := d.Digest.String()
+	if !strings.HasPrefix(digest, strings.ToLower(x.Digest)) {
+		return noroshi.Signed{}, noroshi.Errorf(noroshi.Refused, "hold.changed", "hold %s is not what was shown: it has digest %s now", x.Hold, digest)
+	}
+	c.say("cli.signing", x.Hold, n(d.Count), d.Label, string(d.Partner), digest[:12])
 	return by.sign(c, a, x.Hold, d.Digest)
 }
 
 type releaseReturnCmd struct {
-	holdArg
+	signedHold
 	asPerson
 }
 

@@ -40,6 +40,9 @@ func (x *warningNewCmd) Run(c *cli) error {
 	if d.Precedence, err = noroshi.ParsePrecedence(x.Precedence); err != nil {
 		return err
 	}
+	if x.Due < 0 {
+		return noroshi.Errorf(noroshi.Invalid, "warning.field", "the warning is not complete: %s must be %s", "due", "2h")
+	}
 	if x.Due > 0 {
 		d.Due = time.Now().UTC().Add(x.Due).Truncate(time.Second)
 	}

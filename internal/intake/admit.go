@@ -21,8 +21,9 @@ type Admitted struct {
 	Older       int `json:"older"`
 	Foreign     int `json:"foreign"`
 	Quarantined int `json:"quarantined"`
-	Conflicts   int `json:"conflicts"` // two bodies under one id and modified: kept, held, never armed
-	Marked      int `json:"marked"`    // what was here without a handling marking and got the import's
+	Conflicts   int `json:"conflicts"`        // two bodies under one id and modified: kept, held, never armed
+	Marked      int `json:"marked"`           // what was here without a handling marking and got the import's
+	Otherwise   int `json:"marked_otherwise"` // what was here under another marking than the import's, and keeps it
 
 	Faults []Fault `json:"-"`
 	Seqs   []int64 `json:"-"` // of what is new
@@ -38,6 +39,7 @@ func (a *Admitted) add(b Admitted) {
 	a.Quarantined += b.Quarantined
 	a.Conflicts += b.Conflicts
 	a.Marked += b.Marked
+	a.Otherwise += b.Otherwise
 	a.Faults = append(a.Faults, b.Faults...)
 	a.Seqs = append(a.Seqs, b.Seqs...)
 }
@@ -120,15 +122,26 @@ const maxQuarantined = 64 << 10
 
 // mark gives what is here already the marking this import assigns, where it has
 // no handling marking yet: so an import that forgot --marking is mended by the
-// same import with it.
+// same import with it. What has another one keeps it, and is counted.
 func (a *Admitted) mark(tx *store.Tx, seq int64, v *store.Version) error {
 	if len(v.Assign) == 0 {
 		return nil
 	}
 	have, err := tx.Records(context.Background(), []int64{seq})
-	if err != nil || len(have) == 0 || handled(have[0].Assigned) {
+	if err != nil || len(have) == 0 {
 		return err
+	}
+	if t := strictest(have[0].Assigned); t != noroshi.NoTLP {
+		a.otherwise(t, v)
+		return nil
 	}
 	a.Marked++
 	return tx.AssignMarking(seq, v.Assign[0])
+}
+
+// otherwise counts what keeps its marking t although the import names another.
+func (a *Admitted) otherwise(t noroshi.TLP, v *store.Version) {
+	if len(v.Assign) > 0 && noroshi.TLPOf(v.Assign[0]) != t {
+		a.Otherwise++
+	}
 }

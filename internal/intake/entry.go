@@ -102,7 +102,7 @@ func (g *Gate) known(ctx context.Context, ids []stix.ID) (map[stix.ID]*knownVers
 		}
 		for _, r := range versions {
 			if r.Source.Kind == noroshi.FromSelf {
-				own[id] = &knownVersion{seq: r.Seq, marked: handled(r.Assigned) || handled(r.Object.Markings)}
+				own[id] = &knownVersion{seq: r.Seq, tlp: max(strictest(r.Assigned), strictest(r.Object.Markings))}
 			}
 		}
 	}
@@ -114,6 +114,7 @@ func (g *Gate) known(ctx context.Context, ids []stix.ID) (map[stix.ID]*knownVers
 func (a *Admitted) meet(tx *store.Tx, e *element) error {
 	a.Unchanged++
 	if !e.marks() {
+		a.otherwise(e.known.tlp, e.version)
 		return nil
 	}
 	a.Marked++
@@ -121,7 +122,7 @@ func (a *Admitted) meet(tx *store.Tx, e *element) error {
 }
 
 // marks reports whether a known entry is to get the import's marking.
-func (e *element) marks() bool { return !e.known.marked && len(e.version.Assign) > 0 }
+func (e *element) marks() bool { return e.known.tlp == noroshi.NoTLP && len(e.version.Assign) > 0 }
 
 // idle reports whether admitting the element writes nothing.
 func (e *element) idle() bool {

@@ -48,6 +48,7 @@ type Report struct {
 	Conflicts   int      `json:"conflicts"`
 	Quarantined int      `json:"quarantined"`
 	Marked      int      `json:"marked"`                  // here before without a handling marking, now with the import's
+	Otherwise   int      `json:"marked_otherwise"`        // here before under another marking than the import's: kept as it was
 	Flagged     int      `json:"flagged"`                 // named by a warning-list
 	NotArmed    int      `json:"not_armed"`               // indicators whose pattern is not of an armed form
 	Resumed     int      `json:"resumed"`                 // elements a former, interrupted run had done
@@ -336,6 +337,7 @@ func (im *importing) count(elements []element, a Admitted) {
 	r.Conflicts += a.Conflicts
 	r.Quarantined += a.Quarantined
 	r.Marked += a.Marked
+	r.Otherwise += a.Otherwise
 	for _, f := range a.Faults {
 		if f.Code == codeConflict && len(r.Faults) < maxFaults {
 			e := elements[f.Index]

@@ -264,11 +264,17 @@ func TestMarkingIsAssigned(t *testing.T) {
 	}
 	check("with", map[stix.ID]int{indicatorID(1): 0, indicatorID(2): 1, indicatorID(3): 1,
 		"marking-definition--00000000-0000-4000-8000-000000000009": 0})
-	if r := h.take("a.json", text, intake.ImportOptions{Marking: noroshi.Amber}); r.Marked != 0 {
-		t.Errorf("a third import: %s, want nothing marked", sum(r))
+	if r.Otherwise != 0 {
+		t.Errorf("%d keep another marking, want none", r.Otherwise)
+	}
+	if r := h.take("a.json", text, intake.ImportOptions{Marking: noroshi.Amber}); r.Marked != 0 || r.Otherwise != 2 {
+		t.Errorf("a third import: %s and %d keep theirs, want nothing marked, 2 as they were", sum(r), r.Otherwise)
 	}
 	if r := h.take("l.txt", "bad.example\n", intake.ImportOptions{Marking: noroshi.Green}); list.New != 1 || r.Marked != 1 || r.Unchanged != 1 {
 		t.Errorf("a list again with a marking: %s, want its entry marked", sum(r))
+	}
+	if r := h.take("l.txt", "bad.example\n", intake.ImportOptions{Marking: noroshi.Red}); r.Marked != 0 || r.Otherwise != 1 {
+		t.Errorf("a list again with another marking: %s and %d keep theirs, want 1", sum(r), r.Otherwise)
 	}
 }
 

@@ -69,11 +69,11 @@ func (e *element) size() int {
 	return len(e.version.Object.Bytes())
 }
 
-// knownVersion is a version the store has, and whether it has some handling
-// marking, its own or assigned.
+// knownVersion is a version the store has, and its handling marking, its own or
+// assigned.
 type knownVersion struct {
-	seq    int64
-	marked bool
+	seq int64
+	tlp noroshi.TLP
 }
 
 // refusal is why something is quarantined.
@@ -127,10 +127,7 @@ func (e element) labelled(t noroshi.TLP) element {
 	if t == noroshi.NoTLP || e.refused != nil || e.version.Object.Type == "marking-definition" {
 		return e
 	}
-	own := noroshi.NoTLP
-	for _, m := range e.version.Object.Markings {
-		own = max(own, noroshi.TLPOf(m))
-	}
+	own := strictest(e.version.Object.Markings)
 	switch {
 	case own > t:
 		return element{refused: refuse(codeLabel, "marked %s in a message of %s", own, t)}
@@ -275,11 +272,13 @@ func assigned(o *stix.Object, t noroshi.TLP) []stix.ID {
 }
 
 // handled reports whether one of the markings is a well-known handling marking.
-func handled(markings []stix.ID) bool {
+func handled(markings []stix.ID) bool { return strictest(markings) != noroshi.NoTLP }
+
+// strictest is the strictest of the well-known handling markings among them.
+func strictest(markings []stix.ID) noroshi.TLP {
+	t := noroshi.NoTLP
 	for _, m := range markings {
-		if noroshi.TLPOf(m) != noroshi.NoTLP {
-			return true
-		}
+		t = max(t, noroshi.TLPOf(m))
 	}
-	return false
+	return t
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/locale"
 )
 
 // Config is the file noroshi.toml in a data folder, and its manual. Unknown
@@ -27,7 +28,7 @@ type Config struct {
 	Tokens []string `toml:"org_tokens"`
 
 	// Lang is the language of logs' texts and of commands run without --lang:
-	// "en" or "ja". Default: that of the environment.
+	// "en" or "ja", nothing else. Default: that of the environment.
 	Lang string `toml:"lang,omitempty"`
 
 	// Listen is the address partners reach this node on, host:port. Default
@@ -55,8 +56,9 @@ type Config struct {
 	// DIR/secret/seal.key, which whoever copies the folder has too.
 	SealKeyFile string `toml:"seal_key_file,omitempty"`
 
-	// Heartbeat is how often a quiet link says it is alive, such as "10s".
-	Heartbeat time.Duration `toml:"heartbeat,omitempty"`
+	// Heartbeat is how often a quiet link says it is alive: "100ms" to "1h",
+	// default "10s". Longer, and a link that is cut is found out later.
+	Heartbeat time.Duration `toml:"heartbeat,omitzero"`
 
 	Detect DetectConfig `toml:"detect"`
 }
@@ -113,6 +115,12 @@ func (c Config) check(path string) error {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			return bad(field, err)
 		}
+	}
+	if _, ok := locale.Parse(c.Lang); c.Lang != "" && !ok {
+		return bad("lang", fmt.Errorf("%q must be en or ja", c.Lang))
+	}
+	if c.Heartbeat != 0 && (c.Heartbeat < 100*time.Millisecond || c.Heartbeat > time.Hour) {
+		return bad("heartbeat", fmt.Errorf("%s must be from 100ms to 1h", c.Heartbeat))
 	}
 	for _, e := range c.Endpoints {
 		if u, err := url.Parse(e); err != nil || u.Scheme != "https" || u.Host == "" {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // doctor looks the node over: each line a check, its state and a code whose
 // text says what it means and what to do.
 func (n *Node) doctor(ctx context.Context) []web.Check {
-	return append([]web.Check{n.checkFolder(), n.checkSeal(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)}, n.checkLinks(ctx)...)
+	return append([]web.Check{n.checkFolder(), n.checkSeal(), n.checkListen(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)}, n.checkLinks(ctx)...)
 }
 
 func (n *Node) checkFolder() web.Check {
@@ -29,6 +30,15 @@ func (n *Node) checkSeal() web.Check {
 		return web.Check{Name: "seal", State: "warn", Code: "seal-folder"}
 	}
 	return web.Check{Name: "seal", State: "ok", Code: "seal-" + string(n.Seal)}
+}
+
+// checkListen warns of an address that is another one after each start: cards
+// that name it lead nowhere then.
+func (n *Node) checkListen() web.Check {
+	if _, port, err := net.SplitHostPort(n.Config.Listen); err == nil && port == "0" && len(n.Config.Endpoints) == 0 {
+		return web.Check{Name: "listen", State: "warn", Code: "listen-changes"}
+	}
+	return web.Check{Name: "listen", State: "ok", Code: "listen-fixed", Args: []string{n.Config.Listen}}
 }
 
 // maxWAL is the size from which a write-ahead log says that its checkpoints do

@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -112,7 +113,11 @@ func Open(ctx context.Context, dir string, r noroshi.Realm, o Options) (n *Node,
 
 func (n *Node) wire(ctx context.Context, identity *stix.Object) error {
 	var err error
-	if n.Lists, err = WarningLists(n.Config.WarningLists); err != nil {
+	n.Lists, err = WarningLists(n.Config.WarningLists)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noroshi.Errorf(noroshi.Invalid, "config.field", "%s: %s: %w", filepath.Join(n.Dir, configName), "warninglists", err)
+	}
+	if err != nil {
 		return err
 	}
 	id, now := n.Keys.NodeID(), n.opts.Now

@@ -53,7 +53,7 @@ func sealKey(dir string, c Config, make bool) ([]byte, Seal, error) {
 		err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), writeDurably(path, b))
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, "", noroshi.Errorf(noroshi.NotFound, "seal.gone", "sealing key: %w", err)
 	}
 	return b, SealFolder, nil
 }

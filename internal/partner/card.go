@@ -105,6 +105,9 @@ func (o *Office) Receive(ctx context.Context, card []byte, by noroshi.Signed) (n
 		return none, err
 	}
 	c, err := message.ParseCard(o.o.Realm, card)
+	if noroshi.KindOf(err) == noroshi.Invalid { // some file, or a card that was cut off
+		return none, noroshi.Errorf(noroshi.Invalid, "card.form", "take in a card: %w", err)
+	}
 	if err != nil {
 		return none, err
 	}

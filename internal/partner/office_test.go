@@ -214,7 +214,8 @@ acknowledge = "10m"
 %s
 [[clause]]
 id = "1"
-article = "Article 1"
+article_en = "Article 1"
+article_ja = "第1条"
 en = "GREEN objects go."
 ja = "GREENは提供する。"
 cedar = 'permit (principal, action, resource);'

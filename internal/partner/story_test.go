@@ -2,6 +2,7 @@ package partner_test
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -204,6 +205,14 @@ func TestCardsThatAreRefused(t *testing.T) {
 			bad[i] ^= 1
 			if err := usa.receive("alice", bad); err == nil {
 				t.Errorf("byte %d: taken in", i)
+			}
+		}
+	})
+	t.Run("no card", func(t *testing.T) {
+		for _, file := range []string{"", "correct-horse-battery", string(good[:len(good)-1])} {
+			var e *noroshi.Error
+			if err := usa.receive("alice", []byte(file)); !errors.As(err, &e) || e.Code != "card.form" {
+				t.Errorf("%d bytes: %v, want card.form", len(file), err)
 			}
 		}
 	})

@@ -1,6 +1,8 @@
 package release_test
 
 import (
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -22,12 +24,47 @@ func TestTemplateIsAnAgreement(t *testing.T) {
 	if err := release.CheckClauses(a); err != nil {
 		t.Fatal(err)
 	}
-	if len(a.Clauses) != 3 || a.Statements[1] != "二行\n目 \"x\" \\" || a.Parties[1].Tokens[1] != `odd "token" \` || len(a.Clocks) != 4 {
+	if len(a.Clauses) != 3 || a.Statements[1] != "二行\n目 \"x\" \\" || a.Parties[1].Tokens[1] != `odd "token" \` || len(a.Clocks) != 4 || a.Clauses[0].ArticleJA != "第1条" {
 		t.Errorf("read back: %+v", a)
 	}
 	if other, ok := a.Other(usa.Node); !ok || other.Node != jpn.Node {
 		t.Errorf("other party is %v", other)
 	}
+}
+
+// TestSchemaIsOnTheWirePage: the page by which another reader decides has the
+// schema clauses are checked against.
+func TestSchemaIsOnTheWirePage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/wire.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := func(s string) string { return strings.Join(strings.Fields(s), "") }
+	plain := strings.NewReplacer(",}", "}", ",{", "{").Replace
+	if !strings.Contains(plain(words(string(page))), plain(words(release.Schema))) {
+		t.Error("docs/wire.md lacks release.Schema")
+	}
+	for _, key := range tomlKeys(reflect.TypeFor[noroshi.Agreement]()) {
+		if !strings.Contains(string(page), "`"+key+"`") && !strings.Contains(string(page), "`[["+key+"]]`") {
+			t.Errorf("docs/wire.md lacks the key %s of an agreement file", key)
+		}
+	}
+}
+
+// tomlKeys lists the keys of a struct's file, those of its tables too.
+func tomlKeys(t reflect.Type) (keys []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		if key == "" || key == "-" {
+			continue
+		}
+		keys = append(keys, key)
+		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
+			keys = append(keys, tomlKeys(f.Type.Elem())...)
+		}
+	}
+	return keys
 }
 
 func TestTemplateClauses(t *testing.T) {

@@ -283,6 +283,24 @@ func (d *Desk) Explain(ctx context.Context, seq int64, partner noroshi.NodeID) (
 	}
 	if b := gone[seq]; b != "" {
 		out.Reasons = append(out.Reasons, noroshi.Reason{Code: "batch.released", Args: []string{b}, Outcome: noroshi.Release})
+		return out.Outcome, out.Reasons, nil
 	}
-	return out.Outcome, out.Reasons, nil
+	where, err := d.heldIn(ctx, partner, seq)
+	return out.Outcome, append(out.Reasons, where...), err
+}
+
+// heldIn says in which hold a version waits for the partner, or which one was
+// returned with it.
+func (d *Desk) heldIn(ctx context.Context, partner noroshi.NodeID, seq int64) ([]noroshi.Reason, error) {
+	held, err := d.store.HeldFor(ctx, partner, []int64{seq})
+	if err != nil || held[seq] == "" {
+		return nil, err
+	}
+	holds, err := d.store.Holds(ctx, "")
+	for _, h := range holds {
+		if h.ID == held[seq] {
+			return []noroshi.Reason{{Code: "hold." + h.State, Args: []string{h.ID}, Outcome: noroshi.Hold}}, err
+		}
+	}
+	return nil, err
 }

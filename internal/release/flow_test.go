@@ -426,12 +426,18 @@ func TestRevokedGoesLikeAnyVersion(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	o := newOffice(t, jpn)
-	seqs := o.put(indicator(t, 1, noroshi.Green), indicator(t, 2, noroshi.Red), indicator(t, 3, noroshi.NoTLP), indicator(t, 4, noroshi.Amber))
+	seqs := o.put(indicator(t, 1, noroshi.Green), indicator(t, 2, noroshi.Red), indicator(t, 3, noroshi.NoTLP), indicator(t, 4, noroshi.Amber), indicator(t, 5, noroshi.Amber))
 	o.settle()
+	seqs = append(seqs, o.put(version(t, made, "run-2", object("indicator", 6, usa.Identity, noroshi.Amber, "")))...)
+	o.settle()
+	hold := o.holds()[0].ID // the last one opened
+	if err := o.desk.Return(o.ctx, hold, o.sign("sato", hold, noroshi.ActReturn)); err != nil {
+		t.Fatal(err)
+	}
 	for i, want := range []struct {
 		outcome noroshi.Outcome
 		code    string
-	}{{noroshi.Release, "batch.released"}, {noroshi.Deny, "tlp.red"}, {noroshi.Hold, "marking.none"}, {noroshi.Hold, "clause.two-persons"}} {
+	}{{noroshi.Release, "batch.released"}, {noroshi.Deny, "tlp.red"}, {noroshi.Hold, "marking.none"}, {noroshi.Hold, "clause.two-persons"}, {noroshi.Hold, "hold.open"}, {noroshi.Hold, "hold.returned"}} {
 		got, reasons, err := o.desk.Explain(o.ctx, seqs[i], jpn.Node)
 		found := false
 		for _, r := range reasons {

@@ -364,6 +364,6 @@ func (s *Samples) clauses(holder, partner string, realm noroshi.Realm) (*Clauses
 		return nil, errors.New("agreements.json has no agreement of " + holder + " with " + partner)
 	}
 	a.MaxLevel, a.Entities, a.Japanese = terms.MaxLevel, terms.Entities, w.Levels
-	a.Clauses = []noroshi.Clause{{ID: "all", Article: "1", EN: "all", JA: "全", Cedar: `permit (principal, action, resource);`}}
+	a.Clauses = []noroshi.Clause{{ID: "all", ArticleEN: "1", ArticleJA: "1", EN: "all", JA: "全", Cedar: `permit (principal, action, resource);`}}
 	return Compile(a)
 }

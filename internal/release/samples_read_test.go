@@ -119,7 +119,7 @@ func (w world) clauses(t testing.TB, holder, partner string, realm noroshi.Realm
 		t.Fatalf("the samples have no agreement of %s with %s", holder, partner)
 	}
 	a.MaxLevel, a.Entities, a.Japanese = terms.MaxLevel, terms.Entities, w.Levels
-	a.Clauses = []noroshi.Clause{{ID: "all", Article: "1", EN: "all", JA: "全", Cedar: `permit (principal, action, resource);`}}
+	a.Clauses = []noroshi.Clause{{ID: "all", ArticleEN: "1", ArticleJA: "1", EN: "all", JA: "全", Cedar: `permit (principal, action, resource);`}}
 	c, err := release.Compile(a)
 	if err != nil {
 		t.Fatal(err)

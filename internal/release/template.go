@@ -11,6 +11,7 @@ import (
 
 // Draft says what an agreement drawn up by Template is about.
 type Draft struct {
+	Version    int // 0 is 1
 	Realm      noroshi.Realm
 	Self       noroshi.Party
 	Partner    noroshi.Party
@@ -30,7 +31,7 @@ func Template(d Draft) []byte {
 	q := strconv.Quote
 	p("# noroshi agreement. Both nodes sign the SHA-256 of exactly these bytes.\n")
 	p("# 双方のノードは、このファイルの内容そのものの SHA-256 に署名します。\n")
-	p("version = 1\n")
+	p("version = %d\n", max(d.Version, 1))
 	p("title_en = %s\n", q(fmt.Sprintf("Agreement on sharing cyber warnings between %s and %s", d.Self.CallSign, d.Partner.CallSign)))
 	p("title_ja = \"%s と %s の間のサイバー警報の共有に関する取決め\"\n", d.Self.CallSign, d.Partner.CallSign)
 	p("realm = %s\n", q(d.Realm.String()))
@@ -71,7 +72,7 @@ func Template(d Draft) []byte {
 		}
 	}
 	for _, c := range templateClauses {
-		p("\n[[clause]]\nid = %s\narticle = %s\nen = %s\nja = \"%s\"\ncedar = '''\n%s'''\n", q(c.ID), q(c.Article), q(c.EN), c.JA, c.Cedar)
+		p("\n[[clause]]\nid = %s\narticle_en = %s\narticle_ja = \"%s\"\nen = %s\nja = \"%s\"\ncedar = '''\n%s'''\n", q(c.ID), q(c.ArticleEN), c.ArticleJA, q(c.EN), c.JA, c.Cedar)
 	}
 	return b.Bytes()
 }
@@ -97,7 +98,7 @@ func tomlString(s string) string {
 
 var templateClauses = []noroshi.Clause{
 	{
-		ID: "1", Article: "Article 1",
+		ID: "1", ArticleEN: "Article 1", ArticleJA: "第1条",
 		EN: "Objects marked TLP:CLEAR or TLP:GREEN, and sightings and warnings a party made itself marked up to TLP:AMBER, are released without a further act.",
 		JA: "TLP:CLEAR 又は TLP:GREEN のオブジェクト、並びに当事者が自ら作成した TLP:AMBER 以下の観測及び警報は、個別の承認なしに提供する。",
 		Cedar: `permit (principal, action == Action::"release", resource)
@@ -110,7 +111,7 @@ when {
 `,
 	},
 	{
-		ID: "2", Article: "Article 2",
+		ID: "2", ArticleEN: "Article 2", ArticleJA: "第2条",
 		EN: "Other objects a party made itself marked TLP:AMBER or TLP:AMBER+STRICT, such as indicators and what describes them, are released when two release officers have signed.",
 		JA: "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト(脅威指標及びこれを説明するもの等)は、提供承認者2名が署名した場合に提供する。",
 		Cedar: `permit (principal, action == Action::"releaseWithTwoPersons", resource)
@@ -118,7 +119,7 @@ when { resource.level >= 3 && resource.level <= 4 && resource.source == "self" &
 `,
 	},
 	{
-		ID: "3", Article: "Article 3",
+		ID: "3", ArticleEN: "Article 3", ArticleJA: "第3条",
 		EN: "What is sent at FLASH precedence is released when two release officers have signed.",
 		JA: "優先度 FLASH で送るものは、提供承認者2名が署名した場合に提供する。",
 		Cedar: `permit (principal, action == Action::"releaseWithTwoPersons", resource)

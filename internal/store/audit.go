@@ -21,7 +21,17 @@ type Entry struct {
 }
 
 // Acts lists ledger entries from an index on, oldest first.
-func (r Reads) Acts(ctx context.Context, from uint64, limit int) (list []Entry, err error) {
+func (r Reads) Acts(ctx context.Context, from uint64, limit int) ([]Entry, error) {
+	return r.entries(ctx, "SELECT idx, leaf, detail FROM act WHERE idx >= $1 ORDER BY idx LIMIT $2", int64(from), page(limit))
+}
+
+// Alarms lists the acts that raised an alarm, the latest first.
+func (r Reads) Alarms(ctx context.Context, limit int) ([]Entry, error) {
+	return r.entries(ctx, `SELECT a.idx, a.leaf, a.detail FROM notice n JOIN act a ON a.idx = n.act
+		WHERE n.kind = $1 ORDER BY n.seq DESC LIMIT $2`, string(AlarmRaised), page(limit))
+}
+
+func (r Reads) entries(ctx context.Context, query string, args ...any) (list []Entry, err error) {
 	err = r.on(ctx, func(c *conn) error {
 		return c.each(ctx, func(rows *sql.Rows) error {
 			var index int64
@@ -35,9 +45,18 @@ func (r Reads) Acts(ctx context.Context, from uint64, limit int) (list []Entry, 
 			}
 			list = append(list, e)
 			return nil
-		}, "SELECT idx, leaf, detail FROM act WHERE idx >= $1 ORDER BY idx LIMIT $2", int64(from), page(limit))
+		}, query, args...)
 	})
 	return list, err
+}
+
+// NextAct returns the index the next act will have: how many there are.
+func (r Reads) NextAct(ctx context.Context) (next uint64, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		next, err = treeSize(c, 0)
+		return err
+	})
+	return next, err
 }
 
 // entry reads an act back from its leaf and detail.

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"time"
 
-	_ "modernc.org/sqlite" // registers the driver
+	driver "modernc.org/sqlite" // registers itself
 )
 
 // readers bounds how many reads run at once; more wait.
@@ -41,6 +41,13 @@ func openDB(path string, pragmas ...string) (*sql.DB, error) {
 	db.SetConnMaxLifetime(0)
 	db.SetConnMaxIdleTime(0)
 	return db, nil
+}
+
+// damaged reports whether SQLite found that a file is none of its own, or broken
+// (SQLITE_NOTADB, SQLITE_CORRUPT).
+func damaged(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && (e.Code()&0xff == 26 || e.Code()&0xff == 11)
 }
 
 func (c *conn) close() {

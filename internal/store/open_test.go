@@ -1,9 +1,12 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -11,6 +14,37 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
+
+// TestLostDatabase: where a database was none is made anew, and a file that is
+// none is said to be.
+func TestLostDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "real.db")
+	s, err := store.Open(t.Context(), path, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	opens := func(want string) {
+		t.Helper()
+		var e *noroshi.Error
+		if _, err := store.Open(t.Context(), path, options()); !errors.As(err, &e) || e.Code != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if err := os.WriteFile(path, bytes.Repeat([]byte("no database"), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opens("store.damaged")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	opens("store.gone")
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a new database was made")
+	}
+}
 
 func TestOpenRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "real.db")

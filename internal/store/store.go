@@ -23,7 +23,9 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -92,6 +94,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	s.Reads = Reads{s: s}
 	if err := s.open(ctx); err != nil {
 		s.Close()
+		if damaged(err) {
+			return nil, noroshi.Errorf(noroshi.Broken, "store.damaged", "%s is no database or is damaged: %w", path, err)
+		}
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	return s, nil
@@ -102,9 +107,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 		if _, err := os.Stat(s.path); err != nil {
 			return noroshi.Errorf(noroshi.NotFound, "store.none", "no database at %s", s.path)
 		}
-	} else if s.lock, err = lockFile(s.path); err != nil {
-		return err
 	} else if err := makePrivate(s.path); err != nil {
+		return err
+	} else if s.lock, err = lockFile(s.path); err != nil {
 		return err
 	}
 	if s.writeDB, err = openDB(s.path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-65536)", "temp_store(MEMORY)"); err != nil {
@@ -138,8 +143,16 @@ func (s *Store) open(ctx context.Context) (err error) {
 }
 
 // makePrivate makes a new database file that only this user may open; its log
-// takes over the mode.
+// takes over the mode. Where there was one, as its lock tells, which is made
+// after it, none is made in its place: it would be a node that forgot all. A
+// file that is there is not touched: closing it would end SQLite's own locks.
 func makePrivate(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := os.Stat(path + ".lock"); err == nil {
+		return noroshi.Errorf(noroshi.Broken, "store.gone", "the database %s is gone: restore it from the backup", path)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err

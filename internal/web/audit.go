@@ -11,10 +11,10 @@ import (
 
 func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 
-// AuditRef selects ledger entries.
+// AuditRef selects ledger entries: those from an index on, else the latest.
 type AuditRef struct {
-	From  uint64 `json:"from,omitempty"`
-	Limit int    `json:"limit,omitempty"`
+	From  *uint64 `json:"from,omitempty"`
+	Limit int     `json:"limit,omitempty"`
 }
 
 // ActRow is one ledger entry as lists show it.
@@ -36,7 +36,16 @@ func auditLog(ctx context.Context, c *Call) (any, error) {
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	acts, err := c.Store.Acts(ctx, in.From, min(max(in.Limit, 1), 10_000))
+	in.Limit = min(max(in.Limit, 1), 10_000)
+	if in.From == nil {
+		next, err := c.Store.NextAct(ctx)
+		if err != nil {
+			return nil, err
+		}
+		next -= min(next, uint64(in.Limit))
+		in.From = &next
+	}
+	acts, err := c.Store.Acts(ctx, *in.From, in.Limit)
 	rows := []ActRow{}
 	for _, e := range acts {
 		r := ActRow{Index: e.Index, Time: rfc(e.Time), Action: e.Act.Action, Subject: e.Act.Subject, Label: e.Act.Label,

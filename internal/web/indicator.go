@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -115,6 +117,22 @@ type ObjectDetail struct {
 	Versions  int          `json:"versions"`
 	Referrers []stix.ID    `json:"referrers,omitempty"` // the first 100
 	Assigned  []stix.ID    `json:"assigned,omitempty"`
+	Marking   string       `json:"marking"` // own and assigned, joined
+}
+
+// markingOf says what a version is marked: TLP, and what else stands on it by
+// its id.
+func markingOf(r store.Record) string {
+	var l noroshi.Label
+	var more []string
+	for _, id := range slices.Concat(r.Object.Markings, r.Assigned) {
+		if t := noroshi.TLPOf(id); t != noroshi.NoTLP {
+			l = l.Join(noroshi.Label{TLP: t})
+		} else {
+			more = append(more, string(id))
+		}
+	}
+	return strings.Join(append([]string{l.String()}, more...), " ")
 }
 
 func indicatorShow(ctx context.Context, c *Call) (any, error) {
@@ -131,7 +149,7 @@ func indicatorShow(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	refs, err := c.Store.Referrers(ctx, in.ID, "", 100)
-	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), r.Hash, len(vs), refs, r.Assigned}, err
+	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), r.Hash, len(vs), refs, r.Assigned, markingOf(r)}, err
 }
 
 func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
@@ -154,7 +172,31 @@ func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
 	_, err = c.Store.Do(ctx, act, func(tx *store.Tx) error {
 		return tx.Withdraw(r.Object.ID, r.Source.Owner())
 	})
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	return c.whoHas(ctx, r.Seq)
+}
+
+// Withdrawn names the partners a withdrawn version was released to: no message
+// tells them yet.
+type Withdrawn struct {
+	Released []noroshi.CallSign `json:"released_to,omitempty"`
+}
+
+func (c *Call) whoHas(ctx context.Context, seq int64) (Withdrawn, error) {
+	var w Withdrawn
+	partners, err := c.Office.Partners(ctx)
+	for _, p := range partners {
+		gone, err := c.Store.Released(ctx, p.Node, []int64{seq})
+		if err != nil {
+			return w, err
+		}
+		if gone[seq] != "" {
+			w.Released = append(w.Released, p.Organisation.CallSign)
+		}
+	}
+	return w, err
 }
 
 // ArmedRef asks whether an indicator is armed, waiting at most Wait

@@ -22,8 +22,37 @@ type Status struct {
 	NotArmed    int                  `json:"not_armed"`
 	Warnings    int                  `json:"warnings_open"`
 	Holds       int                  `json:"holds_open"`
-	Quarantined int                  `json:"quarantined"` // at most 1000 are counted
+	Quarantined int                  `json:"quarantined"`      // at most 1000 are counted
+	Alarms      []Alarm              `json:"alarms,omitempty"` // of the last days, the latest first
 	Links       []courier.LinkStatus `json:"links"`
+}
+
+// Alarm is what should not have happened, and asks a person to look.
+type Alarm struct {
+	Time    string           `json:"time"`
+	Partner noroshi.CallSign `json:"partner,omitempty"`
+	Code    string           `json:"code"`
+}
+
+const (
+	alarmDays  = 7  // so long status shows an alarm
+	maxAlarmed = 10 // and so many
+)
+
+func (c *Call) alarms(ctx context.Context) ([]Alarm, error) {
+	acts, err := c.Store.Alarms(ctx, maxAlarmed)
+	var list []Alarm
+	for _, e := range acts {
+		if e.Time.Before(c.Now().AddDate(0, 0, -alarmDays)) {
+			break
+		}
+		a := Alarm{Time: rfc(e.Time), Code: e.Act.Subject}
+		if e.Act.Partner != (noroshi.NodeID{}) {
+			a.Partner = c.callSign(ctx, e.Act.Partner)
+		}
+		list = append(list, a)
+	}
+	return list, err
 }
 
 func status(ctx context.Context, c *Call) (any, error) {
@@ -46,6 +75,9 @@ func status(ctx context.Context, c *Call) (any, error) {
 	}
 	holds = slices.DeleteFunc(holds, emptied)
 	s.Holds, s.Warnings, s.Quarantined, s.Armed, s.NotArmed = len(holds), len(open), len(q), armed.Indicators, armed.NotArmed
+	if s.Alarms, err = c.alarms(ctx); err != nil {
+		return nil, err
+	}
 	s.Links, err = c.Courier.Links(ctx)
 	return s, err
 }

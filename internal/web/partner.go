@@ -108,8 +108,16 @@ func agreementDraft(ctx context.Context, c *Call) (any, error) {
 	party := func(n noroshi.NodeID, o noroshi.Organisation) noroshi.Party {
 		return noroshi.Party{CallSign: o.CallSign, Node: n, Identity: o.Identity, Tokens: o.Tokens}
 	}
+	version := 1
+	if !p.Agreement.IsZero() { // only a higher one takes its place, even when it is over
+		old, err := c.Office.Agreement(ctx, p.Agreement)
+		if err != nil {
+			return nil, err
+		}
+		version = old.Version + 1
+	}
 	from := c.Now().UTC().Truncate(time.Hour)
-	return string(release.Template(release.Draft{Realm: c.Realm, Self: party(c.Node, c.Self), Partner: party(p.Node, p.Organisation),
+	return string(release.Template(release.Draft{Version: version, Realm: c.Realm, Self: party(c.Node, c.Self), Partner: party(p.Node, p.Organisation),
 		From: from, Until: from.AddDate(0, 0, max(in.Days, 1)), Statements: in.Statements})), nil
 }
 

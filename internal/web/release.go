@@ -79,7 +79,7 @@ func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, err
 // HoldDetail is a hold with what the partner would get.
 type HoldDetail struct {
 	HoldRow
-	Digest noroshi.Hash `json:"digest"` // what a release officer signs
+	Digest noroshi.Hash `json:"digest"` // what a release officer signs; zeros when it is decided
 	Sample []Sample     `json:"sample"`
 }
 
@@ -100,8 +100,10 @@ func releaseShow(ctx context.Context, c *Call) (any, error) {
 	if d.HoldRow, err = c.holdRow(ctx, h); err != nil {
 		return nil, err
 	}
-	if d.Digest, err = c.Desk.Digest(ctx, h.ID); err != nil {
-		return nil, err
+	if h.State == store.HoldOpen {
+		if d.Digest, err = c.Desk.Digest(ctx, h.ID); err != nil {
+			return nil, err
+		}
 	}
 	recs, err := c.Store.Records(ctx, h.Sample)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/tier"
@@ -110,6 +111,97 @@ func TestHeldList(t *testing.T) {
 	}
 	usa.Intact()
 	jpn.Intact()
+}
+
+// TestDecidedAndWithdrawn: what a person asks about one indicator says where it
+// stands. A decided hold can be looked at, and who withdraws something is told
+// which partner has it all the same.
+func TestDecidedAndWithdrawn(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	usa.Import("list.txt", "tlp:amber", strings.NewReader("withdrawn.example\n"))
+	usa.Settle()
+	var holds []web.HoldRow
+	usa.Must("release.list", web.HoldRef{}, &holds)
+	var found web.Found
+	usa.Must("indicator.find", web.FindRef{Query: "withdrawn.example"}, &found)
+	if len(holds) != 1 || len(found.Data) != 1 {
+		t.Fatalf("%d holds, %d indicators", len(holds), len(found.Data))
+	}
+	id := found.Data[0].ID
+	withdraw := func() (w web.Withdrawn) {
+		t.Helper()
+		var d web.ObjectDetail
+		usa.Must("indicator.show", web.ObjectRef{ID: id}, &d)
+		if d.Marking != "TLP:AMBER" {
+			t.Errorf("marking %q", d.Marking)
+		}
+		by, err := usa.Signed(t.Context(), "duty", noroshi.ActWithdraw, string(id), d.Hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		usa.Must("indicator.withdraw", web.SignedRef{Subject: string(id), By: by}, &w)
+		return w
+	}
+	usa.Approve()
+	nodetest.Whole(t, usa, jpn)
+	var d web.HoldDetail
+	usa.Must("release.show", web.HoldRef{Hold: holds[0].ID}, &d)
+	if d.State != store.HoldApproved || d.Digest != (noroshi.Hash{}) {
+		t.Errorf("the decided hold is %s, to be signed %s", d.State, d.Digest)
+	}
+	if w := withdraw(); len(w.Released) != 1 || w.Released[0] != jpn.Sign {
+		t.Errorf("withdrawn, and %v have it, want %s", w.Released, jpn.Sign)
+	}
+}
+
+// TestNextAgreement: a draft can take the place of the agreement in force.
+func TestNextAgreement(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	var text string
+	jpn.Must("agreement.draft", web.DraftRef{With: usa.Sign}, &text)
+	a, err := noroshi.ParseAgreement([]byte(text))
+	if err != nil || a.Version != 2 {
+		t.Fatalf("drafted version %d, %v; want 2", a.Version, err)
+	}
+	if _, err := crew.Sign(t.Context(), &jpn.Crew, &usa.Crew, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	usa.Import("list.txt", "tlp:green", strings.NewReader("next.example\n"))
+	usa.Settle()
+	nodetest.Whole(t, usa, jpn)
+	jpn.Until("armed", func() (bool, error) { return jpn.Node.Index.Stats().Indicators == 1, nil })
+}
+
+// TestRestoredNodeSaysSo: a node put back to an earlier state is found out by its
+// partner, loses nothing, and its status tells.
+func TestRestoredNodeSaysSo(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	share := func(value string) {
+		usa.Import(value, "tlp:green", strings.NewReader(value+"\n"))
+		usa.Settle()
+		nodetest.Whole(t, usa, jpn)
+	}
+	share("one.example")
+	usa.Stop()
+	db := filepath.Join(usa.Dir, "real.db")
+	backup, err := os.ReadFile(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usa.Start()
+	share("two.example")
+	usa.Stop()
+	if err := os.WriteFile(db, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	usa.Start()
+	usa.Until("alarm", func() (bool, error) {
+		var s web.Status
+		usa.Must("status", nil, &s)
+		return len(s.Alarms) == 1 && s.Alarms[0].Code == "rolled-back" && s.Alarms[0].Partner == jpn.Sign, nil
+	})
+	share("three.example")
+	jpn.Until("armed", func() (bool, error) { return jpn.Node.Index.Stats().Indicators == 3, nil })
 }
 
 // drillBundle is an indicator with the exercise marking, beside a handling one.
