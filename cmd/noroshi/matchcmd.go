@@ -172,6 +172,11 @@ func (x *matchCmd) record(c *cli, hits []hitRow) (*watch.Observed, error) {
 	if err := errors.Join(append(errs, c.callBody("hits", web.HitsRef{Sensor: x.Sensor}, &body, nil, &o))...); err != nil {
 		return nil, err
 	}
+	// The whole log was read: its hours are written with their final counts, and
+	// the same log again counts nothing, whether the node runs on or not.
+	if err := c.call("hits.finish", web.HitsRef{Sensor: x.Sensor}, nil); err != nil {
+		return nil, err
+	}
 	c.say("cli.recorded", n(len(o.Sightings)), n(len(o.Warnings)), n(len(o.Explained)))
 	if o.Repeated > 0 {
 		c.say("cli.recorded-before", n(o.Repeated))

@@ -205,7 +205,11 @@ func (p *pair) acts(b *testing.B) uint64 {
 // by two officers, until JPN-01 is armed with all of it; then JPN-01 imports as
 // many new entries as a tenth of the list, and reports the rate of that.
 func (p *pair) fill(b *testing.B, skip, n int) {
-	p.usa.Import("trails.tsv", "tlp:amber", trails(b, skip, n))
+	lines := n
+	r := p.usa.Import("trails.tsv", "tlp:amber", trails(b, skip, n))
+	if n = r.New; n+r.Unchanged != lines || r.Unchanged > lines/1000 {
+		b.Fatalf("import of %d lines: %+v", lines, r) // some name a value of another line in another spelling
+	}
 	armed := func() (int, error) {
 		a, err := p.jpn.Node.Watch.Armed(b.Context())
 		return a.Indicators, err
