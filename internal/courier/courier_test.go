@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -229,6 +230,57 @@ func TestSendTakesOnlyCleared(t *testing.T) {
 	p.until("the link is confirmed", 5*time.Second, p.settled)
 	if err := p.a.running().Send(t.Context(), release.Cleared{}); noroshi.KindOf(err) != noroshi.Refused {
 		t.Errorf("the zero Cleared: got %v, want Refused", err)
+	}
+}
+
+// TestStatementsGoInOrder: whoever steps a link, statements leave in the order
+// of their counters. An older one said last would take back what the newer one
+// receipted, and the counter kept as issued.
+func TestStatementsGoInOrder(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 14, 0, 0)
+	p.start()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	p.net.mu.Lock()
+	p.net.watch = true
+	p.net.mu.Unlock()
+	var probes sync.WaitGroup
+	for range 16 {
+		probes.Go(func() {
+			for range 20 {
+				if _, err := p.a.running().Test(t.Context(), p.b.id()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	probes.Wait()
+	p.net.mu.Lock()
+	seen := p.net.seen
+	p.net.mu.Unlock()
+	in := message.Inbound{Realm: noroshi.Real, From: p.a.id(), To: p.b.id(), Secret: []byte(strings.Repeat("a", 32)), Keys: p.a.keys.Keyset()}
+	signed, err := p.b.store.Docs(t.Context(), noroshi.DocAgreement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range signed {
+		in.Agreements = append(in.Agreements, noroshi.Sum(file))
+	}
+	said, last := 0, uint64(0)
+	for _, e := range seen {
+		plain, err := message.Unseal(p.b.keys, in, e)
+		if err != nil || plain.Statement == nil {
+			continue // B's, or a message
+		}
+		if n := plain.Statement.Counter; n <= last {
+			t.Errorf("statement %d was said after %d", n, last)
+		} else {
+			last = n
+		}
+		said++
+	}
+	if said == 0 {
+		t.Error("A said nothing")
 	}
 }
 
