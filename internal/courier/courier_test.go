@@ -3,6 +3,7 @@ package courier_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -220,6 +221,38 @@ func TestReadTravelsBack(t *testing.T) {
 	}
 	if err := p.b.running().ReadBy(t.Context(), p.a.id(), noroshi.Hash{9}, noroshi.Duty, time.Now()); noroshi.KindOf(err) != noroshi.NotFound {
 		t.Errorf("an unknown message: got %v, want NotFound", err)
+	}
+}
+
+// TestReadWhileTheCourierStarts: until the links are made, ReadBy asks to come
+// again. NotFound would say for ever that there is nobody to tell.
+func TestReadWhileTheCourierStarts(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 15, 0, 0)
+	held, free := make(chan struct{}), make(chan struct{})
+	var act sync.WaitGroup
+	act.Go(func() { // the link's first epoch waits behind this act
+		_, _ = p.b.store.Do(context.Background(), noroshi.Act{}, func(*store.Tx) error {
+			close(held)
+			<-free
+			return nil
+		})
+	})
+	<-held
+	p.start()
+	var known *noroshi.Error
+	p.until("the courier starts", 5*time.Second, func() bool {
+		err := p.b.running().ReadBy(t.Context(), p.a.id(), noroshi.Hash{9}, noroshi.Duty, time.Now())
+		return errors.As(err, &known) && known.Code != "courier.stopped"
+	})
+	if known.Kind != noroshi.Queued {
+		t.Errorf("while the courier starts: got %v, want Queued", known)
+	}
+	close(free)
+	act.Wait()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	if err := p.b.running().ReadBy(t.Context(), noroshi.NodeID{9}, noroshi.Hash{9}, noroshi.Duty, time.Now()); noroshi.KindOf(err) != noroshi.NotFound {
+		t.Errorf("no such partner: got %v, want NotFound", err)
 	}
 }
 
