@@ -224,6 +224,32 @@ func TestReadTravelsBack(t *testing.T) {
 	}
 }
 
+// TestAWaitingReadIsSeen: a READ given while the link is unconfirmed is not in
+// the stream and counts as waiting.
+func TestAWaitingReadIsSeen(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 16, 0, 0)
+	p.start()
+	p.a.importList("list.txt", 0, 1)
+	p.until("it is there", 5*time.Second, func() bool { return p.b.count("indicator") == 1 && p.settled() })
+	var id noroshi.Hash
+	if err := p.b.store.Each(t.Context(), "indicator", 0, func(r store.Record) error { id = r.Source.Message; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	p.net.setCut(true)
+	p.b.end()
+	p.b.open()
+	p.b.start()
+	p.until("B reads it", 5*time.Second, func() bool {
+		return p.b.running().ReadBy(t.Context(), p.a.id(), id, noroshi.Duty, time.Now()) == nil
+	})
+	if l := p.b.link(); l.Confirmed || l.Waiting["priority"] != 1 {
+		t.Errorf("the READ is not seen to wait: %+v", l)
+	}
+	p.net.setCut(false)
+	p.until("it has gone", 5*time.Second, p.settled)
+}
+
 // TestReadWhileTheCourierStarts: until the links are made, ReadBy asks to come
 // again. NotFound would say for ever that there is nobody to tell.
 func TestReadWhileTheCourierStarts(t *testing.T) {
