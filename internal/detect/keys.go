@@ -77,6 +77,9 @@ func appendLower(dst, b []byte) ([]byte, bool) {
 	return dst, seen&tops == 0
 }
 
+// notDigits sets the top bit of each byte of digits xor '0' that is none.
+func notDigits(w uint64) uint64 { return ((w&^tops + (0x80-10)*ones) | w) & tops }
+
 // parseIPv4 reads a dotted address without leading zeros.
 func parseIPv4(b []byte) (a uint32, ok bool) {
 	n, digits, dots := uint32(0), 0, 0
