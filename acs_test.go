@@ -133,6 +133,9 @@ func FuzzParseLabel(f *testing.F) {
 		if l.String() != s || len(l.Unknown) > 0 || !l.Handled() && l.Exercise == "" {
 			t.Errorf("%q reads as %q", s, l)
 		}
+		if k, err := noroshi.KeptLabel(s); err != nil || k.String() != s {
+			t.Errorf("%q is kept as %q, %v", s, k, err)
+		}
 		if j := l.Join(l); j.String() != s {
 			t.Errorf("%q joined with itself is %q", s, j)
 		}
