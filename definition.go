@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -46,7 +48,7 @@ func LabelOf(o *stix.Object, assigned []stix.ID, defs func(stix.ID) []*stix.Obje
 // markings that are malformed, are no markings that can be understood. What
 // well-formed granular markings say is in PortionsOf.
 func FormLabel(o *stix.Object) Label {
-	if len(o.Markings) == 0 && o.Property("object_marking_refs") != nil || oddCase(o.Bytes()) {
+	if len(o.Markings) == 0 && o.Property("object_marking_refs") != nil || oddCase(o.Bytes()) || lookalike(o) {
 		return unknown(UnknownField, "")
 	}
 	if _, ok := granular(o); !ok {
@@ -76,6 +78,43 @@ func oddCase(raw []byte) bool {
 		}
 	}
 	return false
+}
+
+// lookalike reports whether a property's name looks like that of a marking
+// property and is not: in full width, with a space, a hyphen, an invisible or a
+// foreign letter in it.
+func lookalike(o *stix.Object) bool {
+	for name := range o.Root().Members() {
+		if len(name) < len(`granularmarkings`) || strings.HasPrefix(name, "x_") {
+			continue
+		}
+		for _, m := range markingNames {
+			if m = m[1 : len(m)-1]; name != m && looksLike(name, m) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// looksLike compares the letters of two names, b of small letters and low
+// lines; a letter that is none of a to z may stand for any.
+func looksLike(a, b string) bool {
+	b = strings.ReplaceAll(b, "_", "")
+	for _, r := range a {
+		if r >= '！' && r <= '～' {
+			r -= '！' - '!'
+		}
+		r = unicode.ToLower(r)
+		switch {
+		case !unicode.IsLetter(r):
+		case b == "" || r < utf8.RuneSelf && rune(b[0]) != r:
+			return false
+		default:
+			b = b[1:]
+		}
+	}
+	return b == ""
 }
 
 var markingNames = []string{`"object_marking_refs"`, `"granular_markings"`}

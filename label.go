@@ -30,6 +30,9 @@ type Label struct {
 // in a message's header. What says more is not understood.
 const maxLabel = 3500
 
+// unmarked is the normal form of a label that says nothing.
+const unmarked = "UNMARKED"
+
 // Join returns the label that is as strict as both: commutative, associative,
 // idempotent, monotone.
 func (l Label) Join(m Label) Label {
@@ -99,7 +102,7 @@ func (l Label) String() string {
 		parts = append(parts, "?"+u)
 	}
 	if len(parts) == 0 {
-		return "UNMARKED"
+		return unmarked
 	}
 	return strings.Join(parts, ";")
 }
@@ -121,10 +124,23 @@ func (l Label) markings() (parts []string) {
 // ParseLabel reads a normal form of a label that was fully understood, as a
 // partner's message header carries it; anything else is refused.
 func ParseLabel(s string) (Label, error) {
+	l, err := KeptLabel(s)
+	if err != nil || len(l.Unknown) > 0 || l.String() == unmarked {
+		return Label{}, Errorf(Invalid, "label.form", "label %q is not a normal form", s)
+	}
+	return l, nil
+}
+
+// KeptLabel reads any normal form, as holds and the ledger keep it: of a label
+// that was not understood or says nothing too.
+func KeptLabel(s string) (Label, error) {
 	var l Label
-	for _, p := range strings.Split(s, ";") {
+	if s == unmarked {
+		return l, nil
+	}
+	for p := range strings.SplitSeq(s, ";") {
 		m, ok := parsePart(p)
-		if !ok || len(s) > maxLabel+200 {
+		if !ok {
 			return Label{}, Errorf(Invalid, "label.form", "label %q is not a normal form", s)
 		}
 		l = l.Join(m)
@@ -136,8 +152,11 @@ func ParseLabel(s string) (Label, error) {
 }
 
 // parsePart reads one part of a normal form. What is read loosely here does not
-// come out as it was written, which ParseLabel sees.
+// come out as it was written, which KeptLabel sees.
 func parsePart(p string) (Label, bool) {
+	if u, ok := strings.CutPrefix(p, "?"); ok {
+		return Label{Unknown: []string{u}}, u != ""
+	}
 	kind, rest, _ := strings.Cut(p, ":")
 	switch kind {
 	case "TLP":

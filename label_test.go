@@ -87,6 +87,9 @@ func TestLabelNormalForm(t *testing.T) {
 		if good != (err == nil) || (good && !same(back, a)) {
 			t.Fatalf("%q reads as %s, %v", a, back, err)
 		}
+		if kept, err := noroshi.KeptLabel(a.String()); err != nil || !same(kept, a) {
+			t.Fatalf("%q is kept as %s, %v", a, kept, err)
+		}
 	})
 }
 

@@ -98,7 +98,7 @@ func (s *strict) tokens(v stix.RawValue) (list []string) {
 // carries no text, and a name in another case or width is not understood rather
 // than a name nobody has.
 func isToken(s string) bool {
-	if s == "" || len(s) > 64 || s[0] < '0' || strings.Contains(s, "..") {
+	if s == "" || len(s) > 64 || s[0] < '0' || strings.Contains(s+".", "..") {
 		return false
 	}
 	for _, c := range []byte(s) {

@@ -76,7 +76,7 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	if err := c.call("release.show", web.HoldRef{Hold: x.Hold}, &d); err != nil {
 		return err
 	}
-	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"precedence", d.Precedence.Prosign() + " " + c.t("precedence."+d.Precedence.String())},
+	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"banner", d.Banner.In(c.lang)}, {"precedence", d.Precedence.Prosign() + " " + c.t("precedence."+d.Precedence.String())},
 		{"key", c.t("hold." + string(d.Key))}, {"clause", d.Clause}, {"state", holdState(c, d.State)}, {"approved-by", strings.Join(d.Approvals, " ")},
 		{"digest", shown(d.Digest)}}
 	for _, r := range d.Reasons {

@@ -10,8 +10,8 @@
 //
 // Only a Desk makes a Cleared, and only a Cleared holds bytes that may go.
 //
-// Not decided yet, and held as not understood: ACS, IEP, Japanese and granular
-// markings, and objects that could go only after something is cut out.
+// Not done yet, and held as not understood: objects that could go only after
+// something is cut out, portions that are marked among it.
 package release
 
 import (

@@ -24,15 +24,17 @@ type Judgement struct {
 // not to: one without a handling marking is held.
 func (c *Case) Judge(l noroshi.Label, from Origin) Judgement {
 	j := judge{c: c, from: from}
+	elsewhere := l.Exercise != c.Realm.Exercise()
 	for _, u := range l.Unknown {
 		code, id, _ := strings.Cut(u, " ")
+		elsewhere = elsewhere || code == noroshi.UnknownTwoExercise // one of two is not this realm's
 		j.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "marking." + code, Marking: id})
 	}
 	if !l.Handled() {
 		j.hold(noroshi.Unmarked, noroshi.Reason{Code: "marking.none"})
 	}
 	// What is not understood may name the exercise: then it is held until it is.
-	if l.Exercise != c.Realm.Exercise() && (l.Exercise != "" || len(l.Unknown) == 0) {
+	if elsewhere && (l.Exercise != "" || len(l.Unknown) == 0) {
 		j.deny(noroshi.Reason{Code: "exercise.mismatch", Args: []string{l.Exercise, c.Realm.String()}})
 	}
 	j.tlp(l.TLP, l.TLP.String())

@@ -7,6 +7,30 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/locale"
 )
 
+// Banners is a label's banner in both languages.
+type Banners struct {
+	EN string `json:"en"`
+	JA string `json:"ja"`
+}
+
+// In returns the banner in a language.
+func (b Banners) In(l locale.Lang) string {
+	if l == locale.JA {
+		return b.JA
+	}
+	return b.EN
+}
+
+// bannersOf returns the banners of a label kept in its normal form. One this
+// program cannot read is shown as it stands.
+func bannersOf(kept string, table noroshi.Kubuns) Banners {
+	l, err := noroshi.KeptLabel(kept)
+	if err != nil {
+		return Banners{kept, kept}
+	}
+	return Banners{Banner(locale.EN, l, table), Banner(locale.JA, l, table)}
+}
+
 // Banner says a label in a reader's language for the head of a page, print or
 // export: every part of it, with the originator's class and the reader's side
 // by side where the agreement's table names one. Classes themselves are written

@@ -81,6 +81,7 @@ func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, err
 // HoldDetail is a hold with what the partner would get.
 type HoldDetail struct {
 	HoldRow
+	Banner Banners      `json:"banner"` // its label in words
 	Digest noroshi.Hash `json:"digest"` // what a release officer signs; zeros when it is decided
 	Sample []Sample     `json:"sample"`
 }
@@ -116,6 +117,11 @@ func releaseShow(ctx context.Context, c *Call) (any, error) {
 	if d.HoldRow, err = c.holdRow(ctx, h); err != nil {
 		return nil, err
 	}
+	table, err := c.levels(ctx, h.Agreement)
+	if err != nil {
+		return nil, err
+	}
+	d.Banner = bannersOf(h.Label, table)
 	if h.State == store.HoldOpen {
 		if d.Digest, err = c.Desk.Digest(ctx, h.ID); err != nil {
 			return nil, err
@@ -285,6 +291,22 @@ func (c *Call) previewed(ctx context.Context, in PreviewRef) ([]int64, error) {
 		seqs[i] = m.Seq
 	}
 	return seqs, nil
+}
+
+// levels returns what an agreement sets Japanese classes equal to.
+func (c *Call) levels(ctx context.Context, agreement noroshi.Hash) (noroshi.Kubuns, error) {
+	file, err := c.Store.Doc(ctx, noroshi.DocAgreement, agreement.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return nil, nil // nothing is agreed
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := noroshi.ParseAgreement(file)
+	if err != nil {
+		return nil, err
+	}
+	return a.Japanese, nil
 }
 
 func (c *Call) hold(ctx context.Context) (store.HoldGroup, error) {
