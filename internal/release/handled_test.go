@@ -22,7 +22,8 @@ func termsWith(p noroshi.Party) []byte {
 	return []byte(file + `
 [[clause]]
 id = "9"
-article = "Article 9"
+article_en = "Article 9"
+article_ja = "第9条"
 en = "What has a classification is released."
 ja = "区分のあるものは提供する。"
 cedar = 'permit (principal, action == Action::"release", resource) when { resource.classification >= 1 && resource.classification <= 4 };'
