@@ -18,6 +18,8 @@
 package release
 
 import (
+	"github.com/noroshi-cti/noroshi/stix"
+
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
@@ -35,6 +37,7 @@ type Object struct {
 	View  uint32
 	Bytes []byte
 	typ   string
+	id    stix.ID
 }
 
 // Valid reports whether a Desk made it.

@@ -73,7 +73,7 @@ func TestHandledMarkingsEndToEnd(t *testing.T) {
 	// The policy ends before anything went to Korea.
 	o.now = now.AddDate(0, 0, 2)
 	goes := o.sends(kor)
-	if goes[id("malware", 3)] == "" || goes[id("malware", 5)] != "" {
+	if goes[id("malware", 3)] == "" || goes[id("malware", 5)] != "" || goes[id("marking-definition", 5)] != "" {
 		t.Errorf("to Korea go %v", goes)
 	}
 }
