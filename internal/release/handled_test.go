@@ -53,8 +53,9 @@ func TestHandledMarkingsEndToEnd(t *testing.T) {
 		version(t, made, "", define(3, noroshi.JapaneseExtension, edit{"extension_type": "property-extension", "kubun": "公開", "originator": "JPN.MOD"})),
 		version(t, made, "", define(4, noroshi.JapaneseExtension, edit{"extension_type": "property-extension", "kubun": "極秘", "originator": "JPN.MOD", "releasable_to": []string{"JPN"}})),
 		version(t, made, "", define(5, noroshi.IEPExtension, iep(edit{"tlp": "green", "end_date": "2026-11-22T00:00:00Z"}))),
+		version(t, made, "", define(7, noroshi.IEPExtension, iep(edit{"tlp": "green", "start_date": "2026-11-22T12:00:00Z"}))),
 		version(t, made, "", define(6, noroshi.ACSExtension, acs(edit{".permitted_nationalities": relJPN, "name": "(S//NF) a name that leaves with it"}))))
-	for n := 1; n <= 6; n++ {
+	for n := 1; n <= 7; n++ {
 		o.put(version(t, made, "", marked(n, n)))
 	}
 	o.settle()
@@ -76,4 +77,8 @@ func TestHandledMarkingsEndToEnd(t *testing.T) {
 	if goes[id("malware", 3)] == "" || goes[id("malware", 5)] != "" || goes[id("marking-definition", 5)] != "" {
 		t.Errorf("to Korea go %v", goes)
 	}
+	// A policy that has begun lets go what waited for it, though nothing changed.
+	has(t, o.sends(jpn))
+	o.settle()
+	has(t, o.sends(jpn), id("malware", 7), id("marking-definition", 7))
 }
