@@ -2,6 +2,8 @@ package noroshi
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -16,12 +18,15 @@ type Agreement struct {
 	TitleEN      string    `toml:"title_en"`
 	TitleJA      string    `toml:"title_ja"`
 	Realm        Realm     `toml:"realm"`
-	From         time.Time `toml:"from"`                 // in force not before
-	Until        time.Time `toml:"until"`                // nor after; past it everything is denied
-	SightingMark string    `toml:"sighting_mark"`        // joined with the indicator's label to mark sightings; default tlp:amber
-	Suites       []string  `toml:"suites"`               // of docs/wire.md; now only "S1"
-	Channels     []string  `toml:"channels"`             // now only "https"
-	Statements   []string  `toml:"statements,omitempty"` // statement markings of exactly this text have no effect
+	From         time.Time `toml:"from"`                      // in force not before
+	Until        time.Time `toml:"until"`                     // nor after; past it everything is denied
+	SightingMark string    `toml:"sighting_mark"`             // joined with the indicator's label to mark sightings; default tlp:amber
+	Suites       []string  `toml:"suites"`                    // of docs/wire.md; now only "S1"
+	Channels     []string  `toml:"channels"`                  // now only "https"
+	Statements   []string  `toml:"statements,omitempty"`      // statement markings of exactly this text have no effect
+	MaxLevel     Level     `toml:"max_level,omitempty"`       // U, C, S or TS: nothing classified higher goes, with whatever signatures; default U
+	Entities     []string  `toml:"entities,omitempty"`        // what the partner's staff are, for ACS markings limited to some: MIL GOV CTR SVR SVC DEV NET
+	Japanese     Kubuns    `toml:"japanese_levels,omitempty"` // what each Japanese class is equal to; one that is not named is not understood, but 公開
 	Clocks       []Clock   `toml:"clock"`
 	Parties      []Party   `toml:"party"`
 	Clauses      []Clause  `toml:"clause"`
@@ -36,6 +41,18 @@ type Party struct {
 	Node     NodeID   `toml:"node"`
 	Identity stix.ID  `toml:"identity"`
 	Tokens   []string `toml:"tokens,omitempty"`
+}
+
+// Kubuns say what Japanese classes are equal to, by class. 公開 is U without
+// being named; for any other class the table is all there is.
+type Kubuns map[string]Level
+
+// Of returns what a class is equal to, or NoLevel.
+func (k Kubuns) Of(kubun string) Level {
+	if kubun == KubunOpen {
+		return Unclassified
+	}
+	return k[kubun]
 }
 
 // Clause is one release rule: a Cedar policy with its article and its text.
@@ -74,6 +91,9 @@ func ParseAgreement(file []byte) (*Agreement, error) {
 	if a.SightingMark == "" {
 		a.SightingMark = "tlp:amber"
 	}
+	if !md.IsDefined("max_level") {
+		a.MaxLevel = Unclassified
+	}
 	a.Hash, a.File = Sum(file), bytes.Clone(file)
 	return &a, a.check()
 }
@@ -101,6 +121,16 @@ func (a *Agreement) check() error {
 	}
 	if _, err := ParseTLP(a.SightingMark); err != nil {
 		return bad("sighting_mark", err.Error())
+	}
+	for _, e := range a.Entities {
+		if !slices.Contains(acsEntities, e) {
+			return bad("entities", "must be of "+strings.Join(acsEntities, " "))
+		}
+	}
+	for k, level := range a.Japanese {
+		if !slices.Contains(kubuns, k) || k == KubunOpen && level != Unclassified {
+			return bad("japanese_levels", "must be of "+strings.Join(kubuns, " ")+", and 公開 is U")
+		}
 	}
 	seen := map[string]bool{}
 	for _, c := range a.Clauses {

@@ -1,207 +1,179 @@
 package noroshi
 
 import (
-	"bytes"
+	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// What makes a marking not understood: the first word of an entry of
-// Label.Unknown, with a text of its own at the top.
-const (
-	UnknownUnresolved  = "unresolved"      // no definition is here
-	UnknownRedefined   = "redefined"       // a well-known TLP id whose body names another level
-	UnknownTwo         = "two-definitions" // two different bodies under one id
-	UnknownPrivateTLP  = "private-tlp"     // a TLP body under an id that is not the well-known one
-	UnknownType        = "definition-type" // a definition_type nobody agreed on
-	UnknownExtension   = "extension"       // an extension nobody agreed on, or more than one
-	UnknownField       = "field"           // a member or value that is not defined, or spelled otherwise
-	UnknownStatement   = "statement"       // a statement that is not on the agreement's list
-	UnknownMarked      = "marked"          // a marking that is itself marked
-	UnknownGranular    = "granular"        // granular markings: not decided yet
-	UnknownExercise    = "exercise-id"     // an exercise id no realm can have
-	UnknownTwoExercise = "two-exercises"   // two different exercises on one object
-)
-
-// LabelOf returns the label of an object: the join of what its own markings
-// and those assigned to it here mean (STIX 2.1 §7.2). defs returns every body
-// kept under a marking's id; statements are the texts that have no effect.
-// The order and repetition of markings never matter, and a report's or
-// bundle's markings are not inherited.
-func LabelOf(o *stix.Object, assigned []stix.ID, defs func(stix.ID) []*stix.Object, statements []string) Label {
-	var l Label
-	for _, ids := range [][]stix.ID{o.Markings, assigned} {
-		for _, id := range ids {
-			l = l.Join(MarkingLabel(id, defs(id), statements))
-		}
-	}
-	return l.Join(FormLabel(o))
+// Label is what an object's markings, its own and those assigned here, come to
+// when joined: the normal form every release decision starts from.
+//
+// Each marking is judged alone for a partner and the worst answer counts. No
+// single policy says the same as two of them together (a nation on both lists
+// may be named by a rule of one only), so markings of the richer kinds are kept
+// side by side, each by its meaning, and the join is their union. TLP levels are
+// ordered, so of them the highest says all.
+//
+// A label with no handling marking, or with anything that was not understood,
+// holds the object whatever else it says.
+type Label struct {
+	TLP      TLP
+	IEP      []IEP      // sorted by normal form, unique, as the next two
+	ACS      []ACS      //
+	JPN      []Japanese //
+	Exercise string     // id of the exercise an exercise marking names
+	Unknown  []string   // what was not understood: "code marking-id", sorted, unique
 }
 
-// FormLabel returns what the form of an object adds to its label: granular
-// markings are not decided yet, and marking properties that are empty, null or
-// spelled in another case are no markings that can be understood.
-func FormLabel(o *stix.Object) Label {
+// maxLabel bounds the normal form of what is understood in a label, with room
+// in a message's header. What says more is not understood.
+const maxLabel = 3500
+
+// unmarked is the normal form of a label that says nothing.
+const unmarked = "UNMARKED"
+
+// Join returns the label that is as strict as both: commutative, associative,
+// idempotent, monotone.
+func (l Label) Join(m Label) Label {
+	l.TLP = max(l.TLP, m.TLP)
+	l.IEP, l.ACS, l.JPN = union(l.IEP, m.IEP), union(l.ACS, m.ACS), union(l.JPN, m.JPN)
+	var more []string
 	switch {
-	case o.Granular:
-		return unknown(UnknownGranular, "")
-	case len(o.Markings) == 0 && o.Property("object_marking_refs") != nil, oddCase(o.Bytes()):
-		return unknown(UnknownField, "")
+	case l.Exercise == "":
+		l.Exercise = m.Exercise
+	case m.Exercise != "" && m.Exercise != l.Exercise:
+		// Each of them is named, so that three join alike in any order.
+		more = []string{UnknownTwoExercise + " " + l.Exercise, UnknownTwoExercise + " " + m.Exercise}
+		l.Exercise = max(l.Exercise, m.Exercise)
 	}
-	return Label{}
-}
-
-// oddCase reports whether a name of a marking property stands in the bytes in
-// another case than the specification's.
-func oddCase(raw []byte) bool {
-	for _, name := range markingNames {
-		under := strings.IndexByte(name, '_') // the part that has no case
-		for at := 0; ; at++ {
-			i := bytes.IndexByte(raw[at:], '_')
-			if i < 0 {
-				break
-			}
-			at += i
-			from, to := at-under, at-under+len(name)
-			if from < 0 || to > len(raw) {
-				continue
-			}
-			if s := raw[from:to]; string(s) != name && strings.EqualFold(string(s), name) {
-				return true
-			}
-		}
+	if l.tooLong() {
+		more = append(more, UnknownTooLong)
 	}
-	return false
-}
-
-var markingNames = []string{`"object_marking_refs"`, `"granular_markings"`}
-
-// MarkingLabel returns what one marking means alone. The well-known TLP ids
-// need no body; a body that is here must name the same level.
-func MarkingLabel(id stix.ID, bodies []*stix.Object, statements []string) Label {
-	level := TLPOf(id)
-	if level == NoTLP {
-		return defined(id, bodies, statements)
+	if len(m.Unknown) == 0 && more == nil {
+		return l
 	}
-	for _, b := range bodies {
-		if l := sameLevel(id, level, b); len(l.Unknown) > 0 {
-			return l
-		}
-	}
-	return Label{TLP: level}
-}
-
-// sameLevel returns no more than a body of a well-known TLP id adds to it:
-// nothing, or that it is not understood.
-func sameLevel(id stix.ID, level TLP, b *stix.Object) Label {
-	if b.Granular || len(b.Markings) > 0 {
-		return unknown(UnknownMarked, id)
-	}
-	m, err := b.MarkingDefinition()
-	if err != nil || m.Unknown {
-		return unknown(UnknownField, id)
-	}
-	extended := slices.Equal(m.Extensions, []stix.ID{stix.TLP20Extension})
-	switch {
-	case len(m.Extensions) > 0 && !extended, m.DefinitionType != "" && m.DefinitionType != "tlp", extended && m.DefinitionType != "":
-		return unknown(UnknownRedefined, id)
-	case bodyLevels[m.TLP] != level:
-		return unknown(UnknownRedefined, id)
-	}
-	return Label{}
-}
-
-// bodyLevels are the spellings of a level in a body, TLP 1.0 and 2.0; any
-// other spelling, upper case included, is none.
-var bodyLevels = map[string]TLP{
-	"white": Clear, "clear": Clear, "green": Green, "amber": Amber, "amber+strict": AmberStrict, "red": Red,
-}
-
-// defined returns what a marking means whose id says nothing by itself.
-func defined(id stix.ID, bodies []*stix.Object, statements []string) Label {
-	if len(bodies) == 0 {
-		return unknown(UnknownUnresolved, id)
-	}
-	b := bodies[0]
-	for _, other := range bodies[1:] {
-		if !sameBody(b, other) {
-			return unknown(UnknownTwo, id)
-		}
-	}
-	if b.Granular || len(b.Markings) > 0 {
-		return unknown(UnknownMarked, id)
-	}
-	m, err := b.MarkingDefinition()
-	if err != nil || m.Unknown {
-		// A definition_type or extension we do not know is the better reason.
-		if err == nil && len(m.Extensions) == 0 && !knownType(m.DefinitionType) {
-			return unknown(UnknownType, id)
-		}
-		if err == nil && len(m.Extensions) > 0 && !slices.Equal(m.Extensions, []stix.ID{ExerciseExtension}) {
-			return unknown(UnknownExtension, id)
-		}
-		return unknown(UnknownField, id)
-	}
-	l := meaning(id, m, statements)
-	// A definition leaves with what it marks: any text of it that nobody agreed
-	// on would leave with it, cleared by nobody.
-	if len(l.Unknown) == 0 && (b.Property("external_references") != nil || m.Name != "" && !slices.Contains(statements, m.Name)) {
-		return unknown(UnknownField, id)
-	}
+	l.Unknown = set(slices.Concat(l.Unknown, m.Unknown, more))
 	return l
 }
 
-func knownType(t string) bool { return t == "statement" || t == "tlp" }
-
-func meaning(id stix.ID, m stix.MarkingDefinition, statements []string) Label {
-	exercise := slices.Equal(m.Extensions, []stix.ID{ExerciseExtension})
-	switch {
-	case slices.Equal(m.Extensions, []stix.ID{stix.TLP20Extension}):
-		return unknown(UnknownPrivateTLP, id)
-	case len(m.Extensions) > 0 && !exercise:
-		return unknown(UnknownExtension, id)
-	case m.DefinitionType == "tlp" || m.TLP != "":
-		return unknown(UnknownPrivateTLP, id)
-	case m.DefinitionType != "statement" && (m.DefinitionType != "" || !exercise):
-		return unknown(UnknownType, id)
-	case m.DefinitionType == "statement" && !slices.Contains(statements, m.Statement):
-		return unknown(UnknownStatement, id)
-	case exercise:
-		return exerciseLabel(id, m.Exercise)
+// tooLong reports whether the label would not fit into a header. A join is
+// never shorter than its parts, so the order of joins does not matter.
+func (l Label) tooLong() bool {
+	if len(l.IEP)+len(l.ACS)+len(l.JPN) == 0 {
+		return false
 	}
-	return Label{}
+	n := 0
+	for _, p := range l.markings() {
+		n += len(p) + 1
+	}
+	return n > maxLabel
 }
 
-// exerciseLabel reads an exercise id as the realm it names: ids of exercises
-// are compared in lower case, as realms are written.
-func exerciseLabel(id stix.ID, text string) Label {
-	r, err := ParseRealm("exercise:" + strings.ToLower(text))
-	if err != nil || r.Exercise() == "" {
-		return unknown(UnknownExercise, id)
+// union returns what is in either of two sets.
+func union[M fmt.Stringer](a, b []M) []M {
+	if len(b) == 0 {
+		return a
 	}
-	return Label{Exercise: r.Exercise()}
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y M) int { return strings.Compare(x.String(), y.String()) })
+	return slices.CompactFunc(all, func(x, y M) bool { return x.String() == y.String() })
 }
 
-// sameBody reports whether two bodies say the same, however they are laid out.
-func sameBody(a, b *stix.Object) bool {
-	if bytes.Equal(a.Bytes(), b.Bytes()) {
-		return true
-	}
-	x, errX := stix.Canonical(a.Bytes())
-	y, errY := stix.Canonical(b.Bytes())
-	return errX == nil && errY == nil && bytes.Equal(x, y)
+// Handled reports whether some handling marking is there: TLP, IEP, ACS or
+// Japanese. A statement or an exercise marking is none.
+func (l Label) Handled() bool {
+	return l.TLP != NoTLP || len(l.IEP)+len(l.ACS)+len(l.JPN) > 0
 }
 
-// unknown returns the label of what was not understood. An id in any other
-// than its normal spelling is left out, so that a label cannot carry text.
-func unknown(code string, id stix.ID) Label {
-	if id == "" {
-		return Label{Unknown: []string{code}}
+// String is the label's normal form, as it travels in message headers and
+// stands in the ledger: labels of one meaning have one string, whatever the
+// identifiers of the markings.
+func (l Label) String() string {
+	var parts []string
+	if l.TLP != NoTLP {
+		parts = append(parts, l.TLP.String())
 	}
-	if _, err := stix.ParseID(string(id)); err != nil {
-		return Label{Unknown: []string{code + " malformed-id"}}
+	parts = append(parts, l.markings()...)
+	if l.Exercise != "" {
+		parts = append(parts, "EXERCISE:"+l.Exercise)
 	}
-	return Label{Unknown: []string{code + " " + string(id)}}
+	for _, u := range l.Unknown {
+		parts = append(parts, "?"+u)
+	}
+	if len(parts) == 0 {
+		return unmarked
+	}
+	return strings.Join(parts, ";")
+}
+
+// markings returns the normal forms of the markings kept side by side.
+func (l Label) markings() (parts []string) {
+	for _, p := range l.IEP {
+		parts = append(parts, p.String())
+	}
+	for _, p := range l.ACS {
+		parts = append(parts, p.String())
+	}
+	for _, p := range l.JPN {
+		parts = append(parts, p.String())
+	}
+	return parts
+}
+
+// ParseLabel reads a normal form of a label that was fully understood, as a
+// partner's message header carries it; anything else is refused.
+func ParseLabel(s string) (Label, error) {
+	l, err := KeptLabel(s)
+	if err != nil || len(l.Unknown) > 0 || l.String() == unmarked {
+		return Label{}, Errorf(Invalid, "label.form", "label %q is not a normal form", s)
+	}
+	return l, nil
+}
+
+// KeptLabel reads any normal form, as holds and the ledger keep it: of a label
+// that was not understood or says nothing too.
+func KeptLabel(s string) (Label, error) {
+	var l Label
+	if s == unmarked {
+		return l, nil
+	}
+	for p := range strings.SplitSeq(s, ";") {
+		m, ok := parsePart(p)
+		if !ok {
+			return Label{}, Errorf(Invalid, "label.form", "label %q is not a normal form", s)
+		}
+		l = l.Join(m)
+	}
+	if l.String() != s {
+		return Label{}, Errorf(Invalid, "label.form", "label %q is not a normal form", s)
+	}
+	return l, nil
+}
+
+// parsePart reads one part of a normal form. What is read loosely here does not
+// come out as it was written, which KeptLabel sees.
+func parsePart(p string) (Label, bool) {
+	if u, ok := strings.CutPrefix(p, "?"); ok {
+		return Label{Unknown: []string{u}}, u != ""
+	}
+	kind, rest, _ := strings.Cut(p, ":")
+	switch kind {
+	case "TLP":
+		t, err := ParseTLP(p)
+		return Label{TLP: t}, err == nil
+	case "IEP":
+		m, ok := parseIEP(rest)
+		return Label{IEP: []IEP{m}}, ok
+	case "ACS":
+		m, ok := parseACS(rest)
+		return Label{ACS: []ACS{m}}, ok
+	case "JPN":
+		m, ok := parseJapanese(rest)
+		return Label{JPN: []Japanese{m}}, ok
+	case "EXERCISE":
+		r, err := ParseRealm("exercise:" + rest)
+		return Label{Exercise: r.Exercise()}, err == nil
+	}
+	return Label{}, false
 }

@@ -19,6 +19,9 @@ func labels() *rapid.Generator[noroshi.Label] {
 		rapid.Map(rapid.SampledFrom([]string{"ex-1", "ex-2", "ex-3"}), func(x string) noroshi.Label { return noroshi.Label{Exercise: x} }),
 		rapid.Map(rapid.SampledFrom([]string{"granular", "unresolved marking-definition--9c167222-415d-5284-9cba-f7bec0acccdf", "statement malformed-id"}),
 			func(u string) noroshi.Label { return noroshi.Label{Unknown: []string{u}} }),
+		rapid.Map(rapid.Custom(drawIEP), func(p noroshi.IEP) noroshi.Label { return noroshi.Label{IEP: []noroshi.IEP{p}} }),
+		rapid.Map(rapid.Custom(drawACS), func(v any) noroshi.Label { return understood(noroshi.ACSExtension, v) }),
+		rapid.Map(rapid.Custom(drawJapanese), func(v any) noroshi.Label { return understood(noroshi.JapaneseExtension, v) }),
 	)
 	return rapid.Custom(func(t *rapid.T) noroshi.Label {
 		var l noroshi.Label
@@ -30,7 +33,15 @@ func labels() *rapid.Generator[noroshi.Label] {
 }
 
 func same(a, b noroshi.Label) bool {
-	return a.TLP == b.TLP && a.Exercise == b.Exercise && slices.Equal(a.Unknown, b.Unknown)
+	return a.TLP == b.TLP && slices.Equal(texts(a.IEP), texts(b.IEP)) && slices.Equal(texts(a.ACS), texts(b.ACS)) &&
+		slices.Equal(texts(a.JPN), texts(b.JPN)) && a.Exercise == b.Exercise && slices.Equal(a.Unknown, b.Unknown)
+}
+
+func texts[M fmt.Stringer](set []M) (list []string) {
+	for _, m := range set {
+		list = append(list, m.String())
+	}
+	return list
 }
 
 func TestJoinIsALattice(t *testing.T) {
@@ -48,6 +59,11 @@ func TestJoinIsALattice(t *testing.T) {
 		j := a.Join(b)
 		if j.TLP < a.TLP || (a.Handled() && !j.Handled()) || (a.Exercise != "" && j.Exercise == "") {
 			t.Fatalf("not monotone: %s joined with %s is %s", a, b, j)
+		}
+		for _, part := range strings.Split(a.String(), ";") {
+			if kind, _, _ := strings.Cut(part, ":"); (kind == "ACS" || kind == "IEP" || kind == "JPN") && !slices.Contains(strings.Split(j.String(), ";"), part) {
+				t.Fatalf("join forgot %q", part)
+			}
 		}
 		for _, u := range a.Unknown {
 			if !slices.Contains(j.Unknown, u) {
@@ -67,9 +83,12 @@ func TestLabelNormalForm(t *testing.T) {
 			t.Fatalf("normal forms %q and %q", a, b)
 		}
 		back, err := noroshi.ParseLabel(a.String())
-		understood := len(a.Unknown) == 0 && (a.TLP != noroshi.NoTLP || a.Exercise != "")
-		if understood != (err == nil) || (understood && !same(back, a)) {
+		good := len(a.Unknown) == 0 && (a.Handled() || a.Exercise != "")
+		if good != (err == nil) || (good && !same(back, a)) {
 			t.Fatalf("%q reads as %s, %v", a, back, err)
+		}
+		if kept, err := noroshi.KeptLabel(a.String()); err != nil || !same(kept, a) {
+			t.Fatalf("%q is kept as %s, %v", a, kept, err)
 		}
 	})
 }
@@ -127,7 +146,7 @@ func TestMarkingLabel(t *testing.T) {
 		{"two extensions", private, []string{`,"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"},"` + string(stix.TLP20Extension) + `":{"extension_type":"property-extension","tlp_2_0":"clear"}}`}, "extension"},
 		{"exercise", private, []string{`,"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"EX-2026-1"}}`}, "EXERCISE:ex-2026-1"},
 		{"exercise with an impossible id", private, []string{`,"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"a;TLP:CLEAR"}}`}, "exercise-id"},
-		{"exercise and statement", private, []string{`,"definition_type":"statement","definition":{"statement":"any"},"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"}}`}, "statement"},
+		{"exercise and statement", private, []string{`,"definition_type":"statement","definition":{"statement":"any"},"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"}}`}, "EXERCISE:ex-1"},
 		{"exercise and statement allowed", private, []string{`,"definition_type":"statement","definition":{"statement":"` + allowed + `"},"extensions":{"` + string(noroshi.ExerciseExtension) + `":{"extension_type":"property-extension","exercise_id":"ex-1"}}`}, "EXERCISE:ex-1"},
 		{"nothing", private, []string{``}, "definition-type"},
 	} {
@@ -222,7 +241,8 @@ func TestLabelOf(t *testing.T) {
 		{"null list never counts as unmarked", `,"object_marking_refs":null`, []stix.ID{noroshi.Clear.MarkingID()}, "?field"},
 		{"empty list never counts as unmarked", `,"object_marking_refs":[]`, []stix.ID{noroshi.Clear.MarkingID()}, "?field"},
 		{"other case of the member", `,"Object_Marking_Refs":["` + string(noroshi.Red.MarkingID()) + `"]`, []stix.ID{noroshi.Clear.MarkingID()}, "?field"},
-		{"granular", `,"granular_markings":[{"selectors":["name"],"marking_ref":"` + string(noroshi.Red.MarkingID()) + `"}]`, []stix.ID{noroshi.Clear.MarkingID()}, "?granular"},
+		{"granular, which marks a portion", `,"granular_markings":[{"selectors":["name"],"marking_ref":"` + string(noroshi.Red.MarkingID()) + `"}]`, []stix.ID{noroshi.Clear.MarkingID()}, "TLP:CLEAR"},
+		{"granular, which marks nothing", `,"granular_markings":[{"selectors":["nam"],"marking_ref":"` + string(noroshi.Red.MarkingID()) + `"}]`, []stix.ID{noroshi.Clear.MarkingID()}, "?granular"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			o, err := object(x.markings)

@@ -1,7 +1,6 @@
 package noroshi
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/noroshi-cti/noroshi/stix"
@@ -71,80 +70,3 @@ func TLPOf(id stix.ID) TLP {
 
 // MarkingID returns the TLP 2.0 marking id of a level.
 func (t TLP) MarkingID() stix.ID { return tlp2[t] }
-
-// Label is what an object's markings, its own and those assigned here, come to
-// when joined: the normal form every release decision starts from.
-//
-// A label with no handling marking, or with anything that was not understood,
-// holds the object whatever else it says.
-type Label struct {
-	TLP      TLP
-	Exercise string   // id of the exercise an exercise marking names
-	Unknown  []string // what was not understood: "code marking-id", sorted, unique
-}
-
-// Join returns the label that is as strict as both: commutative, associative,
-// idempotent, monotone.
-func (l Label) Join(m Label) Label {
-	l.TLP = max(l.TLP, m.TLP)
-	var two []string
-	switch {
-	case l.Exercise == "":
-		l.Exercise = m.Exercise
-	case m.Exercise != "" && m.Exercise != l.Exercise:
-		// Each of them is named, so that three join alike in any order.
-		two = []string{UnknownTwoExercise + " " + l.Exercise, UnknownTwoExercise + " " + m.Exercise}
-		l.Exercise = max(l.Exercise, m.Exercise)
-	}
-	if len(m.Unknown) == 0 && two == nil {
-		return l
-	}
-	u := append(append(slices.Clone(l.Unknown), m.Unknown...), two...)
-	slices.Sort(u)
-	l.Unknown = slices.Compact(u)
-	return l
-}
-
-// Handled reports whether some handling marking is there (TLP; later IEP, ACS,
-// Japanese). A statement or an exercise marking is none.
-func (l Label) Handled() bool { return l.TLP != NoTLP }
-
-// String is the label's normal form, as it travels in message headers and
-// stands in the ledger: equal labels have equal strings.
-func (l Label) String() string {
-	var parts []string
-	if l.TLP != NoTLP {
-		parts = append(parts, l.TLP.String())
-	}
-	if l.Exercise != "" {
-		parts = append(parts, "EXERCISE:"+l.Exercise)
-	}
-	for _, u := range l.Unknown {
-		parts = append(parts, "?"+u)
-	}
-	if len(parts) == 0 {
-		return "UNMARKED"
-	}
-	return strings.Join(parts, ";")
-}
-
-// ParseLabel reads a normal form of a label that was fully understood, as a
-// partner's message header carries it; anything else is refused.
-func ParseLabel(s string) (Label, error) {
-	var l Label
-	for _, p := range strings.Split(s, ";") {
-		if x, ok := strings.CutPrefix(p, "EXERCISE:"); ok {
-			l.Exercise = x
-			continue
-		}
-		t, err := ParseTLP(p)
-		if err != nil || l.TLP != NoTLP {
-			return Label{}, Errorf(Invalid, "label.form", "label %q is not a normal form", s)
-		}
-		l.TLP = t
-	}
-	if l.String() != s {
-		return Label{}, Errorf(Invalid, "label.form", "label %q is not a normal form", s)
-	}
-	return l, nil
-}

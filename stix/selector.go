@@ -5,19 +5,22 @@ import (
 	"strings"
 )
 
-// Resolve reports whether a selector (STIX 2.1 §7.2.3.1) names something in
-// the object: properties and keys with points between them, list elements as
-// [n] counted from 0, such as "name", "labels.[2]", "hashes.MD5" or
+// Select returns what a selector (STIX 2.1 §7.2.3.1) names in the object, or
+// nil: properties and keys with points between them, list elements as [n]
+// counted from 0, such as "name", "labels.[2]", "hashes.MD5" or
 // "x_deep.list.[0].key".
-func Resolve(o *Object, selector string) bool {
+func Select(o *Object, selector string) RawValue {
 	v := o.Root()
 	for part := range strings.SplitSeq(selector, ".") {
 		if v = v.part(part); v == nil {
-			return false
+			return nil
 		}
 	}
-	return true
+	return v
 }
+
+// Resolve reports whether a selector names something in the object.
+func Resolve(o *Object, selector string) bool { return Select(o, selector) != nil }
 
 // part returns what one part of a selector names.
 func (v RawValue) part(part string) RawValue {

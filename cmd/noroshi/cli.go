@@ -113,7 +113,7 @@ func alone(args []string) bool {
 // fail prints an error in the user's language and returns its exit code.
 func (c *cli) fail(err error) int {
 	code := exitCode(err)
-	if err == nil || errors.Is(err, errPartly) || errors.Is(err, errFindings) {
+	if err == nil || errors.Is(err, errPartly) || errors.Is(err, errFindings) || errors.Is(err, errSamples) {
 		return code
 	}
 	if code == exitInterrupt {

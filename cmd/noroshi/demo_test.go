@@ -67,7 +67,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestDemoBreak: a cable that stays cut makes the demo fail.
+// TestDemoBreak: a cable that stays cut makes the demo fail, and the demo says
+// what either side knows of the link.
 func TestDemoBreak(t *testing.T) {
 	t.Parallel()
 	f, out, err := playDemo(t, nil, "--break", "link")
@@ -76,6 +77,11 @@ func TestDemoBreak(t *testing.T) {
 	}
 	if f.Audit != "" || f.FlashAfterMS != 0 || f.IndicatorsArmed == 0 {
 		t.Errorf("it went on after the link, or never came so far: %+v\n%s", f, out)
+	}
+	for _, want := range []string{"USA-01, started again 0 times: {", "JPN-01, started again 0 times: {", `"waiting":{"flash":`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the failure does not say %q\n%s", want, out)
+		}
 	}
 }
 

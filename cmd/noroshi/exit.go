@@ -22,10 +22,12 @@ const (
 	exitInterrupt = 130 // Ctrl-C
 )
 
-// errPartly and errFindings carry their exit code without an error text.
+// errPartly, errFindings and errSamples carry their exit code without an error
+// text: what is to be said is printed already.
 var (
 	errPartly   = errors.New("partly done")
 	errFindings = errors.New("findings")
+	errSamples  = errors.New("samples failed")
 )
 
 func exitCode(err error) int {

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/web"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -13,7 +19,9 @@ type releaseCmd struct {
 	Show    releaseShowCmd    `cmd:"" help:"${help_release_show}"`
 	Approve releaseApproveCmd `cmd:"" help:"${help_release_approve}"`
 	Return  releaseReturnCmd  `cmd:"" help:"${help_release_return}"`
+	Preview releasePreviewCmd `cmd:"" help:"${help_release_preview}"`
 	Explain releaseExplainCmd `cmd:"" help:"${help_release_explain}"`
+	Test    releaseTestCmd    `cmd:"" help:"${help_release_test}"`
 }
 
 type releaseListCmd struct {
@@ -68,13 +76,16 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	if err := c.call("release.show", web.HoldRef{Hold: x.Hold}, &d); err != nil {
 		return err
 	}
-	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"precedence", d.Precedence.Prosign() + " " + c.word("precedence."+d.Precedence.String())},
+	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"banner", d.Banner.In(c.cellLang())}, {"precedence", d.Precedence.Prosign() + " " + c.word("precedence."+d.Precedence.String())},
 		{"key", c.word("hold." + string(d.Key))}, {"clause", d.Clause}, {"state", holdState(c, d.State)}, {"approved-by", strings.Join(d.Approvals, " ")},
 		{"digest", shown(d.Digest)}}
 	for _, r := range d.Reasons {
 		pairs = append(pairs, [2]string{"reason", c.reason(r)})
 	}
 	for _, s := range d.Sample {
+		for _, w := range s.Cut {
+			pairs = append(pairs, [2]string{"cut-out", string(s.ID) + " " + w.Selector + ": " + w.Value})
+		}
 		pairs = append(pairs, [2]string{"partner-gets", s.JSON})
 	}
 	return one(c, d, pairs...)
@@ -156,13 +167,19 @@ func (x *releaseReturnCmd) Run(c *cli) error {
 }
 
 type releaseExplainCmd struct {
-	ID string `arg:"" placeholder:"ID" help:"${help_object_id}"`
-	To string `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
+	Subject string `arg:"" placeholder:"ID|FILE" help:"${help_release_subject}"`
+	To      string `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
+	Marking string `placeholder:"MARKING" help:"${help_release_as_if}"`
 }
 
+// Run explains the decision on an object held here, or on every object of a
+// file as if it were imported.
 func (x *releaseExplainCmd) Run(c *cli) error {
+	if _, err := stix.ParseID(x.Subject); err != nil {
+		return x.file(c)
+	}
 	var e web.Explained
-	if err := c.call("release.explain", web.ExplainRef{Object: stix.ID(x.ID), Partner: noroshi.CallSign(x.To)}, &e); err != nil {
+	if err := c.call("release.explain", web.ExplainRef{Object: stix.ID(x.Subject), Partner: noroshi.CallSign(x.To)}, &e); err != nil {
 		return err
 	}
 	pairs := [][2]string{{"outcome", c.word("outcome." + e.Outcome)}}
@@ -170,4 +187,164 @@ func (x *releaseExplainCmd) Run(c *cli) error {
 		pairs = append(pairs, [2]string{"reason", c.reason(r)})
 	}
 	return one(c, e, pairs...)
+}
+
+func (x *releaseExplainCmd) file(c *cli) error {
+	f, _, err := c.openInput(x.Subject)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var w web.Weighed
+	if err := c.callBody("release.weigh", web.WeighRef{Partner: noroshi.CallSign(x.To), Marking: x.Marking}, f, nil, &w); err != nil {
+		return err
+	}
+	if w.Unreadable > 0 {
+		c.say("cli.weighed-unreadable", n(w.Unreadable))
+	}
+	if c.Output == "json" {
+		return printJSON(c.io.out, w)
+	}
+	return list(c, w.Objects,
+		column[web.Previewed]{"id", func(p web.Previewed) string { return string(p.ID) }},
+		column[web.Previewed]{"outcome", func(p web.Previewed) string { return c.word("outcome." + p.Outcome) }},
+		column[web.Previewed]{"label", func(p web.Previewed) string { return p.Label }},
+		column[web.Previewed]{"reason", func(p web.Previewed) string { return c.rules(p.Rules) }})
+}
+
+// rules says what rules said, the strictest outcome's first.
+func (c *cli) rules(list []web.Spoken) string {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b web.Spoken) int { return cmp.Compare(b.Outcome, a.Outcome) })
+	said := make([]string, len(list))
+	for i, r := range list {
+		said[i] = c.rule(r)
+	}
+	return strings.Join(said, "; ")
+}
+
+// rule says what a rule said, with its number.
+func (c *cli) rule(r web.Spoken) string {
+	text := c.reason(r.Reason)
+	if r.Rule > 0 {
+		text = c.line("cli.rule", n(r.Rule), text)
+	}
+	return text
+}
+
+type releasePreviewCmd struct {
+	Subject string `arg:"" placeholder:"ID|HOLD" help:"${help_release_previewed}"`
+	As      string `required:"" placeholder:"CALLSIGN" help:"${help_release_preview_as}"`
+	Diff    bool   `help:"${help_release_diff}"`
+}
+
+// Run shows what the partner would see: the exact bytes, or with --diff what is
+// held here beside it, part by part.
+func (x *releasePreviewCmd) Run(c *cli) error {
+	var all []web.Previewed
+	for after := int64(0); ; {
+		var page []web.Previewed
+		if err := c.call("release.preview", web.PreviewRef{Partner: noroshi.CallSign(x.As), Subject: x.Subject, After: after}, &page); err != nil {
+			return err
+		}
+		all = append(all, page...)
+		if _, err := stix.ParseID(x.Subject); err == nil || len(page) == 0 {
+			break
+		}
+		after = page[len(page)-1].Seq
+	}
+	switch {
+	case c.Output != "table":
+		return list(c, all,
+			column[web.Previewed]{"id", func(p web.Previewed) string { return string(p.ID) }},
+			column[web.Previewed]{"outcome", func(p web.Previewed) string { return p.Outcome }},
+			column[web.Previewed]{"label", func(p web.Previewed) string { return p.Label }},
+			column[web.Previewed]{"sees", func(p web.Previewed) string { return p.Sees }})
+	case x.Diff:
+		for _, p := range all {
+			c.diff(p)
+		}
+	default:
+		for _, p := range all {
+			if p.Sees != "" {
+				fmt.Fprintln(c.io.out, p.Sees)
+			}
+		}
+	}
+	return nil
+}
+
+// diff prints an object part by part: what the partner sees as it is, what is
+// cut out behind a minus with the rule that says so, and why nothing leaves.
+func (c *cli) diff(p web.Previewed) {
+	out := c.io.out
+	fmt.Fprintf(out, "%s  %s  %s\n", p.ID, c.t("outcome."+p.Outcome), clean(p.Label))
+	why := map[string]string{}
+	for _, r := range p.Rules {
+		if r.Outcome != noroshi.Redact {
+			fmt.Fprintf(out, "  * %s\n", clean(c.rule(r)))
+		} else if len(r.Args) > 0 {
+			why[r.Args[0]] = c.rule(r)
+		} else {
+			why["created_by_ref"] = c.rule(r)
+		}
+	}
+	o, err := stix.Parse([]byte(p.Held))
+	if err != nil {
+		return
+	}
+	whole := map[string]bool{}
+	for _, w := range p.Cut {
+		whole[w.Selector] = true
+		fmt.Fprintf(out, "  - %s: %s  [%s]\n", clean(w.Selector), clean(w.Value), clean(why[w.Selector]))
+	}
+	for name, v := range o.Root().Members() {
+		if p.Sees != "" && !whole[name] {
+			fmt.Fprintf(out, "    %s: %s\n", clean(name), clean(string(v)))
+		}
+	}
+}
+
+type releaseTestCmd struct {
+	Folder string `arg:"" placeholder:"FOLDER" help:"${help_release_folder}"`
+}
+
+// Run decides a folder of samples and compares; leaks come first.
+func (x *releaseTestCmd) Run(c *cli) error {
+	s, err := release.OpenSamples(os.DirFS(x.Folder))
+	if err != nil {
+		return err
+	}
+	r, err := s.Run()
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" || c.Output == "jsonl" {
+		if err := printJSON(c.io.out, r); err != nil {
+			return err
+		}
+	} else {
+		c.sampleLines(r)
+	}
+	if len(r.Leaks) > 0 || r.Failed > 0 {
+		return errSamples
+	}
+	return nil
+}
+
+func (c *cli) sampleLines(r release.SampleReport) {
+	line := func(key string, args ...string) { fmt.Fprintln(c.io.out, clean(c.t(key, args...))) }
+	for _, f := range r.Leaks {
+		line("cli.sample-leak", f.File, f.Partner, strconv.Quote(f.Leak))
+	}
+	for _, f := range r.Faults {
+		line("cli.sample-fault", f.File, f.Partner, string(f.Object), f.Got, f.Want)
+	}
+	for _, f := range r.Advisory {
+		line("cli.sample-advisory", f.File, f.Partner, string(f.Object), f.Got, f.Want)
+	}
+	if len(r.Leaks) > 0 {
+		line("cli.sample-leaks", n(len(r.Leaks)))
+	}
+	fmt.Fprintf(c.io.out, "%d passed, %d failed\n", r.Passed, r.Failed)
 }

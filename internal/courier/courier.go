@@ -51,9 +51,10 @@ type Courier struct {
 	desk *release.Desk
 	o    Options
 
-	mu      sync.Mutex // guards links, running, ctx; taken before any link's lock
+	mu      sync.Mutex // guards links, ctx, begun; taken before any link's lock
 	links   map[noroshi.NodeID]*link
 	ctx     context.Context // of Run; nil before
+	begun   bool            // the links Run found at its start are there
 	tasks   sync.WaitGroup  // everything Run started
 	counts  counters
 	arrived func(ctx context.Context, from noroshi.NodeID, doc []byte) error
@@ -101,7 +102,7 @@ func (c *Courier) Run(ctx context.Context) error {
 		c.mu.Unlock()
 		c.tasks.Wait()
 		c.mu.Lock()
-		c.ctx, c.links = nil, map[noroshi.NodeID]*link{}
+		c.ctx, c.begun, c.links = nil, false, map[noroshi.NodeID]*link{}
 		c.mu.Unlock()
 	}()
 	return c.follow(ctx)
@@ -116,6 +117,9 @@ func (c *Courier) follow(ctx context.Context) error {
 	if err := c.refresh(ctx); err != nil {
 		return quiet(ctx, err)
 	}
+	c.mu.Lock()
+	c.begun = true
+	c.mu.Unlock()
 	for {
 		if err := c.s.Wait(ctx, after); err != nil {
 			return quiet(ctx, err)
@@ -269,16 +273,19 @@ func (c *Courier) all() []*link {
 	return list
 }
 
-// link returns the live link with a partner, or an error that says why not.
+// link returns the live link with a partner, or an error that says why not:
+// NotFound only when there is none, not while the links are still being made.
 func (c *Courier) link(partner noroshi.NodeID) (*link, error) {
 	c.mu.Lock()
-	l, running := c.links[partner], c.ctx != nil
+	l, running, begun := c.links[partner], c.ctx != nil, c.begun
 	c.mu.Unlock()
 	switch {
 	case l != nil && live(l.view.Load().partner):
 		return l, nil
 	case !running:
 		return nil, noroshi.Errorf(noroshi.Queued, "courier.stopped", "no courier runs here now")
+	case l == nil && !begun:
+		return nil, noroshi.Errorf(noroshi.Queued, "courier.starting", "the courier is starting")
 	}
 	return nil, noroshi.Errorf(noroshi.NotFound, "courier.no-link", "there is no link with %s", partner)
 }

@@ -3,9 +3,11 @@ package courier_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -222,6 +224,64 @@ func TestReadTravelsBack(t *testing.T) {
 	}
 }
 
+// TestAWaitingReadIsSeen: a READ given while the link is unconfirmed is not in
+// the stream and counts as waiting.
+func TestAWaitingReadIsSeen(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 16, 0, 0)
+	p.start()
+	p.a.importList("list.txt", 0, 1)
+	p.until("it is there", 5*time.Second, func() bool { return p.b.count("indicator") == 1 && p.settled() })
+	var id noroshi.Hash
+	if err := p.b.store.Each(t.Context(), "indicator", 0, func(r store.Record) error { id = r.Source.Message; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	p.net.setCut(true)
+	p.b.end()
+	p.b.open()
+	p.b.start()
+	p.until("B reads it", 5*time.Second, func() bool {
+		return p.b.running().ReadBy(t.Context(), p.a.id(), id, noroshi.Duty, time.Now()) == nil
+	})
+	if l := p.b.link(); l.Confirmed || l.Waiting["priority"] != 1 {
+		t.Errorf("the READ is not seen to wait: %+v", l)
+	}
+	p.net.setCut(false)
+	p.until("it has gone", 5*time.Second, p.settled)
+}
+
+// TestReadWhileTheCourierStarts: until the links are made, ReadBy asks to come
+// again. NotFound would say for ever that there is nobody to tell.
+func TestReadWhileTheCourierStarts(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 15, 0, 0)
+	held, free := make(chan struct{}), make(chan struct{})
+	var act sync.WaitGroup
+	act.Go(func() { // the link's first epoch waits behind this act
+		_, _ = p.b.store.Do(context.Background(), noroshi.Act{}, func(*store.Tx) error {
+			close(held)
+			<-free
+			return nil
+		})
+	})
+	<-held
+	p.start()
+	var known *noroshi.Error
+	p.until("the courier starts", 5*time.Second, func() bool {
+		err := p.b.running().ReadBy(t.Context(), p.a.id(), noroshi.Hash{9}, noroshi.Duty, time.Now())
+		return errors.As(err, &known) && known.Code != "courier.stopped"
+	})
+	if known.Kind != noroshi.Queued {
+		t.Errorf("while the courier starts: got %v, want Queued", known)
+	}
+	close(free)
+	act.Wait()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	if err := p.b.running().ReadBy(t.Context(), noroshi.NodeID{9}, noroshi.Hash{9}, noroshi.Duty, time.Now()); noroshi.KindOf(err) != noroshi.NotFound {
+		t.Errorf("no such partner: got %v, want NotFound", err)
+	}
+}
+
 func TestSendTakesOnlyCleared(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 5, 0, 0)
@@ -229,6 +289,57 @@ func TestSendTakesOnlyCleared(t *testing.T) {
 	p.until("the link is confirmed", 5*time.Second, p.settled)
 	if err := p.a.running().Send(t.Context(), release.Cleared{}); noroshi.KindOf(err) != noroshi.Refused {
 		t.Errorf("the zero Cleared: got %v, want Refused", err)
+	}
+}
+
+// TestStatementsGoInOrder: whoever steps a link, statements leave in the order
+// of their counters. An older one said last would take back what the newer one
+// receipted, and the counter kept as issued.
+func TestStatementsGoInOrder(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 14, 0, 0)
+	p.start()
+	p.until("the link is confirmed", 5*time.Second, p.settled)
+	p.net.mu.Lock()
+	p.net.watch = true
+	p.net.mu.Unlock()
+	var probes sync.WaitGroup
+	for range 16 {
+		probes.Go(func() {
+			for range 20 {
+				if _, err := p.a.running().Test(t.Context(), p.b.id()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	probes.Wait()
+	p.net.mu.Lock()
+	seen := p.net.seen
+	p.net.mu.Unlock()
+	in := message.Inbound{Realm: noroshi.Real, From: p.a.id(), To: p.b.id(), Secret: []byte(strings.Repeat("a", 32)), Keys: p.a.keys.Keyset()}
+	signed, err := p.b.store.Docs(t.Context(), noroshi.DocAgreement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range signed {
+		in.Agreements = append(in.Agreements, noroshi.Sum(file))
+	}
+	said, last := 0, uint64(0)
+	for _, e := range seen {
+		plain, err := message.Unseal(p.b.keys, in, e)
+		if err != nil || plain.Statement == nil {
+			continue // B's, or a message
+		}
+		if n := plain.Statement.Counter; n <= last {
+			t.Errorf("statement %d was said after %d", n, last)
+		} else {
+			last = n
+		}
+		said++
+	}
+	if said == 0 {
+		t.Error("A said nothing")
 	}
 }
 

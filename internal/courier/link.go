@@ -31,7 +31,7 @@ type link struct {
 	receipts map[message.Epoch]*receipted // believed and not yet kept
 	papers   map[string]*paper            // documents not yet acknowledged
 	sends    []message.Send               // below FLASH, to be sealed in the next turn
-	speeches []speech                     // to be said, by rising counter; at most one STATE
+	speeches []speech                     // to be said, in this order; at most one of a kind
 	heard    chan struct{}                // closed and made anew at each STATE
 	channel  string
 	lastErr  string
@@ -127,10 +127,12 @@ func (l *link) step(e message.Event) {
 	l.perform(fx)
 }
 
-// advance is Step under the lock.
+// advance is Step under the lock. What is to be said is queued under it too:
+// statements go in the order of their counters, whoever stepped.
 func (l *link) advance(e message.Event) (fx []message.Effect) {
 	was := l.side.Confirmed()
 	l.side, fx = message.Step(l.side, e, l.c.o.Now())
+	l.sayAll(fx)
 	if !was && l.side.Confirmed() {
 		l.wakePull()
 	}
@@ -147,8 +149,9 @@ func signal(ch chan struct{}) {
 
 func (l *link) wakePull() { signal(l.pullNow) }
 
-// perform hands each effect to whoever does it. Sends of one step travel
-// together: one act is the evidence of all their attempts.
+// perform hands each effect to whoever does it, but for what advance has queued
+// to be said. Sends of one step travel together: one act is the evidence of all
+// their attempts.
 func (l *link) perform(fx []message.Effect) {
 	var urgent, bulk []message.Send
 	for _, x := range fx {
@@ -163,12 +166,6 @@ func (l *link) perform(fx []message.Effect) {
 			} else {
 				bulk = append(bulk, x)
 			}
-		case message.SayState:
-			l.say(speech{x.Epoch, message.StateKind, x.Counter, message.EncodeState(x.State)})
-		case message.SayWant:
-			l.say(speech{x.Epoch, message.WantKind, x.Counter, message.EncodeWant(x.Want)})
-		case message.SayRefuse:
-			l.say(speech{x.Epoch, message.RefuseKind, x.Counter, message.EncodeRefuse(x.Refuse)})
 		case message.Receipt:
 			l.receipt(x)
 		case message.Expire:

@@ -1,7 +1,6 @@
 package courier
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"slices"
@@ -20,14 +19,26 @@ type speech struct {
 	body    []byte
 }
 
-// say queues a statement; a STATE that is not yet sent gives way to a newer one.
-// One goroutine says them all, so that counters become durable in order.
+// sayAll queues what a step wants said, under mu.
+func (l *link) sayAll(fx []message.Effect) {
+	for _, x := range fx {
+		switch x := x.(type) {
+		case message.SayState:
+			l.say(speech{x.Epoch, message.StateKind, x.Counter, message.EncodeState(x.State)})
+		case message.SayWant:
+			l.say(speech{x.Epoch, message.WantKind, x.Counter, message.EncodeWant(x.Want)})
+		case message.SayRefuse:
+			l.say(speech{x.Epoch, message.RefuseKind, x.Counter, message.EncodeRefuse(x.Refuse)})
+		}
+	}
+}
+
+// say queues a statement; one that is not yet sent gives way to a newer one of
+// its kind. One goroutine says them all, so that counters become durable in
+// order.
 func (l *link) say(x speech) {
-	l.mu.Lock()
 	l.speeches = slices.DeleteFunc(l.speeches, func(o speech) bool { return o.kind == x.kind })
 	l.speeches = append(l.speeches, x)
-	slices.SortStableFunc(l.speeches, func(a, b speech) int { return cmp.Compare(a.counter, b.counter) })
-	l.mu.Unlock()
 	signal(l.speak)
 }
 

@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,7 +25,7 @@ type LinkStatus struct {
 	OutHead    uint64           `json:"out_head"`   // last sequence in our stream
 	OutStored  uint64           `json:"out_stored"` // of them receipted as stored
 	OutApplied uint64           `json:"out_applied"`
-	Waiting    map[string]int   `json:"waiting"` // messages not yet receipted, by precedence; batches not yet in the stream count by their messages
+	Waiting    map[string]int   `json:"waiting"` // messages not yet receipted, by precedence; batches not yet in the stream count by their messages, what else waits to join it as one each
 	Late       int              `json:"late"`    // of those waiting, past the receipt clock of their precedence in the agreement
 	InHead     uint64           `json:"in_head"` // the partner's head as it says
 	InApplied  uint64           `json:"in_applied"`
@@ -83,7 +84,7 @@ func (c *Courier) stored(ctx context.Context, p noroshi.Partner, st *LinkStatus)
 	if found, err := l.readMemo(ctx); err != nil || !found {
 		return err
 	}
-	if err := l.restore(ctx); err != nil {
+	if err := errors.Join(l.restore(ctx), l.readPending(ctx)); err != nil {
 		return err
 	}
 	l.status(st)
@@ -103,6 +104,9 @@ func (l *link) status(st *LinkStatus) {
 		if n > 0 {
 			st.Waiting[noroshi.Precedence(p).String()] += n
 		}
+	}
+	for _, p := range l.pending {
+		st.Waiting[p.Prec.String()]++
 	}
 }
 

@@ -74,16 +74,23 @@ func (e *event) take(r *rule, text []byte, number bool) {
 		e.ends[r.end].addr, e.ends[r.end].text = r, text
 	case doName, doAnswer, doMail, doHash, doURL:
 		if len(e.seen) < maxSeen {
-			e.seen = append(e.seen, observation{rule: r, text: text})
+			e.see(r, text, 0)
 		}
 	}
+}
+
+// see adds an observation; it is filled in in place, as a copy is dear.
+func (e *event) see(r *rule, text []byte, port uint16) {
+	e.seen = append(e.seen, observation{})
+	o := &e.seen[len(e.seen)-1]
+	o.rule, o.text, o.port = r, text, port
 }
 
 // finish sorts out what only the whole line shows.
 func (e *event) finish() {
 	for i := range e.ends {
 		if n := &e.ends[i]; n.addr != nil {
-			e.seen = append(e.seen, observation{n.addr, n.text, n.port})
+			e.see(n.addr, n.text, n.port)
 		}
 	}
 	if e.eve && e.host.rule != nil && e.host.rule.name == "host" {
@@ -94,7 +101,7 @@ func (e *event) finish() {
 		if e.host.port == 0 {
 			e.host.port = e.ends[endResp].port
 		}
-		e.seen = append(e.seen, observation{e.host.rule, unbracket(e.host.text), e.host.port})
+		e.see(e.host.rule, unbracket(e.host.text), e.host.port)
 	}
 }
 

@@ -73,6 +73,12 @@ func ParseAddr(s string) (string, bool) {
 	return a.String(), ok
 }
 
+// Dotted reports whether a text is looked up as an IPv4 address.
+func Dotted(s string) bool {
+	_, ok := dottedOf([]byte(s))
+	return ok
+}
+
 // Stepper returns a function that reads and matches one line.
 func Stepper(x *Index) func([]byte) int64 {
 	r := &run{m: matcher{x: x}, hit: func(Hit) error { return nil }}

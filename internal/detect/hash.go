@@ -29,7 +29,7 @@ func (s seed) mix(h, w uint64) uint64 {
 	return hi ^ lo ^ bits.RotateLeft64(w, 29)
 }
 
-func (s seed) start(class uint64) uint64 { return s.mix(s.b, class) }
+func (s seed) start(class uint64) uint64 { return bits.RotateLeft64(s.b, int(class)) }
 
 // bytes folds a byte string into a running hash, its length included, so that
 // no two sequences of strings share their words.
@@ -40,16 +40,20 @@ func (s seed) bytes(h uint64, b []byte) uint64 {
 		b = b[8:]
 	}
 	var w uint64
-	for i, c := range b {
-		w |= uint64(c) << (8 * i)
+	switch k := len(b); {
+	case k >= 4:
+		w = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[k-4:]))<<(8*(k-4))
+	case k > 0:
+		w = uint64(b[0]) | uint64(b[k/2])<<(8*(k/2)) | uint64(b[k-1])<<(8*(k-1))
 	}
 	return s.mix(h, w|n<<56)
 }
 
 func (s seed) key(class uint64, b []byte) uint64 { return s.bytes(s.start(class), b) }
 
-// addr4 hashes an IPv4 address as a number.
-func (s seed) addr4(a uint32) uint64 { return s.mix(s.start(classAddr), uint64(a)|4<<32) }
+// dotted hashes an IPv4 address. Its text serves as well as its number, as it
+// has one only, and need not be parsed first.
+func (s seed) dotted(d dotted) uint64 { return s.mix(s.mix(s.start(classAddr), d.head), d.tail) }
 
 // bloom is a filter whose bits of one key lie in one word: a look-up costs one
 // access to memory. At twelve bits a key about one miss in thirty passes. Bits

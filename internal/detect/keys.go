@@ -77,6 +77,45 @@ func appendLower(dst, b []byte) ([]byte, bool) {
 	return dst, seen&tops == 0
 }
 
+// dotted is a text of digits and three dots as two words: each byte xor '0', then
+// zeros, the length on top.
+type dotted struct{ head, tail uint64 }
+
+const maxDotted = len("255.255.255.255")
+
+// dottedOf reads what may be an IPv4 address. It looks at what stands behind the
+// text in its array, but lets it count for nothing.
+func dottedOf(b []byte) (d dotted, ok bool) {
+	n := len(b)
+	if n < len("0.0.0.0") || n > maxDotted {
+		return d, false
+	}
+	if cap(b) < 16 {
+		var room [16]byte
+		b = append(room[:0], b...)
+	}
+	d.head = (word(b[:16], 0) ^ '0'*ones) & lowBytes(min(n, 8))
+	d.tail = (word(b[:16], 8) ^ '0'*ones) & lowBytes(max(n, 8)-8)
+	dots, more := notDigits(d.head)>>7, notDigits(d.tail)>>7
+	const dot = ('.' ^ '0') * ones
+	strange := (d.head^dot)&(dots*0xff) | (d.tail^dot)&(more*0xff)
+	d.tail |= uint64(n) << 56
+	return d, strange == 0 && bits.OnesCount64(dots)+bits.OnesCount64(more) == 3
+}
+
+// first returns the number before the first dot, if it is a byte.
+func (d dotted) first() uint8 {
+	n := firstSet(notDigits(d.head)) & 3
+	w := uint32(d.head) << (32 - 8*n)
+	return uint8(w>>24 + w>>16&15*10 + w>>8&15*100)
+}
+
+// lowBytes is the mask of the n lowest bytes.
+func lowBytes(n int) uint64 { return 1<<(8*uint(n)) - 1 }
+
+// notDigits sets the top bit of each byte of digits xor '0' that is none.
+func notDigits(w uint64) uint64 { return ((w&^tops + (0x80-10)*ones) | w) & tops }
+
 // parseIPv4 reads a dotted address without leading zeros.
 func parseIPv4(b []byte) (a uint32, ok bool) {
 	n, digits, dots := uint32(0), 0, 0

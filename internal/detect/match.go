@@ -79,35 +79,65 @@ func (m *matcher) collect() {
 
 // address reads an address in any usual spelling, mapped ones as IPv4.
 func address(b []byte) (a netip.Addr, ok bool) {
-	if len(b) < 2 || len(b) > 45 || hexDigit(b[0]) > 15 && b[0] != ':' {
-		return a, false
+	if v4, ok := parseIPv4(b); ok {
+		return v4Addr(v4), true
 	}
-	if bytes.IndexByte(b, ':') < 0 {
-		v4, ok := parseIPv4(b)
-		return netip.AddrFrom4([4]byte{byte(v4 >> 24), byte(v4 >> 16), byte(v4 >> 8), byte(v4)}), ok
-	}
+	return address6(b)
+}
+
+func address6(b []byte) (a netip.Addr, ok bool) {
 	v6, ok := parseIPv6(b)
 	return netip.AddrFrom16(v6).Unmap(), ok
+}
+
+func v4Addr(a uint32) netip.Addr {
+	return netip.AddrFrom4([4]byte{byte(a >> 24), byte(a >> 16), byte(a >> 8), byte(a)})
 }
 
 func (s seed) addr(a netip.Addr) uint64 {
 	if a.Is4() {
 		b := a.As4()
-		return s.addr4(binary.BigEndian.Uint32(b[:]))
+		return s.addr4(b[:])
 	}
 	b := a.As16()
 	return s.key(classAddr, b[:])
 }
 
+// addr4 hashes an IPv4 address.
+func (s seed) addr4(b []byte) uint64 {
+	var buf [maxDotted + 1]byte
+	text, _ := netip.AddrFrom4([4]byte(b)).AppendText(buf[:0])
+	d, _ := dottedOf(text)
+	return s.dotted(d)
+}
+
+// add adds a candidate; it is filled in in place, as a copy is dear.
+func (m *matcher) add(h uint64, seen int, class uint64) *candidate {
+	m.cands = append(m.cands, candidate{})
+	c := &m.cands[len(m.cands)-1]
+	c.hash, c.seen, c.class = h, int32(seen), uint8(class)
+	return c
+}
+
 func (m *matcher) nameOrAddr(i int, text []byte) {
-	if a, ok := address(text); ok {
-		m.cands = append(m.cands, candidate{hash: m.x.seed.addr(a), seen: int32(i), class: uint8(classAddr)})
-		if m.state.nets.covers(a) {
-			m.netted = append(m.netted, i)
+	if d, ok := dottedOf(text); ok { // the most frequent case
+		m.add(m.x.seed.dotted(d), i, classAddr)
+		if m.state.nets.mayCover(d) {
+			if v4, ok := parseIPv4(text); ok && m.state.nets.covers(v4Addr(v4)) {
+				m.netted = append(m.netted, i)
+			}
 		}
 		return
 	}
-	m.name(i, text)
+	a, ok := address6(text)
+	if !ok {
+		m.name(i, text)
+		return
+	}
+	m.add(m.x.seed.addr(a), i, classAddr)
+	if m.state.nets.covers(a) {
+		m.netted = append(m.netted, i)
+	}
 }
 
 // name looks up a name and its parents, but for the bare last label, which no
@@ -126,7 +156,8 @@ func (m *matcher) name(i int, text []byte) {
 		}
 		h = s.bytes(h, b[dot+1:end])
 		if labels > 1 && (dot < 0 || !m.x.opt.ExactDomains) {
-			m.cands = append(m.cands, candidate{hash: h, seen: int32(i), class: uint8(className), from: int32(from + dot + 1), to: int32(len(m.low))})
+			c := m.add(h, i, className)
+			c.from, c.to = int32(from+dot+1), int32(len(m.low))
 		}
 		if dot < 0 {
 			return
@@ -171,7 +202,7 @@ func (m *matcher) hash(i int, text []byte) {
 	if _, err := hex.Decode(buf[:n], text); err != nil {
 		return
 	}
-	m.cands = append(m.cands, candidate{hash: m.x.seed.key(classHash, buf[:n]), seen: int32(i), class: uint8(classHash)})
+	m.add(m.x.seed.key(classHash, buf[:n]), i, classHash)
 }
 
 // mails looks up every address of a header or envelope field and the name
@@ -202,8 +233,8 @@ func (m *matcher) mail(i int, addr []byte) {
 	from := len(m.low)
 	m.low, _ = appendLower(m.low, addr[:at+1])
 	if _, ok := m.normalName(addr[at+1:]); ok {
-		h := m.x.seed.key(classMail, m.low[from:])
-		m.cands = append(m.cands, candidate{hash: h, seen: int32(i), class: uint8(classMail), from: int32(from), to: int32(len(m.low))})
+		c := m.add(m.x.seed.key(classMail, m.low[from:]), i, classMail)
+		c.from, c.to = int32(from), int32(len(m.low))
 	}
 	m.name(i, addr[at+1:])
 }

@@ -75,14 +75,18 @@ func (n *nets) without(id stix.ID, ps []netip.Prefix) *nets {
 	return &m
 }
 
-// covers reports whether any block holds the address, without allocation. Most
-// addresses are told from the first byte.
+// covers reports whether any block holds the address, without allocation.
 func (n *nets) covers(a netip.Addr) bool {
 	if a.Is4() {
-		b := a.As4()[0]
-		return n.first[b>>6]>>(b&63)&1 == 1 && n.table.Contains(a)
+		return n.table.Contains(a)
 	}
 	return n.six && n.table.Contains(a)
+}
+
+// mayCover tells most IPv4 addresses that no block holds from the first byte.
+func (n *nets) mayCover(d dotted) bool {
+	b := d.first()
+	return n.first[b>>6]>>(b&63)&1 == 1
 }
 
 // each calls f for every block that holds the address and each indicator of it.

@@ -369,7 +369,7 @@ func (r record) Value() noroshi.Value {
 func (s seed) hash(r record) uint64 {
 	switch r.kind {
 	case 1, kindPort4:
-		return s.addr4(binary.BigEndian.Uint32(r.value))
+		return s.addr4(r.value[:4])
 	case 2, kindPort6:
 		return s.key(classAddr, r.value[:16])
 	case kindName:

@@ -125,7 +125,7 @@ func (r *run) one(b []byte) error {
 	m := &r.m
 	m.ev.reset()
 	if !m.scan.line(b, &m.ev) {
-		r.bad(m.scan.code, m.scan.i, fmt.Sprintf("line %d, byte %d: %s", r.line, m.scan.i+1, problems[m.scan.code]))
+		r.bad(m.scan.code, m.scan.at, fmt.Sprintf("line %d, byte %d: %s", r.line, m.scan.at+1, problems[m.scan.code]))
 		return nil
 	}
 	m.ev.finish()

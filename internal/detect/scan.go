@@ -9,13 +9,18 @@ import (
 // the members its schema wants to the event. It refuses what jsontext refuses,
 // and nesting deeper than maxLineDepth. Duplicate names are refused among the
 // wanted ones only: the others are never read.
+//
+// Its methods take the index where they begin to read and return the one behind
+// what they read, or fault. So the index stays in a register.
 type scanner struct {
-	b     []byte
-	i     int
-	depth int
-	ev    *event
-	code  string // of the first fault, at i
+	b    []byte
+	ev   *event
+	code string // of the first fault
+	at   int    // where that is
 }
+
+// fault is the index returned when the line is refused.
+const fault = -1
 
 const maxLineDepth = 64
 
@@ -33,313 +38,295 @@ const (
 // line reads a whole line into the event.
 func (s *scanner) line(b []byte, ev *event) bool {
 	*s = scanner{b: b, ev: ev}
-	s.space()
-	if s.i == len(b) || b[s.i] != '{' {
-		return s.skipTop()
+	i, c := next(b, 0)
+	if c == '{' {
+		return s.end(s.object(i, topSchema, 1))
 	}
-	if !s.object(topSchema) {
-		return false
-	}
-	return s.end()
-}
-
-// skipTop reads a line that is no object, to say what is wrong with it.
-func (s *scanner) skipTop() bool {
-	if !s.skip() || !s.end() {
-		return false
-	}
-	s.i = 0
-	return s.fail(codeNoObject)
-}
-
-func (s *scanner) end() bool {
-	s.space()
-	if s.i != len(s.b) {
-		return s.fail(codeTrailing)
-	}
-	return true
-}
-
-func (s *scanner) fail(code string) bool {
-	if s.code == "" {
-		s.code = code
+	if s.end(s.value(i, nil, 0)) {
+		s.fail(0, codeNoObject)
 	}
 	return false
 }
 
-func (s *scanner) space() {
-	for s.i < len(s.b) {
-		switch s.b[s.i] {
+// end reports whether nothing but white space follows.
+func (s *scanner) end(i int) bool {
+	if i == fault {
+		return false
+	}
+	if i, _ = next(s.b, i); i < len(s.b) {
+		s.fail(i, codeTrailing)
+	}
+	return i == len(s.b)
+}
+
+func (s *scanner) fail(i int, code string) int {
+	s.at, s.code = i, code
+	return fault
+}
+
+// next returns the first byte from i on that is no white space, and where it
+// is; 0 at the end.
+func next(b []byte, i int) (int, byte) {
+	if uint(i) < uint(len(b)) && b[i] > ' ' {
+		return i, b[i]
+	}
+	return nextFar(b, i)
+}
+
+func nextFar(b []byte, i int) (int, byte) {
+	for ; i < len(b); i++ {
+		switch b[i] {
 		case ' ', '\t', '\n', '\r':
-			s.i++
 		default:
-			return
+			return i, b[i]
 		}
 	}
-}
-
-// peek returns the next byte after white space, 0 at the end.
-func (s *scanner) peek() byte {
-	if s.i < len(s.b) && s.b[s.i] > ' ' {
-		return s.b[s.i]
-	}
-	return s.peekFar()
-}
-
-func (s *scanner) peekFar() byte {
-	s.space()
-	if s.i == len(s.b) {
-		return 0
-	}
-	return s.b[s.i]
-}
-
-func (s *scanner) enter() bool {
-	if s.depth++; s.depth > maxLineDepth {
-		return s.fail(codeDepth)
-	}
-	s.i++
-	return true
+	return i, 0
 }
 
 // object reads an object; sc names the members that are wanted, nil for none.
-func (s *scanner) object(sc *schema) bool {
-	if !s.enter() {
-		return false
+// depth counts the object itself.
+func (s *scanner) object(i int, sc *schema, depth int) int {
+	if depth > maxLineDepth {
+		return s.fail(i, codeDepth)
 	}
-	if s.peek() == '}' {
-		s.i++
-		s.depth--
-		return true
+	i, c := next(s.b, i+1)
+	if c == '}' {
+		return i + 1
 	}
 	var seen uint64
 	for {
-		if s.peek() != '"' {
-			return s.fail(codeSyntax)
+		if c != '"' {
+			return s.fail(i, codeSyntax)
 		}
-		at := s.i
-		name, escaped, ok := s.text()
-		if !ok {
-			return false
+		end, escaped := s.text(i)
+		if end == fault {
+			return fault
 		}
 		var r *rule
 		if sc != nil {
+			name := s.b[i+1 : end-1]
 			if escaped {
 				name = s.ev.unescape(name)
 			}
-			var n int
-			if r, n = sc.find(name); r != nil {
-				if seen>>n&1 == 1 {
-					s.i = at
-					return s.fail(codeDuplicate)
+			if r = sc.find(name); r != nil {
+				if seen&r.bit != 0 {
+					return s.fail(i, codeDuplicate)
 				}
-				seen |= 1 << n
+				seen |= r.bit
 			}
 		}
-		if s.peek() != ':' {
-			return s.fail(codeSyntax)
+		if i, c = next(s.b, end); c != ':' {
+			return s.fail(i, codeSyntax)
 		}
-		s.i++
-		if c := s.peek(); r == nil && c == '"' {
-			_, _, ok = s.text() // the most frequent case
+		if i, _ = next(s.b, i+1); r == nil {
+			i = s.skip(i, depth)
 		} else {
-			ok = s.value(r)
+			i = s.value(i, r, depth)
 		}
-		if !ok {
-			return false
+		if i == fault {
+			return fault
 		}
-		switch s.peek() {
+		switch i, c = next(s.b, i); c {
 		case ',':
-			s.i++
+			i, c = next(s.b, i+1)
 		case '}':
-			s.i++
-			s.depth--
-			return true
+			return i + 1
 		default:
-			return s.fail(codeSyntax)
+			return s.fail(i, codeSyntax)
 		}
 	}
 }
 
-// value reads a value for a rule, nil for one that nobody wants.
-func (s *scanner) value(r *rule) bool {
-	if r == nil {
-		return s.skip()
+// value reads a value for a rule.
+func (s *scanner) value(i int, r *rule, depth int) int {
+	if r == nil || i >= len(s.b) {
+		return s.skip(i, depth)
 	}
-	if s.i == len(s.b) {
-		return s.fail(codeSyntax)
-	}
-	switch s.b[s.i] {
+	switch s.b[i] {
 	case '"':
-		raw, escaped, ok := s.text()
-		if ok && r.do != doNothing {
+		end, escaped := s.text(i)
+		if end != fault && r.do != doNothing {
+			raw := s.b[i+1 : end-1]
 			if escaped {
 				raw = s.ev.unescape(raw)
 			}
 			s.ev.take(r, raw, false)
 		}
-		return ok
+		return end
 	case '{':
-		return s.object(r.sub)
+		return s.object(i, r.sub, depth+1)
 	case '[':
-		return s.array(r)
+		return s.array(i, r, depth+1)
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		from := s.i
-		if !s.number() {
-			return false
+		end := s.number(i)
+		if end != fault {
+			s.ev.take(r, s.b[i:end], true)
 		}
-		s.ev.take(r, s.b[from:s.i], true)
-		return true
+		return end
 	}
-	return s.skip()
+	return s.skip(i, depth)
 }
 
-// array reads an array, each element by the rule.
-func (s *scanner) array(r *rule) bool {
-	if !s.enter() {
-		return false
+// array reads an array, each element by the rule. depth counts the array itself.
+func (s *scanner) array(i int, r *rule, depth int) int {
+	if depth > maxLineDepth {
+		return s.fail(i, codeDepth)
 	}
-	if s.peek() == ']' {
-		s.i++
-		s.depth--
-		return true
+	i, c := next(s.b, i+1)
+	if c == ']' {
+		return i + 1
 	}
 	for {
-		if s.peek(); !s.value(r) {
-			return false
+		if i = s.value(i, r, depth); i == fault {
+			return fault
 		}
-		switch s.peek() {
+		switch i, c = next(s.b, i); c {
 		case ',':
-			s.i++
+			i, _ = next(s.b, i+1)
 		case ']':
-			s.i++
-			s.depth--
-			return true
+			return i + 1
 		default:
-			return s.fail(codeSyntax)
+			return s.fail(i, codeSyntax)
 		}
 	}
 }
 
 // skip checks a value that nobody wants.
-func (s *scanner) skip() bool {
-	if s.i == len(s.b) {
-		return s.fail(codeSyntax)
+func (s *scanner) skip(i int, depth int) int {
+	if i >= len(s.b) {
+		return s.fail(i, codeSyntax)
 	}
-	switch c := s.b[s.i]; c {
+	switch b := s.b[i:]; b[0] {
 	case '"':
-		_, _, ok := s.text()
-		return ok
+		end, _ := s.text(i)
+		return end
 	case '{':
-		return s.object(nil)
+		return s.object(i, nil, depth+1)
 	case '[':
-		return s.array(nil)
+		return s.array(i, nil, depth+1)
 	case 't':
-		return s.literal("true")
+		if len(b) >= 4 && string(b[:4]) == "true" {
+			return i + 4
+		}
 	case 'f':
-		return s.literal("false")
+		if len(b) >= 5 && string(b[1:5]) == "alse" {
+			return i + 5
+		}
 	case 'n':
-		return s.literal("null")
+		if len(b) >= 4 && string(b[:4]) == "null" {
+			return i + 4
+		}
+	default:
+		return s.number(i)
 	}
-	return s.number()
-}
-
-func (s *scanner) literal(w string) bool {
-	if len(s.b)-s.i < len(w) || string(s.b[s.i:s.i+len(w)]) != w {
-		return s.fail(codeSyntax)
-	}
-	s.i += len(w)
-	return true
+	return s.fail(i, codeSyntax)
 }
 
 // number checks a number (RFC 8259 §6).
-func (s *scanner) number() bool {
-	b, i := s.b, s.i
+func (s *scanner) number(i int) int {
+	b, from := s.b, i
 	if i < len(b) && b[i] == '-' {
 		i++
 	}
-	switch {
-	case i < len(b) && b[i] == '0':
+	if i < len(b) && b[i] == '0' {
 		i++
-	default:
-		from := i
-		for i < len(b) && b[i]-'0' <= 9 {
-			i++
-		}
-		if i == from {
-			return s.fail(codeSyntax)
-		}
+	} else if from, i = i, pastDigits(b, i); i == from {
+		return s.fail(i, codeSyntax)
 	}
 	if i < len(b) && b[i] == '.' {
-		from := i + 1
-		for i++; i < len(b) && b[i]-'0' <= 9; i++ {
-		}
-		if i == from {
-			return s.fail(codeSyntax)
+		if from, i = i+1, pastDigits(b, i+1); i == from {
+			return s.fail(i, codeSyntax)
 		}
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {
 		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
-		from := i
-		for ; i < len(b) && b[i]-'0' <= 9; i++ {
-		}
-		if i == from {
-			return s.fail(codeSyntax)
+		if from, i = i, pastDigits(b, i); i == from {
+			return s.fail(i, codeSyntax)
 		}
 	}
-	s.i = i
-	return true
+	return i
 }
 
-// text reads a string and returns what stands between its quotes, as it stands.
-// Eight bytes are looked at together until one needs attention: a quote, a
-// backslash, a control character or the beginning of a rune beyond ASCII.
-func (s *scanner) text() (raw []byte, escaped, ok bool) {
-	b, i := s.b, s.i+1
-	from := i
-	for {
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := w^'"'*ones, w^'\\'*ones
-			special := ((quote-ones)&^quote | (slash-ones)&^slash | (w-' '*ones)&^w | w) & tops
-			if special != 0 {
-				i += firstSet(special)
-				break
+// word returns the eight bytes from i on.
+func word(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i : i+8 : i+8]) }
+
+// pastDigits returns where the decimal digits that begin at i end.
+func pastDigits(b []byte, i int) int {
+	for i+8 <= len(b) {
+		if other := notDigits(word(b, i) ^ '0'*ones); other != 0 {
+			return i + firstSet(other)
+		}
+		i += 8
+	}
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	return i
+}
+
+// special sets the top bit of each byte that a string may not hold as it
+// stands: quotes and control characters, which both are below 0x21 when bit 1 is
+// flipped, backslashes, and bytes beyond ASCII. The lowest one set is right;
+// those above may be set in vain.
+func special(w uint64) uint64 {
+	quote, slash := (w^2*ones)-0x21*ones, (w^'\\'*ones)-ones
+	return (quote | slash | w) & tops
+}
+
+// text checks the string that begins at i; escaped tells whether it holds any
+// escape.
+func (s *scanner) text(i int) (end int, escaped bool) {
+	b := s.b
+	for i++; i+8 <= len(b); i += 8 {
+		if w := special(word(b, i)); w != 0 {
+			if i += firstSet(w); b[i] == '"' {
+				return i + 1, false
 			}
-			i += 8
+			break
 		}
-		if i == len(b) {
-			s.i = i
-			return nil, false, s.fail(codeSyntax)
-		}
+	}
+	return s.textFar(i)
+}
+
+// textFar is text for what is not plain ASCII, and for the last bytes of the line.
+func (s *scanner) textFar(i int) (end int, escaped bool) {
+	for b := s.b; i < len(b); {
 		switch c := b[i]; {
 		case c == '"':
-			s.i = i + 1
-			return b[from:i], escaped, true
+			return i + 1, escaped
 		case c == '\\':
 			n := escape(b[i:])
 			if n == 0 {
-				s.i = i
-				return nil, false, s.fail(codeSyntax)
+				return s.fail(i, codeSyntax), false
 			}
 			escaped = true
 			i += n
 		case c < ' ':
-			s.i = i
-			return nil, false, s.fail(codeSyntax)
+			return s.fail(i, codeSyntax), false
 		case c < utf8.RuneSelf:
-			i++
+			i = pastPlain(b, i+1)
 		default:
 			r, n := utf8.DecodeRune(b[i:])
 			if r == utf8.RuneError && n == 1 {
-				s.i = i
-				return nil, false, s.fail(codeUTF8)
+				return s.fail(i, codeUTF8), false
 			}
 			i += n
 		}
 	}
+	return s.fail(i, codeSyntax), false
+}
+
+// pastPlain returns where the next special byte may be, eight bytes at a time.
+func pastPlain(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		if w := special(word(b, i)); w != 0 {
+			return i + firstSet(w)
+		}
+	}
+	return i
 }
 
 // escape returns the length of the escape b begins with, 0 for a wrong one. A

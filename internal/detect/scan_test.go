@@ -155,6 +155,9 @@ func FuzzAddr(f *testing.F) {
 		if ok != valid || ok && got != want.Unmap().String() {
 			t.Fatalf("%q: got %s, %t, want %s, %t", s, got, ok, want, valid)
 		}
+		if ok && want.Is4() && !detect.Dotted(s) {
+			t.Fatalf("%q is not looked up as an address", s)
+		}
 	})
 }
 

@@ -1,13 +1,15 @@
 package detect
 
+import "math/bits"
+
 // schema says which members of an object are wanted. Zeek's logs and EVE
 // records are told apart by content: what only one of them has is looked for in
 // every line, and "host", which both have and mean differently, is sorted out
 // at the end of the line.
 type schema struct {
 	rules []rule
-	mul   uint32
-	slots [256]uint8 // number of the rule + 1
+	mul   uint64
+	slots [256]*rule // by the hash of the name
 }
 
 // rule says what to do with a member.
@@ -17,6 +19,8 @@ type rule struct {
 	do    action
 	end   int     // which end of the connection, for doAddr and doPort
 	sub   *schema // of objects inside, also inside an array
+	bit   uint64  // the rule's own in its schema
+	key   key     // of the name
 }
 
 // action says what a member's strings and numbers are.
@@ -42,55 +46,78 @@ const (
 // largest schema find one among some hundred.
 const maxMultipliers = 1 << 20
 
-// newSchema finds a multiplier under which no two names share a slot. There is
-// none when two names agree in everything that slot looks at.
+// newSchema finds a multiplier under which no two names share a slot.
 func newSchema(rules ...rule) *schema {
-	sc := &schema{rules: rules}
+	sc := &schema{rules: rules, mul: 0x9e3779b97f4a7c15}
 	for i := range rules {
-		if rules[i].field == "" {
-			rules[i].field = rules[i].name
+		r := &rules[i]
+		if len(r.name) > maxWanted || i == 64 {
+			panic("detect: " + r.name + " is longer than maxWanted, or there are more than 64 names")
+		}
+		r.bit, r.key = 1<<i, keyOf(append(make([]byte, 0, maxWanted), r.name...))
+		if r.field == "" {
+			r.field = r.name
 		}
 	}
-	sc.mul = 0x9e3779b1
 	for range maxMultipliers {
 		if sc.fill() {
 			return sc
 		}
-		sc.mul += 2
+		sc.mul *= 0xd1342543de82ef95
 	}
-	panic("detect: two names of the schema that begins with " + rules[0].name + " share every slot: slot must look at one more byte")
+	panic("detect: two names of the schema that begins with " + rules[0].name + " share every slot")
 }
 
 func (sc *schema) fill() bool {
-	sc.slots = [256]uint8{}
-	for i, r := range sc.rules {
-		slot := sc.slot([]byte(r.name))
-		if sc.slots[slot] != 0 {
+	clear(sc.slots[:])
+	for i := range sc.rules {
+		r := &sc.rules[i]
+		at := &sc.slots[r.key.slot(sc.mul)]
+		if *at != nil {
 			return false
 		}
-		sc.slots[slot] = uint8(i + 1)
+		*at = r
 	}
 	return true
 }
 
-// slot hashes length, first, middle, last and last but two bytes of a name.
-func (sc *schema) slot(name []byte) uint8 {
-	n := len(name)
-	w := uint32(name[0]) | uint32(name[n-1])<<8 | uint32(name[n/2])<<16 | uint32(n)<<24
-	w ^= uint32(name[max(0, n-3)]) * 0x85ebca6b
-	return uint8(w * sc.mul >> 24)
+// find returns the rule of a name, nil when there is none.
+func (sc *schema) find(name []byte) *rule {
+	if len(name) > maxWanted {
+		return nil
+	}
+	if cap(name) < maxWanted {
+		var room [maxWanted]byte
+		name = append(room[:0], name...)
+	}
+	k := keyOf(name)
+	if r := sc.slots[k.slot(sc.mul)]; r != nil && r.key == k {
+		return r
+	}
+	return nil
 }
 
-// find returns the rule of a name and its number.
-func (sc *schema) find(name []byte) (*rule, int) {
-	if len(name) == 0 {
-		return nil, 0
-	}
-	n := int(sc.slots[sc.slot(name)]) - 1
-	if n < 0 || sc.rules[n].name != string(name) {
-		return nil, 0
-	}
-	return &sc.rules[n], n
+// maxWanted is the length up to which a name is told by its key.
+const maxWanted = 16
+
+// key is a name of up to maxWanted bytes as its length, its first eight and its
+// last eight bytes; of a shorter one both are the whole, behind zeros.
+type key struct {
+	head, tail uint64
+	n          int
+}
+
+// keyOf wants a name with room for maxWanted bytes. It looks at what stands
+// there behind the name, but lets it count for nothing: so names of all lengths
+// go the same way.
+func keyOf(name []byte) key {
+	n, b := len(name), name[:maxWanted]
+	spare := (64 - 8*min(n, 8)) & 63
+	return key{word(b, 0) << spare, word(b, max(n, 8)-8) << spare, n}
+}
+
+func (k key) slot(mul uint64) uint8 {
+	return uint8((k.head ^ bits.RotateLeft64(k.tail, 29) ^ uint64(k.n)) * mul >> 56)
 }
 
 // The ends of a connection.

@@ -122,12 +122,13 @@ func (g *Gate) Prepare(src noroshi.Source, run string, objects []Raw) (*Prepared
 
 // labelled gives an object the label it travelled under where its own markings
 // say less: the sender's assigned marking arrives this way. An object marked
-// more strictly than its message is refused: one of the two is wrong.
+// more strictly than its message, as a whole or in part, is refused: one of the
+// two is wrong.
 func (e element) labelled(t noroshi.TLP) element {
 	if t == noroshi.NoTLP || e.refused != nil || e.version.Object.Type == "marking-definition" {
 		return e
 	}
-	own := strictest(e.version.Object.Markings)
+	own := max(strictest(e.version.Object.Markings), strictest(noroshi.GranularMarkings(e.version.Object)))
 	switch {
 	case own > t:
 		return element{refused: refuse(codeLabel, "marked %s in a message of %s", own, t)}

@@ -16,7 +16,9 @@ import (
 )
 
 // Schema is the Cedar schema clauses are written against. The principal is the
-// partner; level is 1 CLEAR, 2 GREEN, 3 AMBER, 4 AMBER+STRICT, 5 RED, 0 none;
+// partner; level is the TLP, an IEP's included: 1 CLEAR, 2 GREEN, 3 AMBER,
+// 4 AMBER+STRICT, 5 RED, 0 none; classification is that of ACS and Japanese
+// markings, these by the agreement's table: 1 U, 2 C, 3 S, 4 TS, 0 none;
 // precedence is 1 routine to 4 flash; source is self, partner or other; now is
 // in milliseconds since 1970 UTC.
 const Schema = `entity Node { call_sign: String, country: String };
@@ -24,6 +26,7 @@ entity Object {
   type: String,
   level: Long,
   tlp: String,
+  classification: Long,
   audience: String,
   source: String,
   origin: String,
@@ -61,6 +64,7 @@ type class struct {
 	partner    noroshi.NodeID
 	typ        string
 	level      noroshi.TLP
+	classified noroshi.Level
 	source     Origin
 	origin     string
 	precedence noroshi.Precedence
@@ -130,7 +134,7 @@ func (c *Case) clause(it *Item, d *Decision) {
 	if c.Clauses == nil || !it.Label.Handled() {
 		return
 	}
-	a := c.Clauses.ask(c.Partner, c.Now, classOf(c.Partner, it))
+	a := c.Clauses.ask(c.Partner, c.Now, c.classOf(it))
 	switch flash := it.Precedence >= noroshi.Flash; {
 	case len(it.Label.Unknown) > 0 && len(a.two)+len(a.alone) > 0:
 	case len(a.alone) > 0 && !flash:
@@ -148,8 +152,24 @@ func (c *Case) clause(it *Item, d *Decision) {
 	}
 }
 
-func classOf(p noroshi.Party, it *Item) class {
-	return class{p.Node, it.Type, it.Label.TLP, it.Origin, string(it.Maker), it.Precedence, it.Warning, it.KnownGood, it.Revoked}
+// classOf returns what a clause can see of an item. A Japanese class the
+// agreement does not compare counts as the highest there is.
+func (c *Case) classOf(it *Item) class {
+	level, classified := it.Label.TLP, noroshi.NoLevel
+	for _, p := range it.Label.IEP {
+		level = max(level, p.TLP)
+	}
+	for _, a := range it.Label.ACS {
+		classified = max(classified, a.Level)
+	}
+	for _, m := range it.Label.JPN {
+		equal := c.terms().Japanese.Of(m.Kubun)
+		if equal == noroshi.NoLevel {
+			equal = noroshi.TopSecret
+		}
+		classified = max(classified, equal)
+	}
+	return class{c.Partner.Node, it.Type, level, classified, it.Origin, string(it.Maker), it.Precedence, it.Warning, it.KnownGood, it.Revoked}
 }
 
 // ask returns the clauses that permit a class, evaluating each class once.
@@ -179,7 +199,8 @@ func (c *Clauses) permits(action string, p noroshi.Party, now time.Time, k class
 		})},
 		what: {UID: what, Attributes: cedar.NewRecord(cedar.RecordMap{
 			"type": cedar.String(k.typ), "level": cedar.Long(k.level), "tlp": cedar.String(k.level.String()),
-			"audience": cedar.String(audience(k.level)), "source": cedar.String(k.source.String()), "origin": cedar.String(k.origin),
+			"classification": cedar.Long(k.classified),
+			"audience":       cedar.String(audience(k.level)), "source": cedar.String(k.source.String()), "origin": cedar.String(k.origin),
 			"precedence": cedar.Long(k.precedence), "warning": cedar.Boolean(k.warning),
 			"known_good": cedar.Boolean(k.knownGood), "revoked": cedar.Boolean(k.revoked),
 		})},

@@ -21,12 +21,8 @@ func (d *Desk) Next(ctx context.Context, batch string, first int) (Cleared, erro
 		return Cleared{}, err
 	}
 	for from := max(first, 0); from < b.Count; {
-		rows, err := d.store.BatchRows(ctx, batch, from, maxMessageObjects)
+		rows, objects, why, err := d.checked(ctx, b, from, maxMessageObjects)
 		if err != nil || len(rows) == 0 {
-			return Cleared{}, err
-		}
-		objects, why, err := d.check(ctx, b, rows)
-		if err != nil {
 			return Cleared{}, err
 		}
 		start := 0
@@ -73,16 +69,12 @@ func (d *Desk) Again(ctx context.Context, m store.OutMessage) (Cleared, error) {
 	if b.Partner != m.Partner || m.Count < 1 || m.Count > maxMessageObjects || m.First < 0 || m.First+m.Count > b.Count {
 		return Cleared{}, noroshi.Errorf(noroshi.Refused, "release.not-its-batch", "message %s does not fit its batch %s", m.ID.String(), m.Batch)
 	}
-	rows, err := d.store.BatchRows(ctx, m.Batch, m.First, m.Count)
+	rows, objects, why, err := d.checked(ctx, b, m.First, m.Count)
 	if err != nil {
 		return Cleared{}, err
 	}
 	if len(rows) != m.Count {
 		return Cleared{}, noroshi.Errorf(noroshi.Broken, "release.batch-rows", "batch %s has lost rows: run audit verify", m.Batch)
-	}
-	objects, why, err := d.check(ctx, b, rows)
-	if err != nil {
-		return Cleared{}, err
 	}
 	for _, w := range why {
 		if w != nil {
@@ -103,11 +95,7 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 	if b.Partner != m.Partner || m.Count < 1 || m.Count > maxMessageObjects {
 		return nil, noroshi.Errorf(noroshi.Refused, "release.not-its-batch", "message %s does not fit its batch %s", m.ID.String(), m.Batch)
 	}
-	rows, err := d.store.BatchRows(ctx, m.Batch, m.First, m.Count)
-	if err != nil {
-		return nil, err
-	}
-	objects, why, err := d.check(ctx, b, rows)
+	rows, objects, why, err := d.checked(ctx, b, m.First, m.Count)
 	if noroshi.KindOf(err) == noroshi.Refused {
 		return nil, nil // no agreement: nothing is left
 	}
@@ -124,6 +112,32 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 		i += len(c.objects) - 1
 	}
 	return rest, nil
+}
+
+// lookAhead is how many rows behind those asked for are decided too: a marking's
+// definition goes only before something it marks, which may begin the next message.
+const lookAhead = 16
+
+// checked decides a run of a batch's rows again and returns, for each, its
+// bytes or why it may not go now.
+func (d *Desk) checked(ctx context.Context, b store.Batch, first, count int) ([]store.Decided, []Object, []error, error) {
+	rows, err := d.store.BatchRows(ctx, b.ID, first, count)
+	if err != nil || len(rows) == 0 {
+		return nil, nil, nil, err
+	}
+	n := len(rows)
+	if n == count {
+		ahead, err := d.store.BatchRows(ctx, b.ID, first+count, lookAhead)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		rows = append(rows, ahead...)
+	}
+	objects, why, err := d.check(ctx, b, rows)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return rows[:n], objects[:n], why[:n], nil
 }
 
 // check decides rows of a batch again and returns, for each, its bytes or why
@@ -164,6 +178,7 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 		at[r.Seq] = i
 	}
 	objects, why := make([]Object, len(rows)), make([]error, len(rows))
+	uses := map[stix.ID]bool{} // markings of what goes
 	former := map[int64]store.Record{}
 	for _, r := range g.stale {
 		former[r.Seq] = r
@@ -182,16 +197,41 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 			continue
 		case g.batch[row.Seq] != b.ID:
 			why[k] = refused(b, row, "it was decided anew in another batch")
-		case rec.Hash != row.Hash || row.View != row.Hash:
+		case show(rec, row) == nil:
 			why[k] = refused(b, row, "other bytes than were decided")
-		case !stands(b, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec):
+			continue
+		case !stands(b, row, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec, &c):
 			why[k] = refused(b, row, "it may no longer go")
 		case rec.Object.Type == "marking-definition" && !g.clear(rec, l):
 			why[k] = refused(b, row, "its marking is not understood any more")
 		}
-		objects[k] = Object{View: 0, Bytes: rec.Object.Bytes(), typ: rec.Object.Type}
+		view := show(rec, row)
+		objects[k] = Object{View: row.N, Bytes: view.Bytes(), typ: rec.Object.Type, id: rec.Object.ID}
+		if why[k] == nil {
+			for _, m := range append(noroshi.GranularMarkings(view), view.Markings...) {
+				uses[m] = true
+			}
+		}
+	}
+	for k, o := range objects {
+		if why[k] == nil && o.typ == "marking-definition" && !uses[o.id] {
+			why[k] = refused(b, rows[k], "what it marks does not go")
+		}
 	}
 	return objects, why, nil
+}
+
+// show makes the bytes a row decided on, of whichever version it names; nil
+// where they are not those any more.
+func show(rec store.Record, row store.Decided) *stix.Object {
+	if rec.Hash != row.Hash {
+		return nil
+	}
+	v, err := View(rec.Object, row.Cut)
+	if err != nil || len(row.Cut) == 0 && row.View != row.Hash || len(row.Cut) > 0 && noroshi.Sum(v.Bytes()) != row.View {
+		return nil
+	}
+	return v
 }
 
 // clear reports whether a definition is understood as some door here reads it.
@@ -203,86 +243,37 @@ func (g *graph) clear(rec store.Record, l *link) bool {
 }
 
 // sameTerms reports whether a former version may still go although a later one
-// is current: it has the batch's label itself, and nothing is wrong with it.
-func (d *Desk) sameTerms(g *graph, l *link, b store.Batch, r store.Record) bool {
+// is current: it has the batch's label itself, that label still lets it go as
+// it did, and nothing is wrong with it. One with portions does not: they were
+// judged for what is current.
+func (d *Desk) sameTerms(g *graph, l *link, b store.Batch, r store.Record, c *Case) bool {
 	label := noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, l.clauses.Agreement().Statements)
-	return label.String() == b.Label && !r.Withdrawn && !r.Conflict && !r.Foreign
+	it := ItemOf(r.Object, Facts{Label: label, Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party})
+	j := c.Judge(label, it.Origin)
+	may := j.Outcome == noroshi.Release || j.Outcome == noroshi.Hold && b.Hold != "" && strictness(j.Key) <= strictness(noroshi.TwoPersons)
+	return may && !j.SourceDenied && label.String() == b.Label && !r.Object.Granular && !r.Withdrawn && !r.Conflict && !r.Foreign
 }
 
 func refused(b store.Batch, row store.Decided, why string) error {
 	return noroshi.Errorf(noroshi.Refused, "release.void", "batch %s: object %s: %s", b.ID, row.Hash.String(), why)
 }
 
-// stands reports whether a decision made now still bears out a batch: the same
-// label and precedence and, where persons must approve, their approvals.
-func stands(b store.Batch, it *Item, d *Decision) bool {
-	if it.Type != "marking-definition" && (it.Label.String() != b.Label || it.Precedence != b.Precedence) {
+// stands reports whether a decision made now still bears out a batch's row: the
+// same label and precedence, nothing to be cut that the row shows and, where
+// persons must approve, their approvals.
+func stands(b store.Batch, row store.Decided, it *Item, d *Decision) bool {
+	if it.Type != "marking-definition" && (d.Label.String() != b.Label || it.Precedence != b.Precedence) {
+		return false
+	}
+	if slices.ContainsFunc(d.Cut, func(s string) bool { return !within(row.Cut, s) }) {
 		return false
 	}
 	switch d.Outcome {
-	case noroshi.Release:
+	case noroshi.Release, noroshi.Redact:
 		return true
 	case noroshi.Hold:
 		need, ok := Approvals(d.Key)
 		return ok && b.Hold != "" && len(b.Approvals) >= need
 	}
 	return false
-}
-
-// Explain decides for an object and partner and returns every reason.
-func (d *Desk) Explain(ctx context.Context, seq int64, partner noroshi.NodeID) (noroshi.Outcome, []noroshi.Reason, error) {
-	l, err := d.linkTo(ctx, partner)
-	if noroshi.KindOf(err) == noroshi.Refused {
-		return noroshi.Deny, []noroshi.Reason{{Code: "agreement.none", Outcome: noroshi.Deny}}, nil
-	}
-	if err != nil {
-		return noroshi.Undecided, nil, err
-	}
-	g, err := d.collect(ctx, []int64{seq})
-	if err != nil {
-		return noroshi.Undecided, nil, err
-	}
-	switch {
-	case len(g.stale) > 0 && g.stale[0].Conflict:
-		return noroshi.Hold, []noroshi.Reason{{Code: "object.conflict", Outcome: noroshi.Hold, Key: noroshi.NotUnderstood}}, nil
-	case len(g.stale) > 0:
-		return noroshi.Deny, []noroshi.Reason{{Code: "object.superseded", Outcome: noroshi.Deny}}, nil
-	case g.asked == 0:
-		return noroshi.Undecided, nil, noroshi.Errorf(noroshi.NotFound, "release.no-object", "no object version %d", seq)
-	}
-	c, err := d.caseFor(ctx, g, l)
-	if err != nil {
-		return noroshi.Undecided, nil, err
-	}
-	all, err := d.decided(ctx, g, l, &c)
-	if err != nil {
-		return noroshi.Undecided, nil, err
-	}
-	out := all[0]
-	gone, err := d.store.Released(ctx, partner, []int64{seq})
-	if err != nil {
-		return noroshi.Undecided, nil, err
-	}
-	if b := gone[seq]; b != "" {
-		out.Reasons = append(out.Reasons, noroshi.Reason{Code: "batch.released", Args: []string{b}, Outcome: noroshi.Release})
-		return out.Outcome, out.Reasons, nil
-	}
-	where, err := d.heldIn(ctx, partner, seq)
-	return out.Outcome, append(out.Reasons, where...), err
-}
-
-// heldIn says in which hold a version waits for the partner, or which one was
-// returned with it.
-func (d *Desk) heldIn(ctx context.Context, partner noroshi.NodeID, seq int64) ([]noroshi.Reason, error) {
-	held, err := d.store.HeldFor(ctx, partner, []int64{seq})
-	if err != nil || held[seq] == "" {
-		return nil, err
-	}
-	holds, err := d.store.Holds(ctx, "")
-	for _, h := range holds {
-		if h.ID == held[seq] {
-			return []noroshi.Reason{{Code: "hold." + h.State, Args: []string{h.ID}, Outcome: noroshi.Hold}}, err
-		}
-	}
-	return nil, err
 }

@@ -9,36 +9,94 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// closure takes away what cannot go without its neighbours, until nothing
-// changes: what is left is the greatest set in which every object's references
-// lead to what the partner has or gets with it. Cycles whose members may all
-// go, go.
+// closure takes away what cannot go without its neighbours, and cuts out of
+// what can the references that would lead nowhere, until nothing changes: what
+// is left is the greatest set in which every reference that leaves leads to
+// what the partner has or gets with it. Cycles whose members may all go, go.
 //
 // A hold that persons may lift counts as going for members of the same group,
 // because they are approved and leave together, and for nobody else.
 func (c *Case) closure(out []Decision) {
-	n := neighbours{c: c, base: out, at: make(map[stix.ID]int, len(c.Items)), going: make([]bool, len(c.Items)), holds: map[int]string{}}
+	n := neighbours{c: c, base: out, at: make(map[stix.ID]int, len(c.Items)), going: make([]bool, len(c.Items)), bad: map[int]bool{}, holds: map[int]string{}}
 	for i := range c.Items {
 		n.at[c.Items[i].ID] = i
 		n.going[i] = goes(&out[i])
 	}
+	for n.settle(); n.invalid(); {
+		n.settle()
+	}
+	lost := make([]*loss, len(c.Items))
+	for i := range c.Items {
+		if goes(&out[i]) {
+			lost[i] = n.loses(i)
+		}
+	}
+	for i, l := range lost {
+		l.tell(&out[i])
+	}
+}
+
+// settle lets fall what cannot go, until nothing falls.
+func (n *neighbours) settle() {
 	for changed := true; changed; {
 		changed = false
-		for i := range c.Items {
-			if n.going[i] && len(n.missing(i)) > 0 {
+		for i := range n.c.Items {
+			if !n.going[i] {
+				continue
+			}
+			if n.loses(i).fatal() {
 				n.going[i], changed = false, true
 			}
 		}
 	}
-	reasons := make([][]noroshi.Reason, len(out))
-	for i := range c.Items {
-		if goes(&out[i]) && !n.going[i] {
-			reasons[i] = n.missing(i)
+}
+
+// invalid lets fall what is no valid object without what is cut, such as
+// network traffic without either end, and reports whether there was any.
+func (n *neighbours) invalid() (any bool) {
+	for i := range n.c.Items {
+		if !n.going[i] || n.c.Items[i].Object == nil {
+			continue
+		}
+		l := n.loses(i)
+		if l == nil {
+			continue
+		}
+		cut := slices.Clone(n.base[i].Cut)
+		for _, x := range l.cut {
+			cut = append(cut, x.selector)
+		}
+		if _, err := View(n.c.Items[i].Object, cut); err != nil {
+			n.bad[i], n.going[i], any = true, false, true
 		}
 	}
-	for i, list := range reasons {
-		for _, r := range list {
-			out[i].add(r)
+	return any
+}
+
+// loss is what an item loses for want of its neighbours.
+type loss struct {
+	cut     []cutRef
+	reasons []noroshi.Reason // why it cannot go at all
+}
+
+type cutRef struct {
+	selector string
+	why      noroshi.Reason
+}
+
+func (l *loss) fatal() bool { return l != nil && len(l.reasons) > 0 }
+
+// tell adds a loss to a decision: the reasons it stays, or what is cut.
+func (l *loss) tell(d *Decision) {
+	if l == nil {
+		return
+	}
+	for _, r := range l.reasons {
+		d.add(r)
+	}
+	if !l.fatal() {
+		for _, x := range l.cut {
+			d.cut(x.selector, x.why)
 		}
 	}
 }
@@ -50,7 +108,7 @@ func goes(d *Decision) bool {
 		_, ok := Approvals(d.Key)
 		return ok
 	}
-	return d.Outcome == noroshi.Release
+	return d.Outcome == noroshi.Release || d.Outcome == noroshi.Redact
 }
 
 // neighbours is the state of a closure. Flags only fall, and what falls does
@@ -60,14 +118,15 @@ type neighbours struct {
 	base  []Decision // without neighbours
 	at    map[stix.ID]int
 	going []bool
+	bad   map[int]bool   // no valid object without what is cut
 	holds map[int]string // what persons would approve the item with; made when asked
 }
 
-// missing returns what keeps an item from going: references that lead to
-// nothing the partner has or gets with it.
-func (n *neighbours) missing(i int) []noroshi.Reason {
+// loses says what an item cannot go without, and what is cut out of it:
+// references that lead to nothing the partner has or gets with it. Nil: nothing.
+func (n *neighbours) loses(i int) *loss {
 	it := &n.c.Items[i]
-	var reasons []noroshi.Reason
+	var l loss
 	var left map[string]int // entries that stay, of each required list
 	for _, r := range it.Refs {
 		s := n.stands(i, r.Target)
@@ -79,30 +138,57 @@ func (n *neighbours) missing(i int) []noroshi.Reason {
 			if left == nil {
 				left = map[string]int{}
 			}
-			left[list] += int(s / Had)
+			left[list] += 0
+			if s == Had && !within(n.base[i].Cut, r.Path) {
+				left[list]++
+			}
 		}
-		if s == Had || (s == Absent && r.Custom) {
+		if s == Had || (s == Absent && r.Custom) || within(n.base[i].Cut, r.Path) {
 			// A reference the specification does not define, to something this node
 			// does not hold, is opaque text: its target can be no object withheld here.
 			continue
 		}
-		why := noroshi.Reason{Code: "closure.cut", Args: []string{r.Path, string(r.Target)}, Outcome: noroshi.Hold, Key: noroshi.NotUnderstood}
+		why := noroshi.Reason{Code: "closure.cut", Args: []string{r.Path, string(r.Target)}}
 		if r.Required && !listed {
-			why.Code, why.Outcome, why.Key = "closure.required", noroshi.Deny, ""
+			why.Code, why.Outcome = "closure.required", noroshi.Deny
+			l.reasons = append(l.reasons, why)
+			continue
 		}
-		reasons = append(reasons, why)
+		if it.Type == "marking-definition" {
+			// Two bodies under one id would say two things: it goes whole or not at all.
+			why.Outcome, why.Key = noroshi.Hold, noroshi.NotUnderstood
+			l.reasons = append(l.reasons, why)
+			continue
+		}
+		l.cut = append(l.cut, cutRef{r.Path, why})
 	}
-	for _, m := range it.Markings {
+	for _, m := range n.base[i].Travels {
 		if n.stands(i, m) != Had {
-			reasons = append(reasons, noroshi.Reason{Code: "closure.marking", Marking: string(m), Outcome: noroshi.Hold, Key: noroshi.NotUnderstood})
+			l.reasons = append(l.reasons, noroshi.Reason{Code: "closure.marking", Marking: string(m), Outcome: noroshi.Hold, Key: noroshi.NotUnderstood})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		if left[name] == 0 {
-			reasons = append(reasons, noroshi.Reason{Code: "closure.nothing-left", Args: []string{name}, Outcome: noroshi.Deny})
+			l.reasons = append(l.reasons, noroshi.Reason{Code: "closure.nothing-left", Args: []string{name}, Outcome: noroshi.Deny})
 		}
 	}
-	return reasons
+	if n.base[i].Whole && slices.ContainsFunc(l.cut, func(x cutRef) bool { return x.selector != "created_by_ref" }) {
+		l.reasons = append(l.reasons, noroshi.Reason{Code: "acs.tearline", Outcome: noroshi.Deny})
+	}
+	if n.bad[i] {
+		l.reasons = append(l.reasons, noroshi.Reason{Code: "closure.nothing-left", Args: []string{it.Type}, Outcome: noroshi.Deny})
+	}
+	if l.cut == nil && l.reasons == nil {
+		return nil
+	}
+	return &l
+}
+
+// within reports whether a place is cut, or lies inside one that is.
+func within(cut []string, place string) bool {
+	return slices.ContainsFunc(cut, func(c string) bool {
+		return place == c || strings.HasPrefix(place, c) && place[len(c)] == '.'
+	})
 }
 
 // listName returns the property of a reference in a list, such as object_refs
@@ -131,7 +217,7 @@ func (n *neighbours) stands(i int, target stix.ID) Standing {
 	case b.Theirs, n.c.Around[target] == Had:
 		return Had
 	case !n.going[j]: // decided before or not: now it would not go
-	case b.Done, y.Outcome == noroshi.Release:
+	case b.Done, y.Outcome == noroshi.Release, y.Outcome == noroshi.Redact:
 		return Had
 	case !n.c.Items[i].Done && n.base[i].Outcome == noroshi.Hold && n.hold(i) == n.hold(j):
 		return Had // approved and sent together

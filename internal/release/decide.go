@@ -1,6 +1,7 @@
 package release
 
 import (
+	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -32,11 +33,13 @@ type Item struct {
 	Maker      stix.ID // identity the origin is, "" when unknown
 	Precedence noroshi.Precedence
 	Refs       []stix.Ref
-	Markings   []stix.ID // markings whose definitions must travel with it
-	Warning    bool      // a report with the warning extension, or its translation
-	KnownGood  bool      // named by a warning-list
-	Revoked    bool      // a revoked version: goes like any other
-	Mark       string    // portion mark found in its text
+	Object     *stix.Object      // its bytes; nil = nothing can be cut out of it
+	Portions   []noroshi.Portion // what its granular markings say of parts of it
+	Markings   []stix.ID         // markings whose definitions must travel with it
+	Warning    bool              // a report with the warning extension, or its translation
+	KnownGood  bool              // named by a warning-list
+	Revoked    bool              // a revoked version: goes like any other
+	Mark       string            // portion mark found in its text
 	Withdrawn  bool
 	Conflict   bool   // another body under the same id and modified
 	Theirs     bool   // the partner brought it: never sent back
@@ -62,7 +65,9 @@ type Case struct {
 	Realm   noroshi.Realm
 	Now     time.Time
 	Self    stix.ID              // identity of this node
+	Holder  noroshi.Party        // this node, with the tokens markings name it by
 	Partner noroshi.Party        // to whom
+	Public  bool                 // the partner is everybody: no agreement is with it, it has no country and no token
 	Clauses *Clauses             // of the agreement in force; nil = none, which denies
 	Items   []Item               // to be decided; ids are unique
 	Around  map[stix.ID]Standing // what else they refer to; not named = Absent
@@ -70,15 +75,20 @@ type Case struct {
 	Nodes   map[stix.ID]bool     // identities of other nodes known here: may be named as makers
 }
 
-// Decision is the answer for one item.
+// Decision is the answer for one item. Redact releases it without what Cut
+// names; a Hold that persons lift releases it so too.
 type Decision struct {
 	Outcome noroshi.Outcome
 	Key     noroshi.HoldKey // of a Hold
 	Clause  string          // that permits it, alone or with two persons
+	Label   noroshi.Label   // of what would leave: the object's joined with those of the portions that stay
+	Cut     []string        // selectors of what is cut out, sorted; see View
 	Reasons []noroshi.Reason
 	Group   string    // the run a Hold is grouped under
 	Travels []stix.ID // markings whose definitions leave with it
 	Ring    bool      // waits together with what it refers to in a circle
+	Whole   bool      // its marking lets nothing be cut out (ACS 3.0, TEARLINE denied)
+	Unnamed bool      // its marking denies the partner the source's name (ACS 3.0, IDSRC denied)
 }
 
 // Decide answers for every item of a case, in their order: the worst of what
@@ -89,6 +99,7 @@ func Decide(c Case) []Decision {
 	for i := range c.Items {
 		out[i] = c.alone(&c.Items[i])
 	}
+	c.translations(out)
 	c.components(out)
 	c.closure(out)
 	return out
@@ -99,19 +110,49 @@ const travels = "marking.travels"
 
 // alone decides an item without its neighbours.
 func (c *Case) alone(it *Item) Decision {
-	d := Decision{Group: it.Group, Travels: it.Markings}
-	c.standing(it, &d)
+	d := Decision{Group: it.Group, Travels: it.Markings, Label: it.Label}
 	if it.Type == "marking-definition" {
 		// It leaves only with an object it marks, and needs no label of its own.
 		d.release(noroshi.Reason{Code: travels})
 	} else {
-		c.marking(it, &d)
-		c.clause(it, &d)
+		c.judge(it, it.Label, &d)
+		c.portions(it, &d)
+		c.unname(it, &d)
 	}
-	if it.Mark != "" {
-		d.hold(noroshi.Review, noroshi.Reason{Code: "text.portion-mark", Args: []string{it.Mark}})
+	c.standing(it, &d)
+	if mark := markLeft(it, d.Cut); mark != "" {
+		d.hold(noroshi.Review, noroshi.Reason{Code: "text.portion-mark", Args: []string{mark}})
 	}
 	return d
+}
+
+// judge says what a label of an item means and what a clause permits under it.
+func (c *Case) judge(it *Item, l noroshi.Label, d *Decision) {
+	as := *it
+	as.Label = l
+	j := c.marking(&as, d)
+	d.Whole, d.Unnamed = d.Whole || j.NoCuts, d.Unnamed || j.SourceDenied
+	c.clause(&as, d)
+}
+
+// unname cuts out who made what, where the marking denies the partner that.
+func (c *Case) unname(it *Item, d *Decision) {
+	named := slices.ContainsFunc(it.Refs, func(r stix.Ref) bool { return r.Path == "created_by_ref" })
+	if d.Unnamed && named && goes(d) {
+		d.cut("created_by_ref", noroshi.Reason{Code: "acs.source"})
+	}
+}
+
+// markLeft returns the portion mark in what is left of an item's text.
+func markLeft(it *Item, cut []string) string {
+	if it.Mark == "" || len(cut) == 0 {
+		return it.Mark
+	}
+	v, err := View(it.Object, cut)
+	if err != nil {
+		return it.Mark
+	}
+	return PortionMark(v.Bytes())
 }
 
 // standing says what the object's own state forbids.

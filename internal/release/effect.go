@@ -29,7 +29,9 @@ func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
 		return err
 	}
 	for i := range g.recs {
-		w.place(i)
+		if err := w.place(ctx, i); err != nil {
+			return err
+		}
 	}
 	for _, r := range g.stale {
 		w.drop(r.Seq)
@@ -47,8 +49,14 @@ func (w *plan) decide(ctx context.Context) (err error) {
 		}
 		for i, r := range w.graph.recs[:w.graph.asked] {
 			it := &w.c.Items[i]
-			if it.Done && it.Type != "marking-definition" && !w.graph.streamed[r.Seq] &&
-				!stands(w.graph.batches[w.graph.batch[r.Seq]], it, &w.out[i]) {
+			if !it.Done || it.Type == "marking-definition" || w.graph.streamed[r.Seq] {
+				continue
+			}
+			row, err := w.desk.row(ctx, w.graph, r)
+			if err != nil {
+				return err
+			}
+			if !stands(w.graph.batches[w.graph.batch[r.Seq]], row, it, &w.out[i]) {
 				it.Done, again = false, true
 			}
 		}
@@ -122,31 +130,48 @@ func (w *plan) load(ctx context.Context) error {
 
 // place puts one item where its decision says. Neighbours that were only
 // loaded because something refers to them are released when they can go now;
-// their holds are left to their own turn.
-func (w *plan) place(i int) {
+// their holds are left to their own turn. What the partner has, or is to get,
+// goes again only where it would now get other bytes.
+func (w *plan) place(ctx context.Context, i int) error {
 	it, d := &w.c.Items[i], &w.out[i]
 	asked := i < w.graph.asked || d.Ring
+	if it.Type == "marking-definition" {
+		return nil
+	}
+	if it.Done {
+		row, err := w.desk.row(ctx, w.graph, w.graph.recs[i])
+		if err != nil || !goes(d) || slices.Equal(row.Cut, d.Cut) {
+			return err
+		}
+	}
 	switch {
-	case it.Done, it.Type == "marking-definition":
-	case d.Outcome == noroshi.Release:
-		k := ready{d.Clause, it.Label.String(), it.Precedence}
+	case d.Outcome == noroshi.Release, d.Outcome == noroshi.Redact:
+		k := ready{d.Clause, d.Label.String(), it.Precedence}
 		w.ready[k] = append(w.ready[k], i)
 		w.drop(w.graph.recs[i].Seq)
 	case d.Outcome == noroshi.Hold && asked:
-		w.hold(i)
+		return w.hold(ctx, i)
 	case asked:
 		w.drop(w.graph.recs[i].Seq)
 	}
+	return nil
 }
 
-// hold puts an item into the hold it belongs to, unless it is there, or in one
-// of the same kind that was returned.
-func (w *plan) hold(i int) {
+// hold puts an item into the hold it belongs to, unless it is there as the
+// partner would get it now, or in one of the same kind that was returned.
+func (w *plan) hold(ctx context.Context, i int) error {
 	r, g := w.graph.recs[i], w.c.group(i, &w.out[i])
 	key := groupKey(g)
+	row, err := w.row(i)
+	if err != nil {
+		return err
+	}
 	if was, ok := w.in[r.Seq]; ok {
 		if groupKey(w.open[was]) == key {
-			return
+			member, err := w.desk.store.HoldMembers(ctx, was, r.Seq-1, 1)
+			if err != nil || len(member) == 1 && member[0].View == row.View {
+				return err
+			}
 		}
 		w.drop(r.Seq)
 	}
@@ -159,14 +184,29 @@ func (w *plan) hold(i int) {
 		h = &holding{group: g}
 		w.held[key] = h
 	}
-	h.members = append(h.members, store.Decided{Seq: r.Seq, Hash: r.Hash, View: r.Hash})
+	h.members = append(h.members, row)
+	return nil
+}
+
+// row is what an item's decision lets the partner see.
+func (w *plan) row(i int) (store.Decided, error) {
+	r, d := w.graph.recs[i], &w.out[i]
+	row := store.Decided{Seq: r.Seq, Hash: r.Hash, View: r.Hash}
+	if len(d.Cut) > 0 && goes(d) {
+		v, err := View(r.Object, d.Cut)
+		if err != nil {
+			return row, err
+		}
+		row.View, row.Cut = noroshi.Sum(v.Bytes()), d.Cut
+	}
+	return row, nil
 }
 
 // group is the hold an item belongs to: run, label, key, reasons and partner.
 func (c *Case) group(i int, d *Decision) store.HoldGroup {
 	it := &c.Items[i]
 	g := store.HoldGroup{
-		Partner: c.Partner.Node, Run: d.Group, Label: it.Label.String(), Key: d.Key, Clause: d.Clause, Precedence: it.Precedence,
+		Partner: c.Partner.Node, Run: d.Group, Label: d.Label.String(), Key: d.Key, Clause: d.Clause, Precedence: it.Precedence,
 	}
 	if c.Clauses != nil {
 		g.Agreement = c.Clauses.Agreement().Hash
@@ -182,7 +222,7 @@ func (c *Case) group(i int, d *Decision) store.HoldGroup {
 		if r.Outcome != noroshi.Hold || (!approvable && r.Key != d.Key) {
 			continue // what cannot be approved is grouped by what must be mended first
 		}
-		if (strings.HasPrefix(r.Code, "closure.") && !maker(r)) || strings.HasPrefix(r.Code, "text.") {
+		if strings.HasPrefix(r.Code, "closure.") || strings.HasPrefix(r.Code, "text.") {
 			// Places and marks differ from object to object; Explain says them. A
 			// marking stays: when its definition changes, the hold is found by it.
 			r.Code, r.Args = r.Code+"-group", nil
@@ -207,13 +247,6 @@ func reasonKey(r noroshi.Reason) string {
 	return r.Code + " " + r.Marking + " " + strings.Join(r.Args, " ")
 }
 
-// maker reports whether a reason is about the identity that made an object.
-// Objects of one maker are held together: they wait for the same identity, and
-// the reference index does not know makers.
-func maker(r noroshi.Reason) bool {
-	return r.Code == "closure.cut" && len(r.Args) == 2 && r.Args[0] == "created_by_ref"
-}
-
 func (w *plan) drop(seq int64) {
 	if _, ok := w.in[seq]; ok {
 		w.drops = append(w.drops, seq)
@@ -223,7 +256,10 @@ func (w *plan) drop(seq int64) {
 // write writes the effects: one act for what leaves holds and what is
 // released, one for what is held. Written twice they add nothing.
 func (w *plan) write(ctx context.Context) error {
-	batches, rows := w.batches()
+	batches, rows, err := w.batches()
+	if err != nil {
+		return err
+	}
 	if len(batches)+len(w.drops)+len(w.back) > 0 {
 		act := noroshi.Act{Action: noroshi.ActRelease, Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash}
 		if len(batches) == 0 {
@@ -236,7 +272,7 @@ func (w *plan) write(ctx context.Context) error {
 				act.Subject, act.Label = b.ID, b.Label
 			}
 		}
-		_, err := w.desk.store.Do(ctx, act, func(tx *store.Tx) error {
+		_, err = w.desk.store.Do(ctx, act, func(tx *store.Tx) error {
 			if len(w.drops) > 0 {
 				if err := tx.DropHeld(w.link.party.Node, w.drops); err != nil {
 					return err
@@ -288,7 +324,7 @@ func (w *plan) writeHolds(ctx context.Context) error {
 
 // batches makes one batch per clause, label and precedence, the urgent first.
 // A marking definition goes with the first batch that needs it.
-func (w *plan) batches() ([]store.Batch, [][]store.Decided) {
+func (w *plan) batches() ([]store.Batch, [][]store.Decided, error) {
 	keys := slices.SortedFunc(maps.Keys(w.ready), func(a, b ready) int {
 		return cmp.Or(cmp.Compare(b.precedence, a.precedence), strings.Compare(a.label, b.label), strings.Compare(a.clause, b.clause))
 	})
@@ -296,7 +332,10 @@ func (w *plan) batches() ([]store.Batch, [][]store.Decided) {
 	var batches []store.Batch
 	var all [][]store.Decided
 	for _, k := range keys {
-		rows := w.graph.rows(w.c, w.ready[k], travelled)
+		rows, err := w.rows(w.ready[k], travelled)
+		if err != nil {
+			return nil, nil, err
+		}
 		b := store.Batch{
 			Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash, Clause: k.clause, Label: k.label,
 			Precedence: k.precedence, Count: len(rows), Root: store.BatchRoot(rows),
@@ -304,28 +343,29 @@ func (w *plan) batches() ([]store.Batch, [][]store.Decided) {
 		b.ID = batchID(b)
 		batches, all = append(batches, b), append(all, rows)
 	}
-	return batches, all
+	return batches, all, nil
 }
 
-// rows makes the rows of items, the definitions of their markings first.
-func (g *graph) rows(c Case, items []int, travelled map[stix.ID]bool) []store.Decided {
+// rows makes the rows of items, each behind the definitions of its markings that
+// no row before it brought.
+func (w *plan) rows(items []int, travelled map[stix.ID]bool) ([]store.Decided, error) {
 	rows := make([]store.Decided, 0, len(items))
-	add := func(i int) {
-		rows = append(rows, store.Decided{Seq: g.recs[i].Seq, Hash: g.recs[i].Hash, View: g.recs[i].Hash})
-	}
+	g := w.graph
 	for _, i := range items {
-		for _, m := range c.Items[i].Markings {
+		for _, m := range w.out[i].Travels {
 			j, ok := g.at[m]
-			if ok && !travelled[m] && !c.Items[j].Done && !c.Items[j].Theirs {
+			if ok && !travelled[m] && !w.c.Items[j].Done && !w.c.Items[j].Theirs {
 				travelled[m] = true
-				add(j)
+				rows = append(rows, store.Decided{Seq: g.recs[j].Seq, Hash: g.recs[j].Hash, View: g.recs[j].Hash})
 			}
 		}
+		row, err := w.row(i)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
 	}
-	for _, i := range items {
-		add(i)
-	}
-	return rows
+	return rows, nil
 }
 
 func batchID(b store.Batch) string {

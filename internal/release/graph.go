@@ -28,9 +28,10 @@ type graph struct {
 	marks  []string                   // portion mark of each of recs, "" = none
 
 	// For the partner of the last case:
-	batch    map[int64]string       // the batch a version was last decided in
-	batches  map[string]store.Batch // those
-	streamed map[int64]bool         // versions a message in the stream carries
+	batch    map[int64]string                   // the batch a version was last decided in
+	batches  map[string]store.Batch             // those
+	views    map[string]map[int64]store.Decided // their rows that are views, read when asked for
+	streamed map[int64]bool                     // versions a message in the stream carries
 }
 
 // collect loads the versions with these sequences and, transitively, what they
@@ -122,7 +123,7 @@ func (d *Desk) neighbours(ctx context.Context, g *graph, r store.Record) error {
 
 // defineAll loads the definitions of a version's markings.
 func (d *Desk) defineAll(ctx context.Context, g *graph, r store.Record) error {
-	for _, own := range [][]stix.ID{r.Object.Markings, r.Assigned} {
+	for _, own := range markingsOf(r) {
 		for _, m := range own {
 			if err := d.define(ctx, g, m); err != nil {
 				return err
@@ -130,6 +131,22 @@ func (d *Desk) defineAll(ctx context.Context, g *graph, r store.Record) error {
 		}
 	}
 	return nil
+}
+
+// markingsOf returns the markings of a version: its own, those assigned to it,
+// and those of its portions.
+func markingsOf(r store.Record) [3][]stix.ID {
+	return [3][]stix.ID{r.Object.Markings, r.Assigned, noroshi.GranularMarkings(r.Object)}
+}
+
+// marked reports whether one of a version's markings is one of those asked about.
+func marked(r store.Record, is func(stix.ID) bool) bool {
+	for _, own := range markingsOf(r) {
+		if slices.ContainsFunc(own, is) {
+			return true
+		}
+	}
+	return false
 }
 
 // load adds the current version of an id to the graph; always says that it is
@@ -179,6 +196,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 		Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses,
 		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)),
 	}
+	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
 	seqs := make([]int64, 0, len(g.recs)+len(g.stale))
 	for _, list := range [][]store.Record{g.recs, g.stale} {
 		for _, r := range list {
@@ -196,15 +214,21 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 	if g.streamed, err = d.store.Streamed(ctx, l.party.Node, slices.Sorted(maps.Keys(done))); err != nil {
 		return Case{}, err
 	}
-	g.batch, g.batches = done, map[string]store.Batch{}
+	g.batch, g.batches, g.views = done, map[string]store.Batch{}, map[string]map[int64]store.Decided{}
 	labels := labeller{graph: g, statements: l.clauses.Agreement().Statements, known: map[string]noroshi.Label{}}
 	for i, r := range g.recs {
 		f := Facts{
 			Label: labels.of(r), Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
 			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict, Mark: g.marks[i],
+			Portions: noroshi.PortionsOf(r.Object, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, labels.statements),
 		}
 		if id, decided := done[r.Seq]; decided {
-			if f.Done, err = d.stillDone(ctx, g, l, r, f.Label, id); err != nil {
+			label := f.Label
+			if len(f.Portions) > 0 {
+				it := ItemOf(r.Object, f)
+				label = c.alone(&it).Label
+			}
+			if f.Done, err = d.stillDone(ctx, g, l, r, label, id); err != nil {
 				return Case{}, err
 			}
 		}
@@ -229,6 +253,31 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 	}
 	Translate(c.Items)
 	return c, nil
+}
+
+// row returns the row of the batch a version was last decided in.
+func (d *Desk) row(ctx context.Context, g *graph, r store.Record) (store.Decided, error) {
+	return d.rowIn(ctx, g, g.batch[r.Seq], r)
+}
+
+// rowIn returns a version's row of a batch.
+func (d *Desk) rowIn(ctx context.Context, g *graph, id string, r store.Record) (store.Decided, error) {
+	views, ok := g.views[id]
+	if !ok {
+		list, err := d.store.Views(ctx, id)
+		if err != nil {
+			return store.Decided{}, err
+		}
+		views = make(map[int64]store.Decided, len(list))
+		for _, row := range list {
+			views[row.Seq] = row
+		}
+		g.views[id] = views
+	}
+	if row, ok := views[r.Seq]; ok {
+		return row, nil
+	}
+	return store.Decided{Seq: r.Seq, Hash: r.Hash, View: r.Hash}, nil
 }
 
 // stillDone reports whether a version's earlier release stands: it is in the

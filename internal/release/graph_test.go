@@ -138,8 +138,14 @@ func link(r *rand.Rand, c *release.Case, i int) {
 func sent(c release.Case) map[stix.ID]string {
 	out := map[stix.ID]string{}
 	for i, d := range release.Decide(c) {
-		if d.Outcome == noroshi.Release && !c.Items[i].Done {
-			out[c.Items[i].ID] = d.Clause + " " + c.Items[i].Label.String() + " " + c.Items[i].Precedence.String()
+		it := &c.Items[i]
+		if (d.Outcome == noroshi.Release || d.Outcome == noroshi.Redact) && !it.Done {
+			out[it.ID] = d.Clause + " " + d.Label.String() + " " + it.Precedence.String()
+			for _, r := range it.Refs {
+				if !slices.Contains(d.Cut, r.Path) {
+					out[it.ID] += " " + string(r.Target)
+				}
+			}
 		}
 	}
 	return out

@@ -21,6 +21,7 @@ type Facts struct {
 	Had       bool   // the partner sent this id itself
 	Done      bool   // this version went to the partner, or is decided to
 	Mark      string // PortionMark of its bytes
+	Portions  []noroshi.Portion
 }
 
 // ItemOf makes the item of an object version for a decision about one partner.
@@ -28,7 +29,7 @@ func ItemOf(o *stix.Object, f Facts) Item {
 	it := Item{
 		ID: o.ID, Type: o.Type, Label: f.Label, Precedence: noroshi.Routine, Refs: o.Refs(),
 		KnownGood: f.KnownGood, Revoked: o.Revoked, Withdrawn: f.Withdrawn, Conflict: f.Conflict,
-		Done: f.Done, Group: f.Run, Mark: f.Mark,
+		Done: f.Done, Group: f.Run, Mark: f.Mark, Object: o, Portions: f.Portions,
 		Theirs: f.Had || (f.Source.Kind == noroshi.FromPartner && f.Source.Partner == f.Partner.Node),
 	}
 	for _, m := range o.Markings {

@@ -18,7 +18,7 @@ func (d *Desk) decided(ctx context.Context, g *graph, l *link, c *Case) ([]Decis
 		more := false
 		for id, s := range c.Around {
 			i, ok := g.at[id]
-			if s != Had || !ok || c.Stopped[id] || c.Items[i].Theirs || out[i].Outcome == noroshi.Release {
+			if s != Had || !ok || c.Stopped[id] || c.Items[i].Theirs || out[i].Outcome == noroshi.Release || out[i].Outcome == noroshi.Redact {
 				continue
 			}
 			yes, err := d.stopped(ctx, g, l, &c.Items[i], &out[i])
@@ -41,19 +41,27 @@ func (d *Desk) decided(ctx context.Context, g *graph, l *link, c *Case) ([]Decis
 // stopped reports whether no version of an object can have left, and none that
 // is in the stream may go as it was decided.
 func (d *Desk) stopped(ctx context.Context, g *graph, l *link, it *Item, now *Decision) (bool, error) {
-	if b, ok := g.batches[g.batch[g.recs[g.at[it.ID]].Seq]]; ok && stands(b, it, now) {
-		return false, nil // found without a question: the common case
+	rec := g.recs[g.at[it.ID]]
+	if b, ok := g.batches[g.batch[rec.Seq]]; ok {
+		row, err := d.row(ctx, g, rec)
+		if err != nil {
+			return false, err
+		}
+		if stands(b, row, it, now) {
+			return false, nil // found without a question: the common case
+		}
 	}
 	versions, err := d.store.Versions(ctx, it.ID)
 	if err != nil {
 		return false, err
 	}
 	seqs := make([]int64, len(versions))
+	bySeq := make(map[int64]store.Record, len(versions))
 	for i, v := range versions {
 		if brought(v, l) {
 			return false, nil
 		}
-		seqs[i] = v.Seq
+		seqs[i], bySeq[v.Seq] = v.Seq, v
 	}
 	slices.Sort(seqs)
 	released, err := d.store.Released(ctx, l.party.Node, seqs)
@@ -69,7 +77,11 @@ func (d *Desk) stopped(ctx context.Context, g *graph, l *link, it *Item, now *De
 		if err != nil {
 			return false, err
 		}
-		if state >= store.Attempted && state <= store.ReadThere || stands(b, it, now) {
+		row, err := d.rowIn(ctx, g, batch, bySeq[seq])
+		if err != nil {
+			return false, err
+		}
+		if state >= store.Attempted && state <= store.ReadThere || stands(b, row, it, now) {
 			return false, nil
 		}
 	}

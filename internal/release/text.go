@@ -5,21 +5,20 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/text/unicode/norm"
 )
 
 // Portion marks that people write into text: (S//NF), NOFORN, 【極秘】. (C)
 // counts even where it means copyright: a false alarm costs a review, a miss
 // costs a leak. A bare mark glued to the letter or digit before it is none: so
 // people write plurals and protocols, HTTP(S); a portion begins with its mark.
-// 機密性, confidentiality, is an ordinary word.
+// 機密性, confidentiality, is an ordinary word. Japanese marks are often spaced
+// out and stand among others, 【取扱注意・極 秘】.
 var (
-	portionEN = regexp.MustCompile(`(?:^|[^0-9A-Za-z])\((?:C|S|TS)\)|\((?i:C|S|TS)//|//NF|(?i:NOFORN)`)
-	portionJA = regexp.MustCompile(`[(\[【〔《〈]\s*(?:機密|極秘|特定秘密|取扱厳重注意|秘)(?:\s*[/・、,].{0,40}?)?\s*[)\]】〕》〉]`)
+	portionEN = regexp.MustCompile(`(?:^|[^0-9A-Za-z])\(\s*(?:C|S|TS)\s*\)|\(\s*(?i:C|S|TS)\s*//|//\s*NF|//\s*(?i:NF)\b|(?i:NOFORN)`)
+	portionJA = regexp.MustCompile(`[(\[【]\s*(?:[^()\[\]【】]{0,40}?[/・、,:\s]\s*)?(?:機\s*密|極\s*秘|特\s*定\s*秘\s*密|取\s*扱\s*厳\s*重\s*注\s*意|秘)(?:\s*[/・、,:\s].{0,40}?)?\s*[)\]】]`)
 )
 
 // circledSecret is ㊙, which NFKC would turn into a bare 秘.
@@ -27,8 +26,8 @@ const circledSecret = "㊙"
 
 // PortionMark returns the first portion mark in an object's text, names of
 // members included and the top-level pattern excepted, or "". Text is compared
-// in NFKC form without invisible characters, so full-width, circled and
-// zero-width spellings count as what they look like.
+// as it looks (see seen), so full-width, circled, zero-width, accented and
+// foreign letters count as what they look like.
 func PortionMark(object []byte) string {
 	if plain(object) {
 		return ""
@@ -79,7 +78,8 @@ func plain(b []byte) bool {
 	return !bytes.Contains(bytes.ToUpper(b), []byte("NOFORN"))
 }
 
-var plainMarks = [][]byte{[]byte("(C"), []byte("(S"), []byte("(TS"), []byte("//NF"), []byte("(c//"), []byte("(s//"), []byte("(t"), []byte("(T")}
+var plainMarks = [][]byte{[]byte("(C"), []byte("(S"), []byte("(TS"), []byte("//NF"), []byte("(c//"), []byte("(s//"), []byte("(t"), []byte("(T"),
+	[]byte("( "), []byte("(\t"), []byte("(c "), []byte("(s "), []byte("// "), []byte("//nf"), []byte("//nF"), []byte("//Nf")}
 
 func markIn(s string) string {
 	if ascii(s) {
@@ -88,29 +88,31 @@ func markIn(s string) string {
 	if strings.Contains(s, circledSecret) {
 		return circledSecret
 	}
-	n := norm.NFKC.String(visible(s))
+	n := seen(s)
+	if m := markSeen(n); m != "" || !strings.ContainsRune(s, rightToLeft) {
+		return m
+	}
+	// An override shows text the other way round, its brackets turned.
+	return markSeen(reversed(n))
+}
+
+func markSeen(n string) string {
 	if m := portionEN.FindString(n); m != "" {
 		return m[max(0, strings.IndexAny(m, "(/")):]
 	}
 	return portionJA.FindString(n)
 }
 
+// rightToLeft is the control that overrides the direction of text.
+const rightToLeft = '\u202e'
+
+// ascii reports whether a string is ASCII without control characters other than
+// those that part words.
 func ascii(s string) bool {
 	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
+		if c := s[i]; c >= utf8.RuneSelf || c == 0x7f || c < ' ' && c != '\t' && c != '\n' && c != '\r' {
 			return false
 		}
 	}
 	return true
-}
-
-// visible drops what nobody sees: format and control characters, but for
-// those that part words.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Cf, r) || r == '\u034f' || unicode.Is(unicode.Variation_Selector, r) {
-			return -1
-		}
-		return r
-	}, s)
 }

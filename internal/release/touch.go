@@ -27,10 +27,17 @@ func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Cha
 		switch id := stix.ID(c.ID); id.Type() {
 		case "marking-definition":
 			w.marks[id] = true
+			for _, l := range links {
+				if err := d.cutFrom(ctx, w, l.party.Node, func(r store.Record) bool {
+					return slices.Contains(noroshi.GranularMarkings(r.Object), id)
+				}); err != nil {
+					return err
+				}
+			}
 			return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return r.Marking == c.ID })
 		case "identity":
 			return d.heldFor(ctx, w, func(r noroshi.Reason) bool {
-				return maker(r) && r.Args[1] == c.ID || d.definedBy(ctx, r, func(by stix.ID) bool { return by == id })
+				return d.definedBy(ctx, r, func(by stix.ID) bool { return by == id })
 			})
 		}
 	case store.MarkingAssigned:
@@ -120,20 +127,72 @@ func (d *Desk) waiting(ctx context.Context, w *touched, links []*link, batch str
 	if err != nil || !slices.ContainsFunc(links, func(l *link) bool { return l.party.Node == b.Partner }) {
 		return err
 	}
+	makers := map[stix.ID]bool{}
 	err = d.rows(ctx, batch, 0, -1, func(rows []store.Decided) error {
 		seqs := make([]int64, len(rows))
 		for i, r := range rows {
 			seqs[i] = r.Seq
+		}
+		if err := d.identities(ctx, seqs, makers); err != nil {
+			return err
 		}
 		return d.referrers(ctx, w, seqs)
 	})
 	if err != nil {
 		return err
 	}
+	if len(makers) > 0 {
+		// The reference index does not know makers: what went, or waits, without
+		// naming its own may name it now.
+		if err := d.cutFrom(ctx, w, b.Partner, func(r store.Record) bool { return makers[r.Object.CreatedBy] }); err != nil {
+			return err
+		}
+	}
 	went := func(id stix.ID) bool { return d.went(ctx, b.Partner, id) }
-	return d.heldFor(ctx, w, func(r noroshi.Reason) bool {
-		return maker(r) && went(stix.ID(r.Args[1])) || d.definedBy(ctx, r, went)
-	})
+	return d.heldFor(ctx, w, func(r noroshi.Reason) bool { return d.definedBy(ctx, r, went) })
+}
+
+// identities notes which of some versions are identities.
+func (d *Desk) identities(ctx context.Context, seqs []int64, ids map[stix.ID]bool) error {
+	found, err := d.store.OfType(ctx, "identity", slices.Sorted(slices.Values(seqs)))
+	for _, id := range found {
+		ids[id] = true
+	}
+	return err
+}
+
+// cutFrom notes what went to a partner, or waits in a hold, with something cut
+// out, where that may be shown now.
+func (d *Desk) cutFrom(ctx context.Context, w *touched, partner noroshi.NodeID, may func(store.Record) bool) error {
+	rows, err := d.store.ViewsTo(ctx, partner)
+	if err != nil {
+		return err
+	}
+	holds, err := d.store.Holds(ctx, store.HoldOpen)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		if h.Partner == partner {
+			if err := d.members(ctx, h.ID, func(m store.Decided) { rows = append(rows, m) }); err != nil {
+				return err
+			}
+		}
+	}
+	var seqs []int64
+	for _, r := range rows {
+		if len(r.Cut) > 0 {
+			seqs = append(seqs, r.Seq)
+		}
+	}
+	slices.Sort(seqs)
+	recs, err := d.records(ctx, slices.Compact(seqs))
+	for _, r := range recs {
+		if r.Current && may(r) {
+			w.seqs[r.Seq] = true
+		}
+	}
+	return err
 }
 
 // definedBy reports whether a reason is a marking whose definition cannot
@@ -166,7 +225,7 @@ func (d *Desk) remarked(ctx context.Context, w *touched, links []*link) error {
 	}
 	is := func(id stix.ID) bool { return doubtful[id] }
 	return d.unsent(ctx, links, func(r store.Record) {
-		if slices.ContainsFunc(r.Object.Markings, is) || slices.ContainsFunc(r.Assigned, is) {
+		if marked(r, is) {
 			w.narrow(r.Seq)
 		}
 	})
@@ -238,7 +297,7 @@ func (d *Desk) madeBy(ctx context.Context, links []*link, g *graph, w, more *tou
 		return yes
 	}
 	return d.unsent(ctx, links, func(r store.Record) {
-		if makers[r.Object.CreatedBy] || slices.ContainsFunc(r.Object.Markings, made) {
+		if makers[r.Object.CreatedBy] || marked(r, made) {
 			more.seqs[r.Seq] = true
 		}
 	})

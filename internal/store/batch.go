@@ -63,10 +63,11 @@ type Batch struct {
 	Sent       bool         // derived: all its messages are in the stream
 }
 
-// PutBatch keeps a batch and its rows; a version released to the partner
-// already is refused as Conflict, unless that was under another agreement or
-// label and the version never came into the stream. A zero Root is computed by BatchRoot; Count
-// is that of the rows.
+// PutBatch keeps a batch and its rows and numbers their views; a version
+// released to the partner already is refused as Conflict, unless that was as
+// another view, or under another agreement or label without the version ever
+// coming into the stream. A zero Root is computed by BatchRoot; Count is that
+// of the rows.
 func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	seqs := sequences(rows)
 	slices.Sort(seqs)
@@ -74,7 +75,7 @@ func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	if err != nil {
 		return err
 	}
-	if err := t.anew(b.Partner, b.Agreement, b.Label, already); err != nil {
+	if err := t.anew(b.Partner, b.Agreement, b.Label, already, rows); err != nil {
 		return err
 	}
 	if len(already) > 0 || len(slices.Compact(slices.Clone(seqs))) < len(seqs) {
@@ -82,6 +83,9 @@ func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	}
 	if len(rows) == 0 {
 		return noroshi.Errorf(noroshi.Invalid, "store.batch-empty", "put batch %s: it has no rows", b.ID)
+	}
+	if rows, err = t.number(b.Partner, rows); err != nil {
+		return err
 	}
 	if b.Root.IsZero() {
 		b.Root = BatchRoot(rows)
@@ -100,7 +104,7 @@ func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	}
 	first := 0
 	for part := range slices.Chunk(rows, chunkMembers) {
-		if err := t.add(batchRowsTable, t.next(batchRowsTable), n, int64(first), int64(len(part)), packMembers(part)); err != nil {
+		if err := t.add(batchRowsTable, t.next(batchRowsTable), n, int64(first), int64(len(part)), countViews(part), packMembers(part)); err != nil {
 			return err
 		}
 		first += len(part)
@@ -175,6 +179,38 @@ func batchRows(ctx context.Context, c *conn, n int64, from, limit int) (list []D
 		return nil
 	}, "SELECT first, count, members FROM batch_rows WHERE batch = $1 AND first + count > $2 AND first < $3 ORDER BY first", n, from, from+limit)
 	return list[:min(len(list), limit)], err
+}
+
+// Views returns the rows of a batch that are views: cut, or numbered.
+func (r Reads) Views(ctx context.Context, batch string) (list []Decided, err error) {
+	err = r.views(ctx, func(d Decided) { list = append(list, d) },
+		"SELECT r.members FROM batch_rows r JOIN batch b ON b.n = r.batch WHERE b.id = $1 AND r.cuts > 0 ORDER BY r.first", batch)
+	return list, err
+}
+
+// ViewsTo returns the rows of all batches for a partner that are views.
+func (r Reads) ViewsTo(ctx context.Context, partner noroshi.NodeID) (list []Decided, err error) {
+	err = r.views(ctx, func(d Decided) { list = append(list, d) },
+		"SELECT r.members FROM batch_rows r JOIN batch b ON b.n = r.batch WHERE r.cuts > 0 AND b.partner = $1 ORDER BY r.n", partner[:])
+	return list, err
+}
+
+func (r Reads) views(ctx context.Context, fn func(Decided), query string, args ...any) error {
+	return r.on(ctx, func(c *conn) error {
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var packed []byte
+			if err := rows.Scan(&packed); err != nil {
+				return err
+			}
+			part, err := unpackMembers(packed)
+			for _, d := range part {
+				if d.view() {
+					fn(d)
+				}
+			}
+			return err
+		}, query, args...)
+	})
 }
 
 // UnsentBatches returns ids of batches for a partner whose messages are not all

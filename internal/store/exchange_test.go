@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -61,7 +62,7 @@ func TestHoldApproveSend(t *testing.T) {
 		}
 		members, after = append(members, page...), page[len(page)-1].Seq
 	}
-	if len(members) != 2498 || members[0] != rows[0] || members[1] != rows[2] || members[2497] != rows[2499] {
+	if len(members) != 2498 || !reflect.DeepEqual(members[0], rows[0]) || !reflect.DeepEqual(members[1], rows[2]) || !reflect.DeepEqual(members[2497], rows[2499]) {
 		t.Fatalf("members: got %d, first %v", len(members), members[0])
 	}
 	approval := store.Approval{Hold: "h1", Person: "mika", Root: store.BatchRoot(members), Signature: []byte{1}, Time: time.UnixMilli(1700000000000).UTC()}
@@ -87,7 +88,7 @@ func TestHoldApproveSend(t *testing.T) {
 		t.Errorf("batch: got %+v, %v", got, err)
 	}
 	page, err := s.BatchRows(ctx, "b1", 998, 5)
-	if err != nil || len(page) != 5 || page[0] != members[998] || page[4] != members[1002] {
+	if err != nil || len(page) != 5 || !reflect.DeepEqual(page[0], members[998]) || !reflect.DeepEqual(page[4], members[1002]) {
 		t.Errorf("rows: got %v, %v", page, err)
 	}
 	released, err := s.Released(ctx, nodeB, []int64{rows[0].Seq, rows[1].Seq})
@@ -156,7 +157,7 @@ func TestReturnedHoldOpensAnew(t *testing.T) {
 	}
 	do(t, s, noroshi.Act{}, func(tx *store.Tx) error { return tx.PutHold(g, rows[1:5]) })
 	m, err := s.HoldMembers(t.Context(), "h", 0, 10)
-	if err != nil || len(m) != 2 || m[0] != rows[3] {
+	if err != nil || len(m) != 2 || !reflect.DeepEqual(m[0], rows[3]) {
 		t.Errorf("members of the hold opened again: got %v, %v", m, err)
 	}
 	held, _ := s.HeldFor(t.Context(), nodeB, []int64{rows[0].Seq, rows[4].Seq, rows[5].Seq})

@@ -63,7 +63,7 @@ func (t *Tx) PutHold(g HoldGroup, members []Decided) error {
 	if err != nil {
 		return err
 	}
-	if err := t.anew(g.Partner, g.Agreement, g.Label, released); err != nil {
+	if err := t.anew(g.Partner, g.Agreement, g.Label, released, members); err != nil {
 		return err
 	}
 	held, err := spanned(t.c, spanHeld, g.Partner, seqs)
@@ -300,11 +300,12 @@ func (r Reads) HoldMembers(ctx context.Context, id string, after int64, limit in
 			return err
 		}
 		found := map[int64]Decided{}
+		newest := map[int64]int64{} // by sequence: the row that put it last
 		bound, full := int64(0), false
 		err = c.each(ctx, func(rows *sql.Rows) error {
-			var lo, hi int64
+			var n, lo, hi int64
 			var packed []byte
-			if err := rows.Scan(&lo, &hi, &packed); err != nil {
+			if err := rows.Scan(&n, &lo, &hi, &packed); err != nil {
 				return err
 			}
 			if full && lo > bound {
@@ -319,15 +320,15 @@ func (r Reads) HoldMembers(ctx context.Context, id string, after int64, limit in
 				return err
 			}
 			for _, d := range part {
-				if d.Seq > after && held.at(d.Seq) == mark(h.state, h.n) {
-					found[d.Seq] = d
+				if d.Seq > after && n > newest[d.Seq] && held.at(d.Seq) == mark(h.state, h.n) {
+					found[d.Seq], newest[d.Seq] = d, n
 				}
 			}
 			if len(found) >= limit {
 				full, bound = true, nth(found, limit)
 			}
 			return nil
-		}, "SELECT lo, hi, members FROM hold_log WHERE hold = $1 AND what = 1 AND hi > $2 ORDER BY lo, n", id, after)
+		}, "SELECT n, lo, hi, members FROM hold_log WHERE hold = $1 AND what = 1 AND hi > $2 ORDER BY lo, n", id, after)
 		if err != nil && err != errEnough {
 			return err
 		}

@@ -13,6 +13,21 @@ type Decided struct {
 	Seq  int64        // version
 	Hash noroshi.Hash // of the version's bytes
 	View noroshi.Hash // of the bytes the partner gets; equals Hash when uncut
+	Cut  []string     // selectors of what is cut out of the version; none when uncut
+	N    uint32       // number of the view, 0 = the version's own bytes as they first went; PutBatch gives it
+}
+
+// view reports whether a row shows other than the version's own bytes as they
+// first went.
+func (d *Decided) view() bool { return d.View != d.Hash || d.N != 0 }
+
+func countViews(rows []Decided) (n int64) {
+	for i := range rows {
+		if rows[i].view() {
+			n++
+		}
+	}
+	return n
 }
 
 // BatchRoot is the root of a batch or hold: the RFC 6962 root over the leaves
@@ -40,7 +55,8 @@ func BatchRoot(rows []Decided) noroshi.Hash {
 const chunkMembers = 1000
 
 // packMembers packs members: each the difference of its sequence to the one
-// before (zig-zag varint), then 0 and the hash, or 1, hash and view.
+// before (zig-zag varint), then 0 and the hash, or 1, hash, view, the view's
+// number and the selectors of what is cut.
 func packMembers(rows []Decided) []byte {
 	b := make([]byte, 0, 36*len(rows))
 	last := int64(0)
@@ -48,11 +64,13 @@ func packMembers(rows []Decided) []byte {
 		d := &rows[i]
 		b = binary.AppendVarint(b, d.Seq-last)
 		last = d.Seq
-		if d.View == d.Hash {
+		if !d.view() {
 			b = append(append(b, 0), d.Hash[:]...)
 			continue
 		}
 		b = append(append(append(b, 1), d.Hash[:]...), d.View[:]...)
+		b = binary.AppendUvarint(b, uint64(d.N))
+		b = appendTexts(b, d.Cut)
 	}
 	return b
 }
@@ -64,11 +82,15 @@ func unpackMembers(b []byte) ([]Decided, error) {
 	for len(u.b) > 0 {
 		last += u.varint()
 		d := Decided{Seq: last}
-		cut := u.take(1)
+		form := u.take(1)
 		copy(d.Hash[:], u.take(32))
 		d.View = d.Hash
-		if len(cut) == 1 && cut[0] == 1 {
+		if len(form) == 1 && form[0] == 1 {
 			copy(d.View[:], u.take(32))
+			d.N = uint32(u.uvarint())
+			for range u.count() {
+				d.Cut = append(d.Cut, u.text())
+			}
 		}
 		rows = append(rows, d)
 	}

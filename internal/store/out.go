@@ -119,8 +119,16 @@ func (t *Tx) markSent(m OutMessage) error {
 	if err != nil {
 		return err
 	}
+	if err := t.stillIn(m, n, seqs); err != nil {
+		return err
+	}
 	if err := t.setSpans(spanSent, m.Partner, seqs, n); err != nil {
 		return err
+	}
+	for number, seqs := range numbered(rows) {
+		if err := t.setSpans(spanView, m.Partner, seqs, number); err != nil {
+			return err
+		}
 	}
 	fresh := len(seqs)
 	for _, val := range before {
@@ -133,6 +141,36 @@ func (t *Tx) markSent(m OutMessage) error {
 	}
 	_, err = t.c.exec("DELETE FROM unsent WHERE partner = $1 AND rank = $2 AND batch = $3 AND sent >= $4", m.Partner[:], rank(noroshi.Precedence(prec)), n, count)
 	return err
+}
+
+// stillIn refuses rows whose versions were decided anew in another batch since
+// they were cleared: two messages must not carry two views under one number.
+func (t *Tx) stillIn(m OutMessage, n int64, seqs []int64) error {
+	released, err := spanned(t.c, spanReleased, m.Partner, seqs)
+	if err != nil {
+		return err
+	}
+	for _, seq := range seqs {
+		if released[seq] != n {
+			return noroshi.Errorf(noroshi.Refused, "store.decided-anew", "append to stream %s: a version of batch %s was decided anew", m.Partner, m.Batch)
+		}
+	}
+	return nil
+}
+
+// numbered returns the versions whose views have a number above 0, by number,
+// sorted.
+func numbered(rows []Decided) map[int64][]int64 {
+	by := map[int64][]int64{}
+	for _, r := range rows {
+		if r.N > 0 {
+			by[int64(r.N)] = append(by[int64(r.N)], r.Seq)
+		}
+	}
+	for _, seqs := range by {
+		slices.Sort(seqs)
+	}
+	return by
 }
 
 // SetOutState moves messages of an epoch up to a state; how is the statement

@@ -35,11 +35,36 @@ func (r Reads) ReferrersTo(ctx context.Context, seqs []int64) (list []stix.ID, e
 	return list, err
 }
 
+// OfType returns the ids of those of some versions (in ascending order) that
+// are of a type.
+func (r Reads) OfType(ctx context.Context, typ string, seqs []int64) (list []stix.ID, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		var word int64
+		if found, err := c.one(to(&word), "SELECT n FROM word WHERE text = $1", typ); err != nil || !found {
+			return err
+		}
+		for _, run := range runs(seqs) {
+			err := c.each(ctx, func(rows *sql.Rows) error {
+				var sid string
+				err := rows.Scan(&sid)
+				list = append(list, stix.ID(sid))
+				return err
+			}, "SELECT sid FROM object WHERE seq BETWEEN $1 AND $2 AND type = $3", run.lo, run.hi, word)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
 // anew takes out of released what may be released again under an agreement and
 // label: versions that were decided under another one and never came into the
-// stream. What is in the stream is never released again, and what names no
-// label replaces nothing.
-func (t *Tx) anew(partner noroshi.NodeID, agreement noroshi.Hash, label string, released map[int64]int64) error {
+// stream, and those whose rows show the partner other bytes than were released
+// last. What is in the stream is never released again as it is, and what names
+// no label replaces nothing.
+func (t *Tx) anew(partner noroshi.NodeID, agreement noroshi.Hash, label string, released map[int64]int64, rows []Decided) error {
 	if len(released) == 0 || label == "" {
 		return nil
 	}
@@ -66,5 +91,70 @@ func (t *Tx) anew(partner noroshi.NodeID, agreement noroshi.Hash, label string, 
 			delete(released, seq)
 		}
 	}
+	return t.otherViews(released, rows)
+}
+
+// otherViews takes out of released the versions of which rows have another
+// view than the batch they were released in.
+func (t *Tx) otherViews(released map[int64]int64, rows []Decided) error {
+	batches := map[int64]map[int64]noroshi.Hash{} // views of a batch by version
+	for _, r := range rows {
+		n, ok := released[r.Seq]
+		if !ok {
+			continue
+		}
+		if batches[n] == nil {
+			views, err := viewsOf(t.c, n)
+			if err != nil {
+				return err
+			}
+			batches[n] = views
+		}
+		if view, ok := batches[n][r.Seq]; ok && view != r.View {
+			delete(released, r.Seq)
+		}
+	}
 	return nil
+}
+
+// viewsOf returns the hashes of what a batch's rows show, by version.
+func viewsOf(c *conn, n int64) (map[int64]noroshi.Hash, error) {
+	views := map[int64]noroshi.Hash{}
+	for from := 0; ; from += MaxPage {
+		rows, err := batchRows(context.Background(), c, n, from, MaxPage)
+		if err != nil || len(rows) == 0 {
+			return views, err
+		}
+		for _, r := range rows {
+			views[r.Seq] = r.View
+		}
+	}
+}
+
+// number gives every row the number of its view: 0 for the version's own bytes
+// where nothing of it came into the stream before, else one more than the
+// latest that did.
+func (t *Tx) number(partner noroshi.NodeID, rows []Decided) ([]Decided, error) {
+	seqs := sequences(rows)
+	sent, err := spanned(t.c, spanSent, partner, seqs)
+	if err != nil {
+		return nil, err
+	}
+	latest, err := spanned(t.c, spanView, partner, seqs)
+	if err != nil {
+		return nil, err
+	}
+	rows = slices.Clone(rows)
+	for i := range rows {
+		r := &rows[i]
+		switch {
+		case sent[r.Seq] != 0:
+			r.N = uint32(latest[r.Seq]) + 1
+		case r.View != r.Hash:
+			r.N = 1
+		default:
+			r.N = 0
+		}
+	}
+	return rows, nil
 }

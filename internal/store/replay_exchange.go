@@ -154,7 +154,12 @@ func (p *replay) out(s *scan, at int64) error {
 	}
 	m.batch, m.first, m.count = b, int(s.int("first")), int(s.int("count"))
 	b.messages = append(b.messages, m)
-	seqs := p.carried(m)
+	rows := p.rows(m)
+	for number, seqs := range numbered(rows) {
+		p.setSpans(spanView, k.partner, runs(seqs), number)
+	}
+	seqs := sequences(rows)
+	slices.Sort(seqs)
 	have := p.spans[spanKey{spanSent, k.partner}]
 	for _, q := range seqs {
 		if val := have.at(q); val != b.n && val != -b.n {
@@ -166,16 +171,22 @@ func (p *replay) out(s *scan, at int64) error {
 	return nil
 }
 
-// carried returns the sequences of the versions a message carries, sorted.
-func (p *replay) carried(m *outReplay) (seqs []int64) {
+// rows returns the rows of its batch that a message carries.
+func (p *replay) rows(m *outReplay) (all []Decided) {
 	for at := m.first; at < m.first+m.count; {
 		rows, err := batchRows(context.Background(), p.c, m.batch.n, at, m.first+m.count-at)
 		if err != nil || len(rows) == 0 {
 			break // reported where the rows are
 		}
-		seqs = append(seqs, sequences(rows)...)
+		all = append(all, rows...)
 		at += len(rows)
 	}
+	return all
+}
+
+// carried returns the sequences of the versions a message carries, sorted.
+func (p *replay) carried(m *outReplay) []int64 {
+	seqs := sequences(p.rows(m))
 	slices.Sort(seqs)
 	return seqs
 }

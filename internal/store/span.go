@@ -17,6 +17,7 @@ const (
 	spanHeld     = 1 // val: hold.n it waits in
 	spanReleased = 2 // val: batch.n it is decided in
 	spanSent     = 3 // val: batch.n, a message of it with the version is in the stream; -batch.n: all such messages were withheld
+	spanView     = 4 // val: number of the latest view of it that came into the stream, where that is not 0
 )
 
 // spans is an ordered list of spans that do not overlap; neighbours of one

@@ -32,7 +32,7 @@ var tables = func() []*table {
 		{name: "hold_log", columns: []string{"hold", "what", "body", "lo", "hi", "members"}, kinds: "tibiih"},
 		{name: "approval", columns: []string{"hold", "person", "root", "digest", "signature", "time"}, kinds: "ttbbbi"},
 		{name: "batch", columns: []string{"id", "partner", "agreement", "clause", "label", "prec", "count", "root", "hold", "approvals"}, kinds: "tbbttiibth"},
-		{name: "batch_rows", columns: []string{"batch", "first", "count", "members"}, kinds: "iiih"},
+		{name: "batch_rows", columns: []string{"batch", "first", "count", "cuts", "members"}, kinds: "iiiih"},
 		{name: "out_message", columns: []string{"partner", "epoch", "seq", "id", "kind", "prec", "created", "ttl", "signed", "content", "has_content", "batch", "first", "count", "chain"}, kinds: "bbibiiiihhitiib"},
 		{name: "out_event", columns: []string{"partner", "epoch", "state", "how", "seqs"}, kinds: "bbith"},
 		{name: "in_message", columns: []string{"partner", "epoch", "seq", "id", "kind", "prec", "created", "signed", "content_hash", "channel", "state", "second"}, kinds: "bbibiiihbtii"},

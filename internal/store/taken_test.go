@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
@@ -20,12 +21,21 @@ func TestWithheldDidNotGo(t *testing.T) {
 		return tx.PutBatch(store.Batch{ID: "b1", Partner: nodeB, Label: "TLP:GREEN", Precedence: noroshi.Routine}, rows)
 	})
 	seq := uint64(0)
-	put := func(first, count int) uint64 {
-		seq++
-		do(t, s, noroshi.Act{Action: noroshi.ActSend, Partner: nodeB}, func(tx *store.Tx) error {
-			return tx.PutOut(store.OutMessage{Partner: nodeB, Epoch: epoch, Seq: seq, ID: noroshi.Hash{byte(seq)}, Kind: 1,
-				Prec: noroshi.Routine, Signed: []byte("s"), Batch: "b1", First: first, Count: count})
+	tryPut := func(batch string, first, count int) error {
+		_, err := s.Do(ctx, noroshi.Act{Action: noroshi.ActSend, Partner: nodeB}, func(tx *store.Tx) error {
+			return tx.PutOut(store.OutMessage{Partner: nodeB, Epoch: epoch, Seq: seq + 1, ID: noroshi.Hash{byte(seq + 1)}, Kind: 1,
+				Prec: noroshi.Routine, Signed: []byte("s"), Batch: batch, First: first, Count: count})
 		})
+		if err == nil {
+			seq++
+		}
+		return err
+	}
+	put := func(first, count int) uint64 {
+		t.Helper()
+		if err := tryPut("b1", first, count); err != nil {
+			t.Fatal(err)
+		}
 		return seq
 	}
 	move := func(to store.OutState, n uint64) {
@@ -78,7 +88,7 @@ func TestWithheldDidNotGo(t *testing.T) {
 	do(t, s, noroshi.Act{Action: noroshi.ActHold, Partner: nodeB}, func(tx *store.Tx) error {
 		return tx.PutHold(store.HoldGroup{ID: "h", Partner: nodeB, Key: noroshi.Review}, rows[:3])
 	})
-	if m, err := s.HoldMembers(ctx, "h", 0, 10); err != nil || len(m) != 1 || m[0] != rows[0] {
+	if m, err := s.HoldMembers(ctx, "h", 0, 10); err != nil || len(m) != 1 || !reflect.DeepEqual(m[0], rows[0]) {
 		t.Errorf("held: got %v, %v", m, err)
 	}
 	do(t, s, noroshi.Act{Action: noroshi.ActRelease, Partner: nodeB}, func(tx *store.Tx) error {
@@ -87,6 +97,11 @@ func TestWithheldDidNotGo(t *testing.T) {
 	check("taken back", "1234", false)
 	move(store.StoredThere, first) // its word counts: the tombstone came too late
 	check("stored after all", "01234", false)
-	put(5, 1)
-	check("all", "012345", true)
+	if err := tryPut("b1", 5, 1); noroshi.KindOf(err) != noroshi.Refused {
+		t.Errorf("a row that was decided anew went in its old batch: %v", err)
+	}
+	if err := tryPut("b2", 0, 1); err != nil {
+		t.Error(err)
+	}
+	check("all", "012345", false)
 }

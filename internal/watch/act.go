@@ -249,28 +249,59 @@ const readsFollower = "watch-read"
 
 // followReads tells partners, in the order of the feed, that their warnings
 // were acknowledged here; it also keeps the board up to date. Its place is
-// durable: what a crash interrupted is told again, which does no harm. A
-// partner that cannot be told now is tried again at the next change.
+// durable: what a crash interrupted is told again, which does no harm. What
+// cannot be told now is tried again until it can: no further change may come
+// that would remind of it.
 func (w *Watch) followReads(ctx context.Context) error {
 	after, err := w.store.Cursor(ctx, readsFollower)
 	if err != nil {
 		return err
 	}
 	var waiting []stix.ID
-	return w.follow(ctx, after, func(changes []store.Change) error {
+	for at := after; ctx.Err() == nil; {
+		changes, err := w.store.Feed(ctx, at, 1000)
+		if err != nil {
+			return err
+		}
 		for _, c := range changes {
-			if c.Kind == store.AckGiven && !slices.Contains(waiting, stix.ID(c.ID)) {
+			if at = c.Seq; c.Kind == store.AckGiven && !slices.Contains(waiting, stix.ID(c.ID)) {
 				waiting = append(waiting, stix.ID(c.ID))
 			}
 		}
-		n, last := len(waiting), changes[len(changes)-1].Seq
+		n := len(waiting)
 		waiting = slices.DeleteFunc(waiting, func(id stix.ID) bool { return w.tell(ctx, id) == nil })
-		if len(waiting) > 0 || n == 0 && last-after < advanceEvery {
-			return nil
+		if len(waiting) == 0 && (n > 0 || at-after >= advanceEvery) {
+			after = at
+			if err := w.store.Advance(ctx, readsFollower, at); err != nil {
+				return err
+			}
 		}
-		after = last
-		return w.store.Advance(ctx, readsFollower, last)
-	})
+		if len(changes) > 0 {
+			continue
+		}
+		if err := w.await(ctx, at, len(waiting) > 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellAgain is how soon a partner that could not be told is told again. Telling
+// is done once it is durable here, so it waits for no partner.
+const tellAgain = time.Second
+
+// await waits for the feed to pass a sequence; for tellAgain at most when
+// something waits to be told.
+func (w *Watch) await(ctx context.Context, after int64, waiting bool) error {
+	limit, stop := ctx, context.CancelFunc(func() {})
+	if waiting {
+		limit, stop = context.WithTimeout(ctx, tellAgain)
+	}
+	defer stop()
+	if err := w.store.Wait(limit, after); err != nil && limit.Err() == nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // advanceEvery is how many changes that need nothing may pass before the

@@ -200,6 +200,21 @@ func TestAnAckWithoutARunningNodeIsToldLater(t *testing.T) {
 	d.toldOnce()
 }
 
+// TestAReadTheCourierCannotTakeYet: it is told as soon as the courier can take
+// it, though nothing else happens here.
+func TestAReadTheCourierCannotTakeYet(t *testing.T) {
+	d := newDesk(t)
+	d.inForce("tlp:amber", flashClock)
+	id, report, words := partnerWarning(1, "2026-11-24T05:00:00.000Z", "")
+	d.admit(fromPartner, report, words)
+	d.deaf = 1
+	d.running()
+	if err := d.ack("yamada", d.one(id).Row); err != nil {
+		t.Fatal(err)
+	}
+	d.toldOnce()
+}
+
 func TestAckIsOverWhatWasShown(t *testing.T) {
 	d := newDesk(t)
 	d.inForce("tlp:amber", "")

@@ -31,8 +31,9 @@ type desk struct {
 	watch  *watch.Watch
 	people map[string]ed25519.PrivateKey
 
-	mu   sync.Mutex // guards now
+	mu   sync.Mutex // guards now, deaf
 	now  time.Time
+	deaf int       // how many READs more the courier cannot take
 	told chan read // every READ the courier was asked to send
 }
 
@@ -44,6 +45,13 @@ type read struct {
 
 // ReadBy is the courier's part.
 func (d *desk) ReadBy(_ context.Context, partner noroshi.NodeID, msg noroshi.Hash, role noroshi.Role, _ time.Time) error {
+	d.mu.Lock()
+	deaf := d.deaf > 0
+	d.deaf--
+	d.mu.Unlock()
+	if deaf {
+		return noroshi.Errorf(noroshi.Queued, "courier.starting", "the courier is starting")
+	}
 	d.told <- read{partner, msg, role}
 	return nil
 }

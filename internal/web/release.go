@@ -2,8 +2,10 @@ package web
 
 import (
 	"context"
+	"io"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -79,16 +81,31 @@ func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, err
 // HoldDetail is a hold with what the partner would get.
 type HoldDetail struct {
 	HoldRow
+	Banner Banners      `json:"banner"` // its label in words
 	Digest noroshi.Hash `json:"digest"` // what a release officer signs; zeros when it is decided
 	Sample []Sample     `json:"sample"`
 }
 
 // Sample is one object of a hold.
 type Sample struct {
-	ID   stix.ID `json:"id"`
-	Type string  `json:"type"`
-	Name string  `json:"name,omitempty"`
-	JSON string  `json:"json"` // the exact bytes the partner would get
+	ID   stix.ID    `json:"id"`
+	Type string     `json:"type"`
+	Name string     `json:"name,omitempty"`
+	Cut  []Withheld `json:"cut,omitempty"` // what the partner would not get of it
+	JSON string     `json:"json"`          // the exact bytes the partner would get
+}
+
+// Withheld is one part of an object that is cut out, as it is held here.
+type Withheld struct {
+	Selector string `json:"selector"`
+	Value    string `json:"value"` // JSON
+}
+
+func withheld(o *stix.Object, cut []string) (list []Withheld) {
+	for _, s := range cut {
+		list = append(list, Withheld{s, string(stix.Select(o, s))})
+	}
+	return list
 }
 
 func releaseShow(ctx context.Context, c *Call) (any, error) {
@@ -100,19 +117,196 @@ func releaseShow(ctx context.Context, c *Call) (any, error) {
 	if d.HoldRow, err = c.holdRow(ctx, h); err != nil {
 		return nil, err
 	}
+	table, err := c.levels(ctx, h.Agreement)
+	if err != nil {
+		return nil, err
+	}
+	d.Banner = bannersOf(h.Label, table)
 	if h.State == store.HoldOpen {
 		if d.Digest, err = c.Desk.Digest(ctx, h.ID); err != nil {
 			return nil, err
 		}
 	}
-	recs, err := c.Store.Records(ctx, h.Sample)
+	shown, err := c.Desk.Shown(ctx, h.ID, 0, sampleSize)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range recs {
-		d.Sample = append(d.Sample, Sample{r.Object.ID, r.Object.Type, nameOf(r.Object), string(r.Object.Bytes())})
+	for _, p := range shown {
+		o := p.Record.Object
+		d.Sample = append(d.Sample, Sample{o.ID, o.Type, nameOf(o), withheld(o, p.Decision.Cut), string(p.View.Bytes())})
 	}
 	return d, nil
+}
+
+// sampleSize is how many objects of a hold are shown with it.
+const sampleSize = 5
+
+// PreviewRef asks what a partner would see: of one object, or of a hold's
+// objects after a sequence.
+type PreviewRef struct {
+	Partner noroshi.CallSign `json:"partner"`
+	Subject string           `json:"subject"` // an object's id or a hold
+	After   int64            `json:"after,omitempty"`
+}
+
+// Previewed is one object as the partner would see it.
+type Previewed struct {
+	Seq     int64           `json:"seq"`
+	ID      stix.ID         `json:"id"`
+	Type    string          `json:"type"`
+	Outcome string          `json:"outcome"`
+	Key     noroshi.HoldKey `json:"key,omitempty"`
+	Label   string          `json:"label"`
+	Clause  string          `json:"clause,omitempty"`
+	Held    string          `json:"held"`           // as it is held here
+	Sees    string          `json:"sees,omitempty"` // as the partner would get it, "" when nothing leaves
+	Cut     []Withheld      `json:"cut,omitempty"`
+	Rules   []Spoken        `json:"rules"`
+}
+
+// Spoken is a rule that spoke, with its number in docs/release.md (0: the
+// agreement, or the object's own state).
+type Spoken struct {
+	Rule int `json:"rule,omitempty"`
+	noroshi.Reason
+}
+
+func releasePreview(ctx context.Context, c *Call) (any, error) {
+	var in PreviewRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	p, err := c.Office.Partner(ctx, string(in.Partner))
+	if err != nil {
+		return nil, err
+	}
+	seqs, err := c.previewed(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Previewed, 0, len(seqs))
+	for _, seq := range seqs {
+		v, err := c.Desk.Preview(ctx, seq, p.Node)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, previewed(v))
+	}
+	return list, nil
+}
+
+func previewed(v release.Preview) Previewed {
+	o, d := v.Record.Object, &v.Decision
+	row := Previewed{Seq: v.Record.Seq, ID: o.ID, Type: o.Type, Outcome: d.Outcome.String(), Key: d.Key, Label: d.Label.String(), Clause: d.Clause,
+		Held: string(o.Bytes()), Cut: withheld(o, d.Cut), Rules: []Spoken{}}
+	if v.View != nil {
+		row.Sees = string(v.View.Bytes())
+	}
+	for _, r := range d.Reasons {
+		row.Rules = append(row.Rules, Spoken{release.RuleOf(r.Code), r})
+	}
+	return row
+}
+
+// WeighRef asks what would become of the objects of a file, which follows the
+// input, if they were imported with a marking.
+type WeighRef struct {
+	Partner noroshi.CallSign `json:"partner"`
+	Marking string           `json:"marking,omitempty"`
+}
+
+// Weighed is the answer: each object that could be read, and how many could not.
+type Weighed struct {
+	Objects    []Previewed `json:"objects"`
+	Unreadable int         `json:"unreadable"`
+}
+
+// maxWeighed bounds the file of one question.
+const maxWeighed = 64 << 20
+
+func releaseWeigh(ctx context.Context, c *Call) (any, error) {
+	var in WeighRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	var assign noroshi.TLP
+	if in.Marking != "" {
+		var err error
+		if assign, err = noroshi.ParseTLP(in.Marking); err != nil {
+			return nil, err
+		}
+	}
+	p, err := c.Office.Partner(ctx, string(in.Partner))
+	if err != nil {
+		return nil, err
+	}
+	body := &io.LimitedReader{R: c.Body, N: maxWeighed + 1}
+	var w Weighed
+	var objects []*stix.Object
+	seen := map[stix.ID]bool{}
+	for r := stix.NewReader(body); ; {
+		it, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if body.N == 0 {
+			return nil, noroshi.Errorf(noroshi.Invalid, "release.file-too-large", "the file is over %d bytes", maxWeighed)
+		}
+		if err != nil {
+			return nil, noroshi.Errorf(noroshi.Invalid, "release.file", "read the file: %w", err)
+		}
+		if it.Err != nil || seen[it.Object.ID] {
+			w.Unreadable++
+			continue
+		}
+		seen[it.Object.ID] = true
+		objects = append(objects, it.Object)
+	}
+	list, err := c.Desk.Weigh(ctx, objects, assign, p.Node)
+	w.Objects = make([]Previewed, 0, len(list))
+	for _, v := range list {
+		w.Objects = append(w.Objects, previewed(v))
+	}
+	return w, err
+}
+
+// previewAtOnce bounds one answer.
+const previewAtOnce = 50
+
+// previewed returns the versions a preview is about.
+func (c *Call) previewed(ctx context.Context, in PreviewRef) ([]int64, error) {
+	if _, err := stix.ParseID(in.Subject); err == nil {
+		r, err := c.Store.Current(ctx, stix.ID(in.Subject))
+		return []int64{r.Seq}, err
+	}
+	members, err := c.Store.HoldMembers(ctx, in.Subject, in.After, previewAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	if len(members) == 0 && in.After == 0 {
+		return nil, noroshi.Errorf(noroshi.NotFound, "hold.none", "no hold %q", in.Subject)
+	}
+	seqs := make([]int64, len(members))
+	for i, m := range members {
+		seqs[i] = m.Seq
+	}
+	return seqs, nil
+}
+
+// levels returns what an agreement sets Japanese classes equal to.
+func (c *Call) levels(ctx context.Context, agreement noroshi.Hash) (noroshi.Kubuns, error) {
+	file, err := c.Store.Doc(ctx, noroshi.DocAgreement, agreement.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return nil, nil // nothing is agreed
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := noroshi.ParseAgreement(file)
+	if err != nil {
+		return nil, err
+	}
+	return a.Japanese, nil
 }
 
 func (c *Call) hold(ctx context.Context) (store.HoldGroup, error) {

@@ -78,6 +78,8 @@ var Ops = map[string]Op{
 	"release.approve":    {noroshi.ActApprove, true, releaseApprove},
 	"release.return":     {noroshi.ActReturn, true, releaseReturn},
 	"release.explain":    {noroshi.ActRead, false, releaseExplain},
+	"release.preview":    {noroshi.ActRead, false, releasePreview},
+	"release.weigh":      {noroshi.ActRead, false, releaseWeigh},
 	"partner.card":       {noroshi.ActIntroduce, true, partnerCard},
 	"partner.receive":    {noroshi.ActIntroduce, true, partnerReceive},
 	"partner.confirm":    {noroshi.ActIntroduce, true, partnerConfirm},

@@ -47,7 +47,7 @@ func (s *show) cutAndMend(ctx context.Context) error {
 	if s.Break == "link" {
 		limit = 5 * time.Second
 	}
-	if err := crew.Until(ctx, limit, "FLASH at JPN-01", func() (bool, error) { return s.jpn.hasWarning(ctx, flash) }); err != nil {
+	if err := s.until(ctx, limit, "FLASH at JPN-01", func() (bool, error) { return s.jpn.hasWarning(ctx, flash) }); err != nil {
 		return err
 	}
 	s.f.FlashAfterMS = ms(time.Since(mended))
@@ -122,20 +122,21 @@ func (s *show) acknowledge(ctx context.Context) error {
 	if err := s.jpn.call(ctx, "warning.ack", web.SignedRef{Subject: string(flash.ID), By: by}, nil); err != nil {
 		return err
 	}
-	err = crew.Until(ctx, time.Minute, "READ at USA-01", func() (bool, error) {
-		var d watch.Detail
+	var d watch.Detail
+	err = s.until(ctx, time.Minute, "READ at USA-01", func() (bool, error) {
 		err := s.usa.call(ctx, "warning.show", web.ObjectRef{ID: flash.ID}, &d)
 		return len(d.Deliveries) == 1 && d.Deliveries[0].State == "read", err
 	})
-	if err == nil {
-		s.said("acknowledged")
+	if err != nil {
+		return fmt.Errorf("%w\nUSA-01 has it as %+v", err, d.Deliveries)
 	}
-	return err
+	s.said("acknowledged")
+	return nil
 }
 
 // count waits until both streams are whole and counts what was lost.
 func (s *show) count(ctx context.Context) error {
-	err := crew.Until(ctx, time.Minute, "streams whole", func() (bool, error) {
+	err := s.until(ctx, time.Minute, "streams whole", func() (bool, error) {
 		s.f.MessagesSent, s.f.MessagesLost = 0, 0
 		for _, pair := range [][2]*party{{s.usa, s.jpn}, {s.jpn, s.usa}} {
 			out, err := pair[0].link(ctx)

@@ -138,7 +138,7 @@ func (s *show) firstWarning(ctx context.Context, at *arrivals, ids []stix.ID, ha
 
 // sightingsBack waits until every sighting made at JPN-01 is in USA-01's store.
 func (s *show) sightingsBack(ctx context.Context, at *arrivals, want []stix.ID, handed time.Time) error {
-	err := crew.Until(ctx, time.Minute, "sightings at USA-01", func() (bool, error) {
+	err := s.until(ctx, time.Minute, "sightings at USA-01", func() (bool, error) {
 		var rows []web.ListedObject
 		err := s.usa.call(ctx, "object.list", web.ListRef{Type: "sighting", Limit: 1000}, &rows)
 		have := 0

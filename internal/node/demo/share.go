@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +108,7 @@ func (s *show) approve(ctx context.Context) error {
 	signed := time.Now()
 	s.said("approved", holds, count)
 	s.f.IndicatorsPublished = armed.Indicators
-	err = crew.Until(ctx, 3*time.Minute, "JPN-01 armed", func() (bool, error) {
+	err = s.until(ctx, 3*time.Minute, "JPN-01 armed", func() (bool, error) {
 		var a web.ArmedState
 		err := s.jpn.call(ctx, "indicator.armed", web.ArmedRef{}, &a)
 		s.f.IndicatorsArmed, s.f.NotArmed = a.Indicators, a.NotArmed
@@ -167,6 +168,34 @@ func (s *show) telemetry(name string) (path string, err error) {
 	}
 	_, err = io.Copy(dst, src)
 	return path, errors.Join(err, dst.Close())
+}
+
+// until is crew.Until for what has to cross the link; what did not come in time
+// is told with what either side knows of the link.
+func (s *show) until(ctx context.Context, limit time.Duration, what string, ok func() (bool, error)) error {
+	err := crew.Until(ctx, limit, what, ok)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	for _, p := range []*party{s.usa, s.jpn} {
+		err = fmt.Errorf("%w\n%s", err, p.state(ctx))
+	}
+	return err
+}
+
+// state is what a party knows of its only link, in one line.
+func (p *party) state(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	l, err := p.link(ctx)
+	if err != nil {
+		return fmt.Sprintf("%s, started again %d times: %v", p.Sign, p.restarts.Load(), err)
+	}
+	text, err := json.Marshal(l)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s, started again %d times: %s", p.Sign, p.restarts.Load(), text)
 }
 
 // link returns a party's only link.

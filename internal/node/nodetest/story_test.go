@@ -65,6 +65,60 @@ func TestEveryObject(t *testing.T) {
 	jpn.Intact()
 }
 
+// TestViews: what may not go is cut out and the rest arrives as a view under
+// the same id; when more may go a later view takes its place; both records
+// verify and name every view.
+func TestViews(t *testing.T) {
+	t.Parallel()
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	usa.Import("held.tsv", "tlp:amber", strings.NewReader("domain-name\tviews.example\n"))
+	var held stix.ID
+	if err := usa.Node.Store.Each(t.Context(), "indicator", 0, func(r store.Record) error { held = r.Object.ID; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	const secret = "from a source nobody may know"
+	const times = `"spec_version":"2.1","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z"`
+	green := fmt.Sprintf(`"object_marking_refs":[%q]`, noroshi.Green.MarkingID())
+	tool := `{"type":"tool","id":"tool--00000000-0000-4000-8000-0000000000d1",` + times + `,"name":"probe","description":"` + secret + `",` +
+		fmt.Sprintf(`"granular_markings":[{"marking_ref":%q,"selectors":["description"]},{"lang":"en","selectors":["name","description"]}],`, noroshi.Red.MarkingID()) + green + `}`
+	text := `{"type":"language-content","id":"language-content--00000000-0000-4000-8000-0000000000d2",` + times +
+		`,"object_ref":"tool--00000000-0000-4000-8000-0000000000d1","contents":{"ja":{"name":"探針","description":"` + secret + `"}},` + green + `}`
+	report := fmt.Sprintf(`{"type":"report","id":"report--00000000-0000-4000-8000-0000000000d3",`+times+`,"name":"r","published":"2026-01-01T00:00:00Z","object_refs":[%q,"tool--00000000-0000-4000-8000-0000000000d1"],`, held) + green + `}`
+	usa.Import("views.json", "", strings.NewReader("["+tool+","+text+","+report+"]"))
+	usa.Settle()
+	nodetest.Whole(t, usa, jpn)
+	at := func(id stix.ID) store.Record {
+		t.Helper()
+		r, err := jpn.Node.Store.Current(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	first := at("report--00000000-0000-4000-8000-0000000000d3")
+	if got := string(first.Object.Bytes()); first.View != 1 || strings.Contains(got, string(held)) || !strings.Contains(got, `"object_refs":["tool--`) {
+		t.Errorf("view %d is %s", first.View, got)
+	}
+	cut := at("tool--00000000-0000-4000-8000-0000000000d1")
+	if got := string(cut.Object.Bytes()); cut.View != 1 || strings.Contains(got, "description") || !strings.Contains(got, `{"lang":"en","selectors":["name"]}`) {
+		t.Errorf("view %d is %s", cut.View, got)
+	}
+	if got := string(at("language-content--00000000-0000-4000-8000-0000000000d2").Object.Bytes()); strings.Contains(got, "description") || !strings.Contains(got, "探針") {
+		t.Errorf("the translation is %s", got)
+	}
+	usa.Approve()
+	nodetest.Whole(t, usa, jpn)
+	jpn.Until("the whole report", func() (bool, error) {
+		r := at("report--00000000-0000-4000-8000-0000000000d3")
+		return r.View == 2 && string(r.Object.Bytes()) == report, nil
+	})
+	usa.Intact()
+	jpn.Intact()
+	jpn.Stop()
+	usa.Stop()
+	search(t, jpn.Dir, []string{secret})
+}
+
 // TestUnmarkedStays: the same import without a marking sends nothing and shows
 // one grouped hold for each file.
 func TestUnmarkedStays(t *testing.T) {

@@ -85,9 +85,11 @@ CREATE UNIQUE INDEX batch_id ON batch (id);
 CREATE TABLE batch_rows (
   n INTEGER PRIMARY KEY, act INTEGER NOT NULL,
   batch INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
+  cuts INTEGER NOT NULL,      -- how many of them are views
   members BLOB NOT NULL       -- packed
 ) STRICT;
 CREATE UNIQUE INDEX batch_rows_batch ON batch_rows (batch, first);
+CREATE INDEX batch_rows_cuts ON batch_rows (batch) WHERE cuts > 0;
 
 CREATE TABLE out_message (
   n INTEGER PRIMARY KEY, act INTEGER NOT NULL,

@@ -1,0 +1,270 @@
+package release
+
+import (
+	"context"
+	"strings"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// Preview is what would become of one object version for one partner.
+type Preview struct {
+	Record   store.Record
+	Decision Decision
+	View     *stix.Object // what the partner would get; nil when nothing leaves
+}
+
+// Preview decides for an object version and partner. Nothing is written.
+func (d *Desk) Preview(ctx context.Context, seq int64, partner noroshi.NodeID) (Preview, error) {
+	l, err := d.linkTo(ctx, partner)
+	if noroshi.KindOf(err) == noroshi.Refused {
+		return d.undecided(ctx, seq, noroshi.Reason{Code: "agreement.none", Outcome: noroshi.Deny})
+	}
+	if err != nil {
+		return Preview{}, err
+	}
+	g, err := d.collect(ctx, []int64{seq})
+	if err != nil {
+		return Preview{}, err
+	}
+	switch {
+	case len(g.stale) > 0 && g.stale[0].Conflict:
+		return d.undecided(ctx, seq, noroshi.Reason{Code: "object.conflict", Outcome: noroshi.Hold, Key: noroshi.NotUnderstood})
+	case len(g.stale) > 0:
+		return d.undecided(ctx, seq, noroshi.Reason{Code: "object.superseded", Outcome: noroshi.Deny})
+	case g.asked == 0:
+		return Preview{}, noroshi.Errorf(noroshi.NotFound, "release.no-object", "no object version %d", seq)
+	}
+	c, err := d.caseFor(ctx, g, l)
+	if err != nil {
+		return Preview{}, err
+	}
+	all, err := d.decided(ctx, g, l, &c)
+	if err != nil {
+		return Preview{}, err
+	}
+	p := Preview{Record: g.recs[0], Decision: all[0]}
+	if goes(&p.Decision) {
+		if p.View, err = View(p.Record.Object, p.Decision.Cut); err != nil {
+			return Preview{}, err
+		}
+	}
+	if err := d.approved(ctx, g, &c.Items[0], &p); err != nil {
+		return Preview{}, err
+	}
+	where, err := d.whereNow(ctx, partner, seq)
+	p.Decision.Reasons = append(p.Decision.Reasons, where...)
+	return p, err
+}
+
+// approved says of what persons released that it is, while their approval
+// stands.
+func (d *Desk) approved(ctx context.Context, g *graph, it *Item, p *Preview) error {
+	b, released := g.batches[g.batch[p.Record.Seq]]
+	if !released || p.Decision.Outcome != noroshi.Hold {
+		return nil
+	}
+	row, err := d.row(ctx, g, p.Record)
+	if err == nil && stands(b, row, it, &p.Decision) {
+		p.Decision.Outcome, p.Decision.Key = noroshi.Release, ""
+		if len(p.Decision.Cut) > 0 {
+			p.Decision.Outcome = noroshi.Redact
+		}
+	}
+	return err
+}
+
+// Weigh decides for objects that are not admitted, as they would be decided if
+// a person imported them from a file with a marking (NoTLP: none). Nothing is
+// written. Ids must be unique.
+func (d *Desk) Weigh(ctx context.Context, objects []*stix.Object, assign noroshi.TLP, partner noroshi.NodeID) ([]Preview, error) {
+	l, err := d.linkTo(ctx, partner)
+	if err != nil {
+		return nil, err
+	}
+	c := Case{Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses, Around: map[stix.ID]Standing{}, Nodes: map[stix.ID]bool{}}
+	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
+	for _, id := range l.senders {
+		c.Nodes[id] = true
+	}
+	w := weighing{desk: d, ctx: ctx, own: make(map[stix.ID]*stix.Object, len(objects)), statements: l.clauses.Agreement().Statements}
+	for _, o := range objects {
+		w.own[o.ID] = o
+	}
+	for _, o := range objects {
+		c.Items = append(c.Items, w.item(o, assign, c.Self, l.party))
+		if err := w.around(c.Around, o, partner); err != nil {
+			return nil, err
+		}
+	}
+	Translate(c.Items)
+	list := make([]Preview, len(objects))
+	for i, dec := range Decide(c) {
+		list[i] = Preview{Record: store.Record{Object: objects[i]}, Decision: dec}
+		if goes(&dec) {
+			if list[i].View, err = View(objects[i], dec.Cut); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return list, w.err
+}
+
+// weighing is what items of a file are made with.
+type weighing struct {
+	desk       *Desk
+	ctx        context.Context
+	own        map[stix.ID]*stix.Object // of the file
+	statements []string
+	err        error // the first of reading definitions
+}
+
+func (w *weighing) item(o *stix.Object, assign noroshi.TLP, self stix.ID, partner noroshi.Party) Item {
+	var assigned []stix.ID
+	if assign != noroshi.NoTLP && !noroshi.LabelOf(o, nil, w.bodies, w.statements).Handled() {
+		assigned = []stix.ID{assign.MarkingID()}
+	}
+	return ItemOf(o, Facts{
+		Label: noroshi.LabelOf(o, assigned, w.bodies, w.statements), Portions: noroshi.PortionsOf(o, w.bodies, w.statements),
+		Source: noroshi.Source{Kind: noroshi.FromFile, Name: "-"}, Self: self, Partner: partner, Mark: PortionMark(o.Bytes()),
+	})
+}
+
+// bodies returns the definitions of a marking, in the file and here.
+func (w *weighing) bodies(id stix.ID) (list []*stix.Object) {
+	if o := w.own[id]; o != nil {
+		list = append(list, o)
+	}
+	versions, err := w.desk.store.Versions(w.ctx, id)
+	if err != nil && noroshi.KindOf(err) != noroshi.NotFound && w.err == nil {
+		w.err = err
+	}
+	for _, v := range versions {
+		if v.Source.Kind != noroshi.FromPartner {
+			list = append(list, v.Object)
+		}
+	}
+	return list
+}
+
+// around says how what an object refers to outside the file stands.
+func (w *weighing) around(around map[stix.ID]Standing, o *stix.Object, partner noroshi.NodeID) error {
+	for _, r := range o.Refs() {
+		if _, known := around[r.Target]; known || w.own[r.Target] != nil {
+			continue
+		}
+		_, err := w.desk.store.Current(w.ctx, r.Target)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		has, err := w.desk.store.PartnerHas(w.ctx, partner, []string{string(r.Target)})
+		if err != nil {
+			return err
+		}
+		around[r.Target] = Withheld
+		if has[string(r.Target)] {
+			around[r.Target] = Had
+		}
+	}
+	return nil
+}
+
+// undecided is the answer where one rule speaks before any marking is read.
+func (d *Desk) undecided(ctx context.Context, seq int64, r noroshi.Reason) (p Preview, err error) {
+	recs, err := d.store.Records(ctx, []int64{seq})
+	if err != nil {
+		return p, err
+	}
+	if len(recs) == 0 {
+		return p, noroshi.Errorf(noroshi.NotFound, "release.no-object", "no object version %d", seq)
+	}
+	p.Record = recs[0]
+	p.Decision.add(r)
+	return p, nil
+}
+
+// Explain decides for an object and partner and returns every reason.
+func (d *Desk) Explain(ctx context.Context, seq int64, partner noroshi.NodeID) (noroshi.Outcome, []noroshi.Reason, error) {
+	p, err := d.Preview(ctx, seq, partner)
+	return p.Decision.Outcome, p.Decision.Reasons, err
+}
+
+// whereNow says in which batch a version went or is to go, or in which hold it
+// waits or was returned.
+func (d *Desk) whereNow(ctx context.Context, partner noroshi.NodeID, seq int64) ([]noroshi.Reason, error) {
+	gone, err := d.store.Released(ctx, partner, []int64{seq})
+	if err != nil {
+		return nil, err
+	}
+	if b := gone[seq]; b != "" {
+		return []noroshi.Reason{{Code: "batch.released", Args: []string{b}, Outcome: noroshi.Release}}, nil
+	}
+	return d.heldIn(ctx, partner, seq)
+}
+
+// Shown returns what a hold's first members would show the partner, as the
+// officers sign it.
+func (d *Desk) Shown(ctx context.Context, hold string, after int64, limit int) ([]Preview, error) {
+	members, err := d.store.HoldMembers(ctx, hold, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	seqs := make([]int64, len(members))
+	for i, m := range members {
+		seqs[i] = m.Seq
+	}
+	recs, err := d.records(ctx, seqs)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Preview, 0, len(recs))
+	for i, r := range recs {
+		v := show(r, members[i])
+		if v == nil {
+			return nil, noroshi.Errorf(noroshi.Broken, "release.hold-rows", "hold %s shows other bytes than were decided: run audit verify", hold)
+		}
+		list = append(list, Preview{Record: r, Decision: Decision{Cut: members[i].Cut}, View: v})
+	}
+	return list, nil
+}
+
+// RuleOf returns the number of the rule of docs/release.md a reason's code
+// belongs to, 0 for what is the agreement's or the object's own state.
+func RuleOf(code string) int {
+	code = strings.TrimSuffix(code, "-group")
+	if n, ok := ruleOfCode[code]; ok {
+		return n
+	}
+	family, _, _ := strings.Cut(code, ".")
+	return ruleOfFamily[family]
+}
+
+var ruleOfCode = map[string]int{
+	"marking.none": 1, "marking.statement": 6, "marking.granular": 7, "marking.two-exercises": 6, "marking.exercise-id": 6,
+	"object.conflict": 10, "closure.marking": 8,
+}
+
+var ruleOfFamily = map[string]int{
+	"marking": 2, "tlp": 3, "iep": 4, "acs": 5, "japanese": 6, "jpn": 6, "exercise": 6, "granular": 7, "closure": 8, "translation": 8, "text": 9,
+}
+
+// heldIn says in which hold a version waits for the partner, or which one was
+// returned with it.
+func (d *Desk) heldIn(ctx context.Context, partner noroshi.NodeID, seq int64) ([]noroshi.Reason, error) {
+	held, err := d.store.HeldFor(ctx, partner, []int64{seq})
+	if err != nil || held[seq] == "" {
+		return nil, err
+	}
+	holds, err := d.store.Holds(ctx, "")
+	for _, h := range holds {
+		if h.ID == held[seq] {
+			return []noroshi.Reason{{Code: "hold." + h.State, Args: []string{h.ID}, Outcome: noroshi.Hold}}, err
+		}
+	}
+	return nil, err
+}
