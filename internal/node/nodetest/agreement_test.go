@@ -21,6 +21,8 @@ func TestAgreementNobodyCanRead(t *testing.T) {
 	nodetest.Ally(t, usa, kor)
 	var p partner.Row
 	usa.Must("partner.show", web.PartnerRef{Partner: "JPN-01"}, &p)
+	usa.Import("held.txt", "tlp:amber", strings.NewReader("held.example\n"))
+	usa.Settle()
 	_, err := usa.Node.Store.Do(t.Context(), noroshi.Act{Action: noroshi.ActConfigure}, func(tx *store.Tx) error {
 		return tx.PutDoc(noroshi.DocAgreement, p.Agreement.String(), []byte("version = 1\nfrom_a_later_noroshi = true\n"))
 	})
@@ -36,6 +38,14 @@ func TestAgreementNobodyCanRead(t *testing.T) {
 	told := slices.ContainsFunc(checks, func(c web.Check) bool { return c.Code == "agreement-unreadable" && c.State == "fail" })
 	if !slices.Equal(s.Unreadable, []noroshi.CallSign{"JPN-01"}) || !told {
 		t.Errorf("status says %v, doctor %v", s.Unreadable, checks)
+	}
+	var holds []web.HoldRow
+	usa.Must("release.list", web.HoldRef{}, &holds)
+	for _, h := range holds {
+		usa.Must("release.show", web.HoldRef{Hold: h.ID}, nil)
+	}
+	if len(holds) == 0 {
+		t.Error("nothing is held")
 	}
 	var rows []partner.AgreementRow
 	usa.Must("agreement.list", nil, &rows)
