@@ -71,6 +71,7 @@ func (c *Case) portions(it *Item, d *Decision) {
 		return
 	}
 	if _, err := View(it.Object, d.Cut); err != nil {
+		d.uncut()
 		for _, p := range gone {
 			c.instead(it, p, d)
 		}
@@ -109,14 +110,33 @@ func (c *Case) cutPortion(it *Item, p noroshi.Portion, d *Decision) {
 	}
 }
 
-// instead gives an object the decision of a portion it cannot be without.
+// instead gives an object the decision of a portion it cannot be without. The
+// portion stays in it, so that where persons may lift that decision the object
+// leaves under the portion's label too, with its marking.
 func (c *Case) instead(it *Item, p noroshi.Portion, d *Decision) {
-	pd := c.portion(it, it.Label.Join(p.Label))
+	d.Label = d.Label.Join(p.Label)
+	pd := c.portion(it, d.Label)
+	d.Whole, d.Unnamed = d.Whole || pd.Whole, d.Unnamed || pd.Unnamed
 	for _, r := range pd.Reasons {
 		if r.Outcome > noroshi.Redact {
 			r.Args = append(slices.Clone(r.Args), p.Selectors...)
 			d.add(r)
 		}
+	}
+	if pd.Clause != "" {
+		d.Clause = pd.Clause
+	}
+	if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(d.Travels, p.Marking) {
+		d.Travels = append(slices.Clone(d.Travels), p.Marking)
+	}
+}
+
+// uncut takes back what was cut.
+func (d *Decision) uncut() {
+	d.Cut = nil
+	d.Reasons = slices.DeleteFunc(d.Reasons, func(r noroshi.Reason) bool { return r.Outcome == noroshi.Redact })
+	if d.Outcome == noroshi.Redact {
+		d.Outcome = noroshi.Release
 	}
 }
 
