@@ -145,6 +145,9 @@ func (n *neighbours) loses(i int) *loss {
 		if r.Path == "created_by_ref" && n.c.Nodes[r.Target] {
 			s = Had // a node is named as maker even to those who never met it
 		}
+		if j, in := n.at[r.Target]; in && s == Had && it.Type == "language-content" && r.Path == "object_ref" {
+			s = n.goesWith(i, j) // a translation says what the version it translates says
+		}
 		if s == Had && !n.named(i, r.Target) {
 			s = Withheld
 		}
@@ -238,9 +241,18 @@ func (n *neighbours) stands(i int, target stix.ID) Standing {
 	if !in {
 		return n.c.Around[target]
 	}
+	if n.c.Around[target] == Had {
+		return Had
+	}
+	return n.goesWith(i, j)
+}
+
+// goesWith says how item j stands for item i, whatever the partner has of it
+// from before: as the version it is now.
+func (n *neighbours) goesWith(i, j int) Standing {
 	b := &n.c.Items[j]
 	switch y := &n.base[j]; {
-	case b.Theirs, n.c.Around[target] == Had:
+	case b.Theirs:
 		return Had
 	case !n.going[j]: // decided before or not: now it would not go
 	case b.Done, y.Outcome == noroshi.Release, y.Outcome == noroshi.Redact, n.hopes:

@@ -93,3 +93,74 @@ func TestPortionsThatCannotGoTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestTranslations: a translation says no more than the version it translates
+// lets leave, however it is put.
+func TestTranslations(t *testing.T) {
+	tool := granular(object("tool", 1, usa.Identity, noroshi.Green, `,"name":"n","labels":["a","b"],"description":"d"`), noroshi.Red.MarkingID(), "labels.[1]")
+	words := func(members string) string {
+		return object("language-content", 2, usa.Identity, noroshi.Green, fmt.Sprintf(`,"object_ref":%q%s`, id("tool", 1), members))
+	}
+	for name, x := range map[string]struct {
+		members string
+		outcome noroshi.Outcome
+		cut     []string
+	}{
+		"of all":                   {`,"contents":{"ja":{"name":"n","labels":["a","b"]}}`, noroshi.Redact, []string{"contents.ja.labels"}},
+		"of a list, shorter":       {`,"contents":{"ja":{"name":"n","labels":["b"]}}`, noroshi.Redact, []string{"contents.ja.labels"}},
+		"of a property not there":  {`,"contents":{"ja":{"name":"n","x_secret":"b"}}`, noroshi.Redact, []string{"contents.ja.x_secret"}},
+		"in other spelling":        {`,"contents":{"ja":{"name":"n","Labels":["b"]}}`, noroshi.Redact, []string{"contents.ja.Labels"}},
+		"with a mark in a cut":     {`,"contents":{"ja":{"name":"n","labels":["a","(S) b"]}}`, noroshi.Redact, []string{"contents.ja.labels"}},
+		"of the current version":   {`,"object_modified":"2026-11-01T00:00:00Z","contents":{"ja":{"name":"n"}}`, noroshi.Release, nil},
+		"of another version":       {`,"object_modified":"2026-10-01T00:00:00Z","contents":{"ja":{"name":"n"}}`, noroshi.Hold, nil},
+		"of a cut in odd names":    {`,"contents":{"ja.x":{"labels":["b"]}}`, noroshi.Deny, nil},
+		"of nothing that may go":   {`,"contents":{"ja":{"labels":["b"]},"ko":{"labels":["b"]}}`, noroshi.Deny, []string{"contents.ja.labels", "contents.ko.labels"}},
+		"with a name of no length": {`,"contents":{"ja":{"":"b","name":"n"}}`, noroshi.Deny, nil},
+	} {
+		_, out := decided(t, tool, words(x.members))
+		if d := out[id("language-content", 2)]; d.Outcome != x.outcome || !slices.Equal(d.Cut, x.cut) {
+			t.Errorf("%s: %s, cut %v: %v", name, d.Outcome, d.Cut, d.Reasons)
+		}
+	}
+}
+
+// TestPrecedenceOfAWarning: a warning's precedence shows in the head of its
+// message, so that it cannot be cut out; nor can it that an object is revoked.
+func TestPrecedenceOfAWarning(t *testing.T) {
+	for selector, want := range map[string]noroshi.Outcome{
+		"extensions." + string(noroshi.WarningExtension) + ".precedence": noroshi.Deny, "extensions": noroshi.Deny, "revoked": noroshi.Deny,
+		"extensions." + string(noroshi.WarningExtension) + ".severity": noroshi.Redact,
+	} {
+		_, out := decided(t, granular(object("report", 1, usa.Identity, noroshi.Green, fmt.Sprintf(
+			`,"revoked":true,"name":"w","published":"2026-11-01T00:00:00Z","object_refs":[%q],"extensions":{%q:{"extension_type":"property-extension","severity":"high","precedence":"immediate"}}`,
+			usa.Identity, noroshi.WarningExtension)), noroshi.Red.MarkingID(), selector))
+		if d := out[id("report", 1)]; d.Outcome != want {
+			t.Errorf("%s: %s, cut %v", selector, d.Outcome, d.Cut)
+		}
+	}
+}
+
+// TestMarkingInsideACut: a portion inside of one that is cut out goes with it:
+// its marking neither travels nor shows in the label.
+func TestMarkingInsideACut(t *testing.T) {
+	s := stampOf(t, "公開")
+	body := granular(object("tool", 1, usa.Identity, noroshi.Green, `,"name":"n","aliases":["a","b"]`), noroshi.Red.MarkingID(), "aliases")
+	body = strings.Replace(body, `"granular_markings":[`, fmt.Sprintf(`"granular_markings":[{"marking_ref":%q,"selectors":["aliases.[1]"]},`, s.id), 1)
+	_, out := decided(t, s.bodies[0], body)
+	if d := out[id("tool", 1)]; d.Outcome != noroshi.Redact || len(d.Travels) > 0 || d.Label.String() != "TLP:GREEN" {
+		t.Errorf("%s under %s with %v", d.Outcome, d.Label, d.Travels)
+	}
+}
+
+// TestTranslationOfALaterVersion: that the partner has an earlier version frees
+// no translation of what the current one says.
+func TestTranslationOfALaterVersion(t *testing.T) {
+	c, _ := decided(t, object("tool", 1, usa.Identity, noroshi.Red, `,"name":"n"`),
+		object("language-content", 2, usa.Identity, noroshi.Green, fmt.Sprintf(`,"object_ref":%q,"contents":{"ja":{"name":"n"}}`, id("tool", 1))),
+		object("note", 3, usa.Identity, noroshi.Green, fmt.Sprintf(`,"content":"c","object_refs":[%q]`, id("tool", 1))))
+	c.Around = map[stix.ID]release.Standing{id("tool", 1): release.Had}
+	out := release.Decide(c)
+	if out[1].Outcome != noroshi.Deny || out[2].Outcome != noroshi.Release {
+		t.Errorf("translation %s, note %s", out[1].Outcome, out[2].Outcome)
+	}
+}

@@ -32,6 +32,7 @@ type stamp struct {
 	by      stix.ID                  // who made the definition
 
 	defs []*stix.Object
+	mark string // portion mark in the first of them
 }
 
 // well reports whether it needs no definition.
@@ -152,19 +153,23 @@ var stamps = sync.OnceValue(func() []*stamp {
 			}
 			s.defs = append(s.defs, o)
 		}
+		if len(s.defs) > 0 {
+			s.mark = release.PortionMark(s.defs[0].Bytes())
+		}
 	}
 	return all
 })
 
-// defined finds the definitions of a stamp.
-func defined(id stix.ID) []*stix.Object {
+var definedBy = sync.OnceValue(func() map[stix.ID][]*stix.Object {
+	m := map[stix.ID][]*stix.Object{}
 	for _, s := range stamps() {
-		if s.id == id {
-			return s.defs
-		}
+		m[s.id] = s.defs
 	}
-	return nil
-}
+	return m
+})
+
+// defined finds the definitions of a stamp.
+func defined(id stix.ID) []*stix.Object { return definedBy()[id] }
 
 // TestStamps: the leak battery knows of every marking how far it goes, and the
 // gate says the same of it beside TLP:GREEN.
