@@ -17,14 +17,8 @@ import (
 // A hold that persons may lift counts as going for members of the same group,
 // because they are approved and leave together, and for nobody else.
 func (c *Case) closure(out []Decision) {
-	n := neighbours{c: c, base: out, at: make(map[stix.ID]int, len(c.Items)), going: make([]bool, len(c.Items)), bad: map[int]bool{}, holds: map[int]string{}}
-	for i := range c.Items {
-		n.at[c.Items[i].ID] = i
-		n.going[i] = goes(&out[i])
-	}
-	for n.settle(); n.invalid(); {
-		n.settle()
-	}
+	n := c.neighbours(out)
+	n.fall()
 	lost := make([]*loss, len(c.Items))
 	for i := range c.Items {
 		if goes(&out[i]) {
@@ -33,6 +27,23 @@ func (c *Case) closure(out []Decision) {
 	}
 	for i, l := range lost {
 		l.tell(&out[i])
+	}
+}
+
+// neighbours starts a closure of decisions made without neighbours.
+func (c *Case) neighbours(out []Decision) *neighbours {
+	n := neighbours{c: c, base: out, at: make(map[stix.ID]int, len(c.Items)), going: make([]bool, len(c.Items)), bad: map[int]bool{}, holds: map[int]string{}}
+	for i := range c.Items {
+		n.at[c.Items[i].ID] = i
+		n.going[i] = goes(&out[i])
+	}
+	return &n
+}
+
+// fall lets fall what cannot go or would be no valid object, until nothing falls.
+func (n *neighbours) fall() {
+	for n.settle(); n.invalid(); {
+		n.settle()
 	}
 }
 
@@ -120,6 +131,7 @@ type neighbours struct {
 	going []bool
 	bad   map[int]bool   // no valid object without what is cut
 	holds map[int]string // what persons would approve the item with; made when asked
+	hopes bool           // as if persons had approved all they may
 }
 
 // loses says what an item cannot go without, and what is cut out of it:
@@ -132,6 +144,12 @@ func (n *neighbours) loses(i int) *loss {
 		s := n.stands(i, r.Target)
 		if r.Path == "created_by_ref" && n.c.Nodes[r.Target] {
 			s = Had // a node is named as maker even to those who never met it
+		}
+		if j, in := n.at[r.Target]; in && s == Had && it.Type == "language-content" && r.Path == "object_ref" {
+			s = n.goesWith(i, j) // a translation says what the version it translates says
+		}
+		if s == Had && !n.named(i, r.Target) {
+			s = Withheld
 		}
 		list, listed := listName(r)
 		if listed && r.Required {
@@ -184,6 +202,17 @@ func (n *neighbours) loses(i int) *loss {
 	return &l
 }
 
+// named reports whether item i may name an object in a reference. A marking's
+// definition leaves with what it marks and never because something refers to
+// it, so only what the partner has or gets with the item is named.
+func (n *neighbours) named(i int, target stix.ID) bool {
+	j, in := n.at[target]
+	if !in || n.c.Items[j].Type != "marking-definition" || n.c.Around[target] == Had {
+		return true
+	}
+	return n.c.Items[j].Theirs || n.c.Items[j].Done || slices.Contains(n.base[i].Travels, target)
+}
+
 // within reports whether a place is cut, or lies inside one that is.
 func within(cut []string, place string) bool {
 	return slices.ContainsFunc(cut, func(c string) bool {
@@ -212,12 +241,21 @@ func (n *neighbours) stands(i int, target stix.ID) Standing {
 	if !in {
 		return n.c.Around[target]
 	}
+	if n.c.Around[target] == Had {
+		return Had
+	}
+	return n.goesWith(i, j)
+}
+
+// goesWith says how item j stands for item i, whatever the partner has of it
+// from before: as the version it is now.
+func (n *neighbours) goesWith(i, j int) Standing {
 	b := &n.c.Items[j]
 	switch y := &n.base[j]; {
-	case b.Theirs, n.c.Around[target] == Had:
+	case b.Theirs:
 		return Had
 	case !n.going[j]: // decided before or not: now it would not go
-	case b.Done, y.Outcome == noroshi.Release, y.Outcome == noroshi.Redact:
+	case b.Done, y.Outcome == noroshi.Release, y.Outcome == noroshi.Redact, n.hopes:
 		return Had
 	case !n.c.Items[i].Done && n.base[i].Outcome == noroshi.Hold && n.hold(i) == n.hold(j):
 		return Had // approved and sent together

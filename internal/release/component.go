@@ -14,8 +14,18 @@ import (
 // only adds reasons to hold. Objects that differ in label or precedence share
 // no batch; a circle of such goes on waiting, and is mended by marking them
 // alike.
+//
+// What could not go though persons approved everything is in no circle: what it
+// says, and how it is marked, changes nothing for the others.
 func (c *Case) components(out []Decision) {
-	for _, ring := range c.rings(out) {
+	goes := func(i int) bool { return goes(&out[i]) }
+	if len(c.rings(goes)) == 0 {
+		return
+	}
+	n := c.neighbours(out)
+	n.hopes = true
+	n.fall()
+	for _, ring := range c.rings(func(i int) bool { return n.going[i] }) {
 		first := &c.Items[ring[0]]
 		label := first.Label.String()
 		alike := func(i int) bool {
@@ -64,13 +74,13 @@ func join(out []Decision, ring []int) {
 }
 
 // rings returns the strongly connected components of more than one item that
-// could go and has not: Tarjan's algorithm, members ascending by id so that the
+// go and have not: Tarjan's algorithm, members ascending by id so that the
 // order of a case's items decides nothing.
-func (c *Case) rings(out []Decision) [][]int {
+func (c *Case) rings(goes func(int) bool) [][]int {
 	t := tarjan{c: c, at: make(map[stix.ID]int, len(c.Items)), number: make([]int, len(c.Items)), low: make([]int, len(c.Items)), on: make([]bool, len(c.Items))}
 	for i := range c.Items {
 		it := &c.Items[i]
-		if goes(&out[i]) && !it.Done && !it.Theirs && it.Type != "marking-definition" {
+		if goes(i) && !it.Done && !it.Theirs && it.Type != "marking-definition" {
 			t.at[it.ID] = i
 		}
 	}

@@ -100,6 +100,9 @@ func Decide(c Case) []Decision {
 		out[i] = c.alone(&c.Items[i])
 	}
 	c.translations(out)
+	for i := range c.Items {
+		c.text(&c.Items[i], &out[i])
+	}
 	c.components(out)
 	c.closure(out)
 	return out
@@ -108,7 +111,7 @@ func Decide(c Case) []Decision {
 // travels is the reason of a marking definition: it leaves with what it marks.
 const travels = "marking.travels"
 
-// alone decides an item without its neighbours.
+// alone decides an item without its neighbours and its text.
 func (c *Case) alone(it *Item) Decision {
 	d := Decision{Group: it.Group, Travels: it.Markings, Label: it.Label}
 	if it.Type == "marking-definition" {
@@ -120,10 +123,14 @@ func (c *Case) alone(it *Item) Decision {
 		c.unname(it, &d)
 	}
 	c.standing(it, &d)
+	return d
+}
+
+// text holds what has a portion mark in the text that would leave.
+func (c *Case) text(it *Item, d *Decision) {
 	if mark := markLeft(it, d.Cut); mark != "" {
 		d.hold(noroshi.Review, noroshi.Reason{Code: "text.portion-mark", Args: []string{mark}})
 	}
-	return d
 }
 
 // judge says what a label of an item means and what a clause permits under it.

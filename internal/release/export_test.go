@@ -2,3 +2,29 @@ package release
 
 // SetSlice makes a desk take so many changes a step.
 func SetSlice(d *Desk, n int) { d.slice = n }
+
+// HoldOf returns what tells the hold of an item from others.
+func HoldOf(c *Case, i int, d *Decision) string { return groupKey(c.group(i, d)) }
+
+// DecideShallow is Decide with a fault planted: the closure takes one step.
+func DecideShallow(c Case) []Decision {
+	out := make([]Decision, len(c.Items))
+	for i := range c.Items {
+		out[i] = c.alone(&c.Items[i])
+	}
+	c.translations(out)
+	for i := range c.Items {
+		c.text(&c.Items[i], &out[i])
+	}
+	n := c.neighbours(out)
+	n.hopes = true
+	n.invalid()
+	lost := make([]*loss, len(c.Items))
+	for i := range c.Items {
+		lost[i] = n.loses(i)
+	}
+	for i, l := range lost {
+		l.tell(&out[i])
+	}
+	return out
+}

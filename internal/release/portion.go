@@ -46,45 +46,70 @@ func (c *Case) portions(it *Item, d *Decision) {
 	if len(it.Portions) == 0 {
 		return
 	}
-	label, whole, unnamed := it.Label, d.Whole, d.Unnamed
-	var gone []noroshi.Portion
-	var stay []stix.ID
+	var gone, left, inner []noroshi.Portion
+	var places []string
 	for _, p := range it.Portions {
-		pd := c.portion(it, it.Label.Join(p.Label))
-		if stricter(&pd, d) {
-			gone = append(gone, p)
-			continue
+		if pd := c.portion(it, it.Label.Join(p.Label)); stricter(&pd, d) {
+			gone, places = append(gone, p), append(places, p.Selectors...)
+		} else {
+			left = append(left, p)
 		}
+	}
+	// What is marked inside of what is cut out goes with it, its marking too.
+	left = slices.DeleteFunc(left, func(p noroshi.Portion) bool {
+		all := allWithin(places, p.Selectors)
+		if all {
+			inner = append(inner, p)
+		}
+		return all
+	})
+	if c.together(it, left, d) {
+		// Each part may go but not together, as clauses see them: none goes.
+		gone, inner = it.Portions, nil
+	}
+	if !c.cutPortions(it, gone, d) {
+		for _, p := range gone {
+			if !c.cutPortions(it, []noroshi.Portion{p}, d) {
+				inner = append(inner, p)
+			}
+		}
+		if _, err := View(it.Object, d.Cut); err != nil {
+			d.uncut()
+			inner = append(inner, gone...)
+		}
+	}
+	for _, p := range inner {
+		if !allWithin(d.Cut, p.Selectors) {
+			c.instead(it, p, d)
+		}
+	}
+	if len(d.Cut) > 0 && d.Whole {
+		d.deny(noroshi.Reason{Code: "acs.tearline"})
+	}
+}
+
+// together joins what portions that stay say to the object's decision, and
+// reports whether they may not stay together: then it joins nothing.
+func (c *Case) together(it *Item, left []noroshi.Portion, d *Decision) (not bool) {
+	label, whole, unnamed := it.Label, d.Whole, d.Unnamed
+	travels := d.Travels
+	for _, p := range left {
+		pd := c.portion(it, it.Label.Join(p.Label))
 		label, whole, unnamed = label.Join(p.Label), whole || pd.Whole, unnamed || pd.Unnamed
-		if noroshi.TLPOf(p.Marking) == noroshi.NoTLP {
-			stay = append(stay, p.Marking)
+		if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(travels, p.Marking) {
+			travels = append(slices.Clone(travels), p.Marking)
 		}
 	}
 	if all := c.portion(it, label); stricter(&all, d) {
-		// Each part may go but not together, as clauses see them: none goes.
-		label, whole, unnamed, gone, stay = it.Label, d.Whole, d.Unnamed, it.Portions, nil
+		return true
 	}
-	d.Label, d.Whole, d.Unnamed = label, whole, unnamed
-	for _, m := range stay {
-		if !slices.Contains(d.Travels, m) {
-			d.Travels = append(slices.Clone(d.Travels), m)
-		}
-	}
-	for _, p := range gone {
-		c.cutPortion(it, p, d)
-	}
-	if len(d.Cut) == 0 {
-		return
-	}
-	if _, err := View(it.Object, d.Cut); err != nil {
-		for _, p := range gone {
-			c.instead(it, p, d)
-		}
-		return
-	}
-	if d.Whole {
-		d.deny(noroshi.Reason{Code: "acs.tearline"})
-	}
+	d.Label, d.Whole, d.Unnamed, d.Travels = label, whole, unnamed, travels
+	return false
+}
+
+// allWithin reports whether each of some places is cut.
+func allWithin(cut, places []string) bool {
+	return !slices.ContainsFunc(places, func(s string) bool { return !within(cut, s) })
 }
 
 // portion judges an item under a label.
@@ -101,28 +126,68 @@ func stricter(a, b *Decision) bool {
 	return a.Outcome == noroshi.Hold && strictness(a.Key) > strictness(b.Key)
 }
 
-// cutPortion cuts what a portion names, or lets the object take the portion's
-// decision where it cannot be without that.
-func (c *Case) cutPortion(it *Item, p noroshi.Portion, d *Decision) {
-	for _, s := range p.Selectors {
-		if _, err := View(it.Object, []string{s}); err != nil {
-			c.instead(it, p, d)
-			return
+// cutPortions cuts what portions name; false where the object cannot be without
+// that.
+func (c *Case) cutPortions(it *Item, portions []noroshi.Portion, d *Decision) bool {
+	var places []string
+	for _, p := range portions {
+		places = append(places, p.Selectors...)
+	}
+	if v, err := View(it.Object, places); err != nil || !handledAs(it, v) {
+		return false
+	}
+	for _, p := range portions {
+		for _, s := range p.Selectors {
+			d.cut(s, noroshi.Reason{Code: "granular.cut", Marking: string(p.Marking), Args: []string{s}})
 		}
 	}
-	for _, s := range p.Selectors {
-		d.cut(s, noroshi.Reason{Code: "granular.cut", Marking: string(p.Marking), Args: []string{s}})
-	}
+	return true
 }
 
-// instead gives an object the decision of a portion it cannot be without.
+// handledAs reports whether a view is handled as the object is: as a warning of
+// the same precedence, and revoked or not. How it travels would else tell what
+// is cut out.
+func handledAs(it *Item, v *stix.Object) bool {
+	if v == it.Object {
+		return true
+	}
+	if v.Revoked != it.Object.Revoked {
+		return false
+	}
+	if it.Type != "report" {
+		return true
+	}
+	p, is := warning(v)
+	return p == it.Precedence && is == it.Warning
+}
+
+// instead gives an object the decision of a portion it cannot be without. The
+// portion stays in it, so that where persons may lift that decision the object
+// leaves under the portion's label too, with its marking.
 func (c *Case) instead(it *Item, p noroshi.Portion, d *Decision) {
-	pd := c.portion(it, it.Label.Join(p.Label))
+	d.Label = d.Label.Join(p.Label)
+	pd := c.portion(it, d.Label)
+	d.Whole, d.Unnamed = d.Whole || pd.Whole, d.Unnamed || pd.Unnamed
 	for _, r := range pd.Reasons {
 		if r.Outcome > noroshi.Redact {
 			r.Args = append(slices.Clone(r.Args), p.Selectors...)
 			d.add(r)
 		}
+	}
+	if pd.Clause != "" {
+		d.Clause = pd.Clause
+	}
+	if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(d.Travels, p.Marking) {
+		d.Travels = append(slices.Clone(d.Travels), p.Marking)
+	}
+}
+
+// uncut takes back what was cut.
+func (d *Decision) uncut() {
+	d.Cut = nil
+	d.Reasons = slices.DeleteFunc(d.Reasons, func(r noroshi.Reason) bool { return r.Outcome == noroshi.Redact })
+	if d.Outcome == noroshi.Redact {
+		d.Outcome = noroshi.Release
 	}
 }
 
@@ -138,7 +203,10 @@ func (d *Decision) cut(selector string, r noroshi.Reason) {
 }
 
 // translations cuts out of translations what is cut out of what they
-// translate: a text is as restricted in the other language.
+// translate: a text is as restricted in the other language. What translates
+// nothing that is there is cut too, since nothing says how restricted it is,
+// and a translation of another version than the current one is looked at by a
+// person: that version may have had other portions.
 func (c *Case) translations(out []Decision) {
 	var at map[stix.ID]int
 	for i := range c.Items {
@@ -153,45 +221,47 @@ func (c *Case) translations(out []Decision) {
 			}
 		}
 		for _, r := range it.Refs {
-			if j, ok := at[r.Target]; ok && r.Path == "object_ref" && len(out[j].Cut) > 0 {
-				c.cutTranslation(it, out[j].Cut, &out[i])
+			if j, ok := at[r.Target]; ok && r.Path == "object_ref" && c.Items[j].Object != nil {
+				c.cutTranslation(it, c.Items[j].Object, out[j].Cut, &out[i])
 			}
 		}
 	}
 }
 
-func (c *Case) cutTranslation(it *Item, cut []string, d *Decision) {
-	for lang := range it.Object.Property("contents").Members() {
-		if !stix.Resolve(it.Object, "contents."+lang) { // no selector can say it
-			d.deny(noroshi.Reason{Code: "closure.nothing-left", Args: []string{"contents"}})
+// cutTranslation cuts out of a translation, in every language, each property
+// out of which something is cut in the object, and each the object has not. It
+// goes whole: nothing binds the places in a translated list or dictionary to
+// those of the original.
+func (c *Case) cutTranslation(it *Item, of *stix.Object, cut []string, d *Decision) {
+	if m := it.Object.Text("object_modified"); m != "" {
+		if at, err := stix.ParseTime(m); err != nil || at.Compare(of.Modified) != 0 {
+			d.hold(noroshi.Review, noroshi.Reason{Code: "translation.other-version", Args: []string{m}})
 		}
-		for _, s := range cut {
-			if s = translated(it.Object, "contents."+lang, s); s != "" {
-				d.cut(s, noroshi.Reason{Code: "translation.cut", Args: []string{s}})
+	}
+	more := false
+	for lang, texts := range it.Object.Property("contents").Members() {
+		for name := range texts.Members() {
+			place, code := "contents."+lang+"."+name, "translation.of-nothing"
+			if of.Property(name) != nil {
+				if !slices.ContainsFunc(cut, func(s string) bool { return s == name || strings.HasPrefix(s, name+".") }) {
+					continue
+				}
+				code = "translation.cut"
 			}
+			if !stix.Resolve(it.Object, place) { // no selector can say it
+				d.deny(noroshi.Reason{Code: "closure.nothing-left", Args: []string{"contents"}})
+				return
+			}
+			d.cut(place, noroshi.Reason{Code: code, Args: []string{place}})
+			more = true
 		}
+	}
+	if !more {
+		return
 	}
 	if _, err := View(it.Object, d.Cut); err != nil {
 		d.deny(noroshi.Reason{Code: "closure.nothing-left", Args: []string{"contents"}})
 	} else if d.Whole {
 		d.deny(noroshi.Reason{Code: "acs.tearline"})
 	}
-}
-
-// translated returns the selector of a translation of what another selector
-// names, "" when there is none. A translation that says as one text what the
-// object says in parts is taken whole.
-func translated(o *stix.Object, root, selector string) string {
-	at := root
-	for part := range strings.SplitSeq(selector, ".") {
-		next := at + "." + part
-		if !stix.Resolve(o, next) {
-			if v := stix.Select(o, at); at == root || v[0] == '{' || v[0] == '[' {
-				return ""
-			}
-			return at
-		}
-		at = next
-	}
-	return at
 }
