@@ -207,7 +207,15 @@ func (d *Desk) settle(ctx context.Context, g store.HoldGroup, rows []store.Decid
 		b.Approvals = append(b.Approvals, a.signed)
 		act.Persons = append(act.Persons, noroshi.Signed{Person: a.signed.Person, Digest: a.signed.Digest, Signature: a.signed.Signature})
 	}
-	b.ID = batchID(b)
+	seqs := make([]int64, len(all))
+	for i, r := range all {
+		seqs[i] = r.Seq
+	}
+	former, err := d.store.Released(ctx, g.Partner, seqs)
+	if err != nil {
+		return "", err
+	}
+	b.ID = batchID(b, all, former)
 	act.Subject = b.ID
 	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error {
 		if err := tx.PutApproval(by[len(by)-1].signed); err != nil {
@@ -234,12 +242,12 @@ func (d *Desk) definitions(ctx context.Context, g store.HoldGroup) ([]store.Deci
 		if err != nil {
 			return nil, err
 		}
-		gone, err := d.store.Released(ctx, g.Partner, []int64{rec.Seq})
+		gone, err := d.store.Streamed(ctx, g.Partner, []int64{rec.Seq})
 		if err != nil {
 			return nil, err
 		}
 		theirs := rec.Source.Kind == noroshi.FromPartner && rec.Source.Partner == g.Partner
-		if len(gone) == 0 && !theirs && !rec.Withdrawn {
+		if !gone[rec.Seq] && !theirs && !rec.Withdrawn {
 			rows = append(rows, store.Decided{Seq: rec.Seq, Hash: rec.Hash, View: rec.Hash})
 		}
 	}

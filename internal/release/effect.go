@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/noroshi-cti/noroshi"
@@ -340,7 +341,7 @@ func (w *plan) batches() ([]store.Batch, [][]store.Decided, error) {
 			Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash, Clause: k.clause, Label: k.label,
 			Precedence: k.precedence, Count: len(rows), Root: store.BatchRoot(rows),
 		}
-		b.ID = batchID(b)
+		b.ID = batchID(b, rows, w.graph.batch)
 		batches, all = append(batches, b), append(all, rows)
 	}
 	return batches, all, nil
@@ -354,7 +355,8 @@ func (w *plan) rows(items []int, travelled map[stix.ID]bool) ([]store.Decided, e
 	for _, i := range items {
 		for _, m := range w.out[i].Travels {
 			j, ok := g.at[m]
-			if ok && !travelled[m] && !w.c.Items[j].Done && !w.c.Items[j].Theirs {
+			// One that an earlier batch has may not go with that: it goes with this too.
+			if ok && !travelled[m] && !g.streamed[g.recs[j].Seq] && !w.c.Items[j].Theirs {
 				travelled[m] = true
 				rows = append(rows, store.Decided{Seq: g.recs[j].Seq, Hash: g.recs[j].Hash, View: g.recs[j].Hash})
 			}
@@ -368,8 +370,16 @@ func (w *plan) rows(items []int, travelled map[stix.ID]bool) ([]store.Decided, e
 	return rows, nil
 }
 
-func batchID(b store.Batch) string {
-	return digest("batch", b.Partner.String(), b.Agreement.String(), b.Clause, b.Label, b.Precedence.String(), b.Hold, b.Root.String())[:24]
+// batchID derives a batch's id from all it says and from the batches its rows
+// were in before: what was shown otherwise meanwhile may be shown as before.
+func batchID(b store.Batch, rows []store.Decided, former map[int64]string) string {
+	parts := []string{"batch", b.Partner.String(), b.Agreement.String(), b.Clause, b.Label, b.Precedence.String(), b.Hold, b.Root.String()}
+	for _, r := range rows {
+		if id := former[r.Seq]; id != "" {
+			parts = append(parts, strconv.FormatInt(r.Seq, 10), id)
+		}
+	}
+	return digest(parts...)[:24]
 }
 
 // digest returns the hexadecimal SHA-256 of parts.

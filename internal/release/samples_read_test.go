@@ -13,7 +13,10 @@ import (
 const samples = "../../testdata/markings"
 
 // world is the samples' nodes and agreements.
-type world struct{ *release.Samples }
+type world struct {
+	*release.Samples
+	release.SampleWorld
+}
 
 func readWorld(t testing.TB) world {
 	t.Helper()
@@ -21,7 +24,7 @@ func readWorld(t testing.TB) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return world{s}
+	return world{s, s.World()}
 }
 
 // caseOf is a case without items.

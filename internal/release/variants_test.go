@@ -256,7 +256,7 @@ func TestVariantsNeverWiden(t *testing.T) {
 				if err != nil {
 					return noroshi.Label{}, false // refused at the door
 				}
-				l := noroshi.MarkingLabel(id, []*stix.Object{o}, w.World().Statements)
+				l := noroshi.MarkingLabel(id, []*stix.Object{o}, w.Statements)
 				if !l.Handled() { // to see what it adds
 					l = l.Join(noroshi.Label{TLP: noroshi.Green})
 				}
@@ -292,11 +292,11 @@ func TestVariantsNeverWiden(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				l := noroshi.MarkingLabel(o.ID, []*stix.Object{o}, w.World().Statements)
+				l := noroshi.MarkingLabel(o.ID, []*stix.Object{o}, w.Statements)
 				if o.ID != mark && len(l.Unknown) == 0 && noroshi.TLPOf(id) != noroshi.NoTLP || o.ID == id && len(l.Unknown) == 0 {
 					t.Errorf("understood as %s: %s", l, near)
 				}
-				if l := noroshi.MarkingLabel(o.ID, nil, w.World().Statements); o.ID != id && len(l.Unknown) == 0 {
+				if l := noroshi.MarkingLabel(o.ID, nil, w.Statements); o.ID != id && len(l.Unknown) == 0 {
 					t.Errorf("understood without a definition as %s: %s", l, o.ID)
 				}
 			}

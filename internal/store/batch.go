@@ -66,7 +66,8 @@ type Batch struct {
 // PutBatch keeps a batch and its rows and numbers their views; a version
 // released to the partner already is refused as Conflict, unless that was as
 // another view, or under another agreement or label without the version ever
-// coming into the stream. A zero Root is computed by BatchRoot; Count is that
+// coming into the stream, or it is a marking's definition, which goes with
+// whatever it marks. A zero Root is computed by BatchRoot; Count is that
 // of the rows.
 func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	seqs := sequences(rows)
@@ -76,6 +77,9 @@ func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 		return err
 	}
 	if err := t.anew(b.Partner, b.Agreement, b.Label, already, rows); err != nil {
+		return err
+	}
+	if err := t.leaveDefinitions(already); err != nil {
 		return err
 	}
 	if len(already) > 0 || len(slices.Compact(slices.Clone(seqs))) < len(seqs) {

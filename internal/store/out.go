@@ -150,10 +150,17 @@ func (t *Tx) stillIn(m OutMessage, n int64, seqs []int64) error {
 	if err != nil {
 		return err
 	}
+	elsewhere := map[int64]int64{}
 	for _, seq := range seqs {
 		if released[seq] != n {
-			return noroshi.Errorf(noroshi.Refused, "store.decided-anew", "append to stream %s: a version of batch %s was decided anew", m.Partner, m.Batch)
+			elsewhere[seq] = released[seq]
 		}
+	}
+	if err := t.leaveDefinitions(elsewhere); err != nil {
+		return err
+	}
+	if len(elsewhere) > 0 {
+		return noroshi.Errorf(noroshi.Refused, "store.decided-anew", "append to stream %s: a version of batch %s was decided anew", m.Partner, m.Batch)
 	}
 	return nil
 }

@@ -94,6 +94,21 @@ func (t *Tx) anew(partner noroshi.NodeID, agreement noroshi.Hash, label string, 
 	return t.otherViews(released, rows)
 }
 
+// leaveDefinitions takes marking definitions out of versions that are released:
+// any number of batches may have one.
+func (t *Tx) leaveDefinitions(released map[int64]int64) error {
+	for seq := range released {
+		var sid string
+		if _, err := t.c.one(to(&sid), "SELECT sid FROM object WHERE seq = $1", seq); err != nil {
+			return err
+		}
+		if stix.ID(sid).Type() == "marking-definition" {
+			delete(released, seq)
+		}
+	}
+	return nil
+}
+
 // otherViews takes out of released the versions of which rows have another
 // view than the batch they were released in.
 func (t *Tx) otherViews(released map[int64]int64, rows []Decided) error {
