@@ -8,10 +8,10 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// components makes objects that refer to each other in a circle wait in one
-// hold: none of them can go before the others, so persons see and approve them
+// components makes objects that need each other in a circle wait in one hold:
+// none of them can go before the others, so persons see and approve them
 // together, under every reason any of them has and so the strictest key. It
-// only adds reasons to hold. Objects that differ in label or precedence share
+// only adds reasons to hold. What can be cut out closes no circle. Objects that differ in label or precedence share
 // no batch; a circle of such goes on waiting, and is mended by marking them
 // alike.
 //
@@ -19,13 +19,14 @@ import (
 // says, and how it is marked, changes nothing for the others.
 func (c *Case) components(out []Decision) {
 	goes := func(i int) bool { return goes(&out[i]) }
-	if len(c.rings(goes)) == 0 {
+	if len(c.rings(goes, func(_ int, r stix.Ref) bool { return r.Required })) == 0 {
 		return
 	}
-	n := c.neighbours(out)
+	n, free := c.neighbours(out), c.neighbours(out)
 	n.hopes = true
 	n.fall()
-	for _, ring := range c.rings(func(i int) bool { return n.going[i] }) {
+	free.fall()
+	for _, ring := range c.rings(func(i int) bool { return n.going[i] }, free.needs) {
 		first := &c.Items[ring[0]]
 		label := first.Label.String()
 		alike := func(i int) bool {
@@ -37,6 +38,19 @@ func (c *Case) components(out []Decision) {
 		}
 		join(out, ring)
 	}
+}
+
+// needs reports whether an item cannot go without what a reference leads to: it
+// is required, and no other entry of its list would stay.
+func (n *neighbours) needs(i int, r stix.Ref) bool {
+	list, listed := listName(r)
+	if !r.Required || !listed {
+		return r.Required
+	}
+	return !slices.ContainsFunc(n.c.Items[i].Refs, func(o stix.Ref) bool {
+		other, _ := listName(o)
+		return other == list && o.Target != r.Target && n.stands(i, o.Target) == Had
+	})
 }
 
 // join gives the members of a ring one clause, run, and list of reasons.
@@ -73,11 +87,11 @@ func join(out []Decision, ring []int) {
 	}
 }
 
-// rings returns the strongly connected components of more than one item that
-// go and have not: Tarjan's algorithm, members ascending by id so that the
+// rings returns the strongly connected components, by the references that are
+// needed, of more than one item that go and have not: Tarjan's algorithm, members ascending by id so that the
 // order of a case's items decides nothing.
-func (c *Case) rings(goes func(int) bool) [][]int {
-	t := tarjan{c: c, at: make(map[stix.ID]int, len(c.Items)), number: make([]int, len(c.Items)), low: make([]int, len(c.Items)), on: make([]bool, len(c.Items))}
+func (c *Case) rings(goes func(int) bool, needs func(int, stix.Ref) bool) [][]int {
+	t := tarjan{c: c, needs: needs, at: make(map[stix.ID]int, len(c.Items)), number: make([]int, len(c.Items)), low: make([]int, len(c.Items)), on: make([]bool, len(c.Items))}
 	for i := range c.Items {
 		it := &c.Items[i]
 		if goes(i) && !it.Done && !it.Theirs && it.Type != "marking-definition" {
@@ -97,6 +111,7 @@ func (c *Case) rings(goes func(int) bool) [][]int {
 
 type tarjan struct {
 	c           *Case
+	needs       func(int, stix.Ref) bool
 	at          map[stix.ID]int
 	number, low []int // number is 0 before a visit
 	on          []bool
@@ -112,7 +127,7 @@ func (t *tarjan) visit(i int) {
 	for _, r := range t.c.Items[i].Refs {
 		j, ok := t.at[r.Target]
 		switch {
-		case !ok:
+		case !ok || !t.needs(i, r):
 		case t.number[j] == 0:
 			t.visit(j)
 			t.low[i] = min(t.low[i], t.low[j])

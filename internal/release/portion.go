@@ -211,7 +211,7 @@ func (c *Case) translations(out []Decision) {
 	var at map[stix.ID]int
 	for i := range c.Items {
 		it := &c.Items[i]
-		if it.Type != "language-content" || it.Object == nil {
+		if it.Type != "language-content" || it.Object == nil || !goes(&out[i]) {
 			continue
 		}
 		if at == nil {
