@@ -34,13 +34,7 @@ const (
 // The order and repetition of markings never matter, and a report's or
 // bundle's markings are not inherited.
 func LabelOf(o *stix.Object, assigned []stix.ID, defs func(stix.ID) []*stix.Object, statements []string) Label {
-	var l Label
-	for _, ids := range [][]stix.ID{o.Markings, assigned} {
-		for _, id := range ids {
-			l = l.Join(MarkingLabel(id, defs(id), statements))
-		}
-	}
-	return l.Join(FormLabel(o))
+	return MarkingsLabel(o.Markings, assigned, defs, statements).Join(FormLabel(o))
 }
 
 // FormLabel returns what the form of an object adds to its label: marking
