@@ -271,6 +271,24 @@ type ImportRef struct {
 	Marking string `json:"marking,omitempty"`
 	Strict  bool   `json:"strict,omitempty"`
 	Size    int64  `json:"size,omitempty"`
+	ProfileRef
+}
+
+// ProfileRef names a profile of the program, or brings one.
+type ProfileRef struct {
+	Profile     string `json:"profile,omitempty"`      // its name
+	ProfileFile string `json:"profile_file,omitempty"` // its text, in place of a name
+}
+
+// profile returns the profile asked for, nil for none.
+func (r ProfileRef) profile() (*intake.Profile, error) {
+	switch {
+	case r.ProfileFile != "":
+		return intake.ParseProfile([]byte(r.ProfileFile))
+	case r.Profile != "":
+		return intake.ProfileNamed(r.Profile)
+	}
+	return nil, nil
 }
 
 func importFile(ctx context.Context, c *Call) (any, error) {
@@ -285,6 +303,10 @@ func importFile(ctx context.Context, c *Call) (any, error) {
 		if o.Marking, err = noroshi.ParseTLP(in.Marking); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if o.Profile, err = in.profile(); err != nil {
+		return nil, err
 	}
 	return c.Gate.Import(ctx, c.Body, o)
 }

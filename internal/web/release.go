@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"io"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
@@ -206,68 +205,6 @@ func previewed(v release.Preview) Previewed {
 		row.Rules = append(row.Rules, Spoken{release.RuleOf(r.Code), r})
 	}
 	return row
-}
-
-// WeighRef asks what would become of the objects of a file, which follows the
-// input, if they were imported with a marking.
-type WeighRef struct {
-	Partner noroshi.CallSign `json:"partner"`
-	Marking string           `json:"marking,omitempty"`
-}
-
-// Weighed is the answer: each object that could be read, and how many could not.
-type Weighed struct {
-	Objects    []Previewed `json:"objects"`
-	Unreadable int         `json:"unreadable"`
-}
-
-// maxWeighed bounds the file of one question.
-const maxWeighed = 64 << 20
-
-func releaseWeigh(ctx context.Context, c *Call) (any, error) {
-	var in WeighRef
-	if err := c.Bind(&in); err != nil {
-		return nil, err
-	}
-	var assign noroshi.TLP
-	if in.Marking != "" {
-		var err error
-		if assign, err = noroshi.ParseTLP(in.Marking); err != nil {
-			return nil, err
-		}
-	}
-	p, err := c.Office.Partner(ctx, string(in.Partner))
-	if err != nil {
-		return nil, err
-	}
-	body := &io.LimitedReader{R: c.Body, N: maxWeighed + 1}
-	var w Weighed
-	var objects []*stix.Object
-	seen := map[stix.ID]bool{}
-	for r := stix.NewReader(body); ; {
-		it, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if body.N == 0 {
-			return nil, noroshi.Errorf(noroshi.Invalid, "release.file-too-large", "the file is over %d bytes", maxWeighed)
-		}
-		if err != nil {
-			return nil, noroshi.Errorf(noroshi.Invalid, "release.file", "read the file: %w", err)
-		}
-		if it.Err != nil || seen[it.Object.ID] {
-			w.Unreadable++
-			continue
-		}
-		seen[it.Object.ID] = true
-		objects = append(objects, it.Object)
-	}
-	list, err := c.Desk.Weigh(ctx, objects, assign, p.Node)
-	w.Objects = make([]Previewed, 0, len(list))
-	for _, v := range list {
-		w.Objects = append(w.Objects, previewed(v))
-	}
-	return w, err
 }
 
 // previewAtOnce bounds one answer.
