@@ -229,7 +229,7 @@ var ruleOfCode = map[string]int{
 }
 
 var ruleOfFamily = map[string]int{
-	"marking": 2, "tlp": 3, "iep": 4, "acs": 5, "japanese": 6, "jpn": 6, "exercise": 6, "granular": 7, "closure": 8, "translation": 8, "text": 9,
+	"marking": 2, "tlp": 3, "iep": 4, "acs": 5, "japanese": 6, "jpn": 6, "exercise": 6, "granular": 7, "closure": 8, "translation": 8, "text": 9, "level": 5,
 }
 
 // heldIn says in which hold a version waits for the partner, or which one was
