@@ -84,7 +84,11 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	}
 	for _, s := range d.Sample {
 		for _, w := range s.Cut {
-			pairs = append(pairs, [2]string{"cut-out", string(s.ID) + " " + w.Selector + ": " + w.Value})
+			if w.How == "" {
+				pairs = append(pairs, [2]string{"cut-out", string(s.ID) + " " + w.Selector + ": " + w.Value})
+			} else {
+				pairs = append(pairs, [2]string{"generalised", string(s.ID) + " " + w.Selector + ": " + w.Value + " → " + strconv.Quote(w.Sees)})
+			}
 		}
 		pairs = append(pairs, [2]string{"partner-gets", s.JSON})
 	}
@@ -303,7 +307,8 @@ func (x *releasePreviewCmd) Run(c *cli) error {
 }
 
 // diff prints an object part by part: what the partner sees as it is, what is
-// cut out behind a minus with the rule that says so, and why nothing leaves.
+// cut out behind a minus and what is said less exactly behind a tilde, with the
+// rule that says so, and why nothing leaves.
 func (c *cli) diff(p web.Previewed) {
 	out := c.io.out
 	fmt.Fprintf(out, "%s  %s  %s\n", p.ID, c.t("outcome."+p.Outcome), clean(p.Label))
@@ -317,17 +322,21 @@ func (c *cli) diff(p web.Previewed) {
 			why["created_by_ref"] = c.rule(r)
 		}
 	}
-	o, err := stix.Parse([]byte(p.Held))
-	if err != nil {
-		return
-	}
 	whole := map[string]bool{}
 	for _, w := range p.Cut {
 		whole[w.Selector] = true
-		fmt.Fprintf(out, "  - %s: %s  [%s]\n", clean(w.Selector), clean(w.Value), clean(why[w.Selector]))
+		if w.How == "" {
+			fmt.Fprintf(out, "  - %s: %s  [%s]\n", clean(w.Selector), clean(w.Value), clean(why[w.Selector]))
+		} else {
+			fmt.Fprintf(out, "  ~ %s: %s → %s  [%s]\n", clean(w.Selector), clean(w.Value), clean(strconv.Quote(w.Sees)), clean(why[w.Selector]))
+		}
+	}
+	o, err := stix.Parse([]byte(p.Sees))
+	if err != nil {
+		return // nothing leaves
 	}
 	for name, v := range o.Root().Members() {
-		if p.Sees != "" && !whole[name] {
+		if !whole[name] {
 			fmt.Fprintf(out, "    %s: %s\n", clean(name), clean(string(v)))
 		}
 	}

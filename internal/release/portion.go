@@ -12,7 +12,7 @@ import (
 
 // View returns what leaves of an object: the object itself, or the same id and
 // modified without what the selectors name and without the granular markings
-// that named only that. An error where what is left would lack what its type
+// that named only that, and with what is said less exactly put so. An error where what is left would lack what its type
 // requires.
 func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if len(cut) == 0 {
@@ -21,7 +21,11 @@ func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if o == nil {
 		return nil, errors.New("cut: the object's bytes are not here")
 	}
-	v, err := stix.Cut(o, cut)
+	cut, less, err := parted(o, cut)
+	if err != nil {
+		return nil, err
+	}
+	v, err := stix.Cut(less, cut)
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +170,7 @@ func (c *Case) cutTranslation(it *Item, cut []string, d *Decision) {
 			d.deny(noroshi.Reason{Code: "closure.nothing-left", Args: []string{"contents"}})
 		}
 		for _, s := range cut {
+			s, _ = Generalised(s)
 			if s = translated(it.Object, "contents."+lang, s); s != "" {
 				d.cut(s, noroshi.Reason{Code: "translation.cut", Args: []string{s}})
 			}

@@ -94,15 +94,23 @@ type Sample struct {
 	JSON string     `json:"json"`          // the exact bytes the partner would get
 }
 
-// Withheld is one part of an object that is cut out, as it is held here.
+// Withheld is one part of an object that is cut out or said less exactly, as it
+// is held here.
 type Withheld struct {
-	Selector string `json:"selector"`
-	Value    string `json:"value"` // JSON
+	Selector string      `json:"selector"`
+	Value    string      `json:"value"`          // JSON
+	How      noroshi.How `json:"how,omitempty"`  // it is said less exactly; "" = cut out
+	Sees     string      `json:"sees,omitempty"` // what the partner sees in place of it
 }
 
 func withheld(o *stix.Object, cut []string) (list []Withheld) {
-	for _, s := range cut {
-		list = append(list, Withheld{s, string(stix.Select(o, s))})
+	for _, entry := range cut {
+		s, how := release.Generalised(entry)
+		w := Withheld{Selector: s, Value: string(stix.Select(o, s)), How: how}
+		if how != "" {
+			w.Sees, _ = how.Less(o, s)
+		}
+		list = append(list, w)
 	}
 	return list
 }
