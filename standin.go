@@ -43,7 +43,7 @@ func MarkingsLabel(own, assigned []stix.ID, defs func(stix.ID) []*stix.Object, s
 		l = l.Join(m)
 	}
 	for _, id := range assigned {
-		if !plain && slices.ContainsFunc(stood, func(own stix.ID) bool { return standsFor(id, own) != NoTLP }) {
+		if !plain && slices.ContainsFunc(stood, func(own stix.ID) bool { return StandsFor(id, own) != NoTLP }) {
 			continue
 		}
 		l = l.Join(MarkingLabel(id, defs(id), statements))
@@ -51,8 +51,8 @@ func MarkingsLabel(own, assigned []stix.ID, defs func(stix.ID) []*stix.Object, s
 	return l
 }
 
-// standsFor returns the level an assigned id says a marking counts as, or NoTLP.
-func standsFor(assigned, own stix.ID) TLP {
+// StandsFor returns the level an assigned id says a marking counts as, or NoTLP.
+func StandsFor(assigned, own stix.ID) TLP {
 	if TLPOf(assigned) == NoTLP {
 		for t := Clear; t <= Red; t++ {
 			if StandIn(own, t) == assigned {
@@ -69,7 +69,7 @@ func stoodIn(own stix.ID, assigned []stix.ID, plain bool) (as TLP) {
 		return NoTLP
 	}
 	for _, id := range assigned {
-		as = max(as, standsFor(id, own))
+		as = max(as, StandsFor(id, own))
 	}
 	return as
 }

@@ -193,11 +193,24 @@ func (p *Profile) addTag(t ProfileTag) error {
 		return errors.New("must not be empty, and stand once")
 	}
 	// A tag that is a level's own name counts as no lower one.
-	if own, err := noroshi.ParseTLP(strings.Replace(key, "white", "clear", 1)); err == nil && !r.hold && r.level < own {
+	if own := levelNamed(key); !r.hold && r.level < own {
 		return fmt.Errorf("must not count below %s", own)
 	}
 	p.tags[key] = r
 	return nil
+}
+
+// levelNamed returns the level whose name a tag is, whatever stands between its
+// letters, or NoTLP.
+func levelNamed(tag string) noroshi.TLP {
+	letters := strings.Map(func(r rune) rune {
+		if r < 'a' || r > 'z' {
+			return -1
+		}
+		return r
+	}, tag)
+	return map[string]noroshi.TLP{"white": noroshi.Clear, "clear": noroshi.Clear, "green": noroshi.Green, "amber": noroshi.Amber,
+		"amberstrict": noroshi.AmberStrict, "red": noroshi.Red}[strings.TrimPrefix(letters, "tlp")]
 }
 
 // allows reports whether the profile's word for what is unmarked counts for an

@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -73,28 +74,29 @@ func TestProfileForm(t *testing.T) {
 	head := "name = \"x\"\npublisher = \"x\"\nen = \"x\"\nja = \"x\"\n"
 	const id = "marking-definition--bab4a63c-afd4-4e03-b846-b75e0496be71"
 	for name, file := range map[string]string{
-		"no TOML":                    "name =",
-		"unknown key":                head + "everything = \"tlp:clear\"\n",
-		"unknown key of a tag":       head + "[[tag]]\ntext = \"a\"\nas = \"none\"\nalso = 1\n",
-		"no name":                    "publisher = \"x\"\nen = \"x\"\nja = \"x\"\n",
-		"a name with a path":         strings.Replace(head, "name = \"x\"", "name = \"../x\"", 1),
-		"no Japanese":                strings.Replace(head, "ja = \"x\"\n", "", 1),
-		"unmarked of everything":     head + "unmarked = \"tlp:green\"\n",
-		"unmarked of all makers":     head + "unmarked = \"tlp:green\"\ntypes = [\"indicator\"]\n",
-		"unmarked of no level":       head + "unmarked = \"open\"\ntypes = [\"indicator\"]\nmakers = [\"\"]\n",
-		"a marking below its word":   head + "[[marking]]\nid = \"" + id + "\"\nsays = \"tlp:amber\"\nas = \"tlp:green\"\n",
-		"a marking without a word":   head + "[[marking]]\nid = \"" + id + "\"\nas = \"tlp:green\"\n",
-		"a well-known id":            head + "[[marking]]\nid = \"" + string(noroshi.Red.MarkingID()) + "\"\nsays = \"tlp:red\"\nas = \"tlp:red\"\n",
-		"an id twice":                head + strings.Repeat("[[marking]]\nid = \""+id+"\"\nsays = \"tlp:red\"\nas = \"tlp:red\"\n", 2),
-		"no marking's id":            head + "[[marking]]\nid = \"" + string(self) + "\"\nsays = \"tlp:red\"\nas = \"tlp:red\"\n",
-		"an id that begins one":      head + "[[marking]]\nid = \"marking-definition--bab4a63c\"\nsays = \"tlp:red\"\nas = \"tlp:red\"\n",
-		"a tag below its name":       head + "[[tag]]\ntext = \"tlp:red\"\nas = \"tlp:green\"\n",
-		"a tag to nothing":           head + "[[tag]]\ntext = \"TLP:AMBER\"\nas = \"none\"\n",
-		"a tag of no level":          head + "[[tag]]\ntext = \"a\"\nas = \"tlp:purple\"\n",
-		"an empty tag":               head + "[[tag]]\ntext = \" \"\nas = \"none\"\n",
-		"a tag twice, folded":        head + "[[tag]]\ntext = \"tlp:red\"\nas = \"tlp:red\"\n[[tag]]\ntext = \"ＴＬＰ:RED\"\nas = \"hold\"\n",
-		"a statement without a text": head + "[[statement]]\nid = \"" + id + "\"\n",
-		"too large":                  head + "#" + strings.Repeat("x", 64<<10),
+		"no TOML":                       "name =",
+		"unknown key":                   head + "everything = \"tlp:clear\"\n",
+		"unknown key of a tag":          head + "[[tag]]\ntext = \"a\"\nas = \"none\"\nalso = 1\n",
+		"no name":                       "publisher = \"x\"\nen = \"x\"\nja = \"x\"\n",
+		"a name with a path":            strings.Replace(head, "name = \"x\"", "name = \"../x\"", 1),
+		"no Japanese":                   strings.Replace(head, "ja = \"x\"\n", "", 1),
+		"unmarked of everything":        head + "unmarked = \"tlp:green\"\n",
+		"unmarked of all makers":        head + "unmarked = \"tlp:green\"\ntypes = [\"indicator\"]\n",
+		"unmarked of no level":          head + "unmarked = \"open\"\ntypes = [\"indicator\"]\nmakers = [\"\"]\n",
+		"a marking below its word":      head + "[[marking]]\nid = \"" + id + "\"\nsays = \"tlp:amber\"\nas = \"tlp:green\"\n",
+		"a marking without a word":      head + "[[marking]]\nid = \"" + id + "\"\nas = \"tlp:green\"\n",
+		"a well-known id":               head + "[[marking]]\nid = \"" + string(noroshi.Red.MarkingID()) + "\"\nsays = \"tlp:red\"\nas = \"tlp:red\"\n",
+		"an id twice":                   head + strings.Repeat("[[marking]]\nid = \""+id+"\"\nsays = \"tlp:red\"\nas = \"tlp:red\"\n", 2),
+		"no marking's id":               head + "[[marking]]\nid = \"" + string(self) + "\"\nsays = \"tlp:red\"\nas = \"tlp:red\"\n",
+		"an id that begins one":         head + "[[marking]]\nid = \"marking-definition--bab4a63c\"\nsays = \"tlp:red\"\nas = \"tlp:red\"\n",
+		"a tag below its name":          head + "[[tag]]\ntext = \"tlp:red\"\nas = \"tlp:green\"\n",
+		"a tag to nothing":              head + "[[tag]]\ntext = \"TLP:AMBER\"\nas = \"none\"\n",
+		"a tag below its name, spelled": head + "[[tag]]\ntext = \"TLP Amber-Strict\"\nas = \"tlp:amber\"\n",
+		"a tag of no level":             head + "[[tag]]\ntext = \"a\"\nas = \"tlp:purple\"\n",
+		"an empty tag":                  head + "[[tag]]\ntext = \" \"\nas = \"none\"\n",
+		"a tag twice, folded":           head + "[[tag]]\ntext = \"tlp:red\"\nas = \"tlp:red\"\n[[tag]]\ntext = \"ＴＬＰ:RED\"\nas = \"hold\"\n",
+		"a statement without a text":    head + "[[statement]]\nid = \"" + id + "\"\n",
+		"too large":                     head + "#" + strings.Repeat("x", 64<<10),
 	} {
 		if _, err := intake.ParseProfile([]byte(file)); noroshi.KindOf(err) != noroshi.Invalid {
 			t.Errorf("%s: %v, want invalid", name, err)
@@ -247,4 +249,40 @@ func TestImportWithProfile(t *testing.T) {
 	if last := m.Mapped[len(m.Mapped)-1]; len(m.Mapped) != 101 || last.What != "…" || last.Count != 200 {
 		t.Errorf("%d rows, the last %+v", len(m.Mapped), last)
 	}
+}
+
+// FuzzProfile: whatever a profile's file says, one that is read lowers nothing:
+// what a RED object is assigned is RED or holds it, and a tag that is a level's
+// own name never counts as a lower one.
+func FuzzProfile(f *testing.F) {
+	f.Add([]byte(vendor))
+	for _, p := range []string{"attack", "misp-tags", "mvt", "opencti"} {
+		b, err := os.ReadFile("profiles/" + p + ".toml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	const head = `{"type":"malware","spec_version":"2.1","id":"malware--00000000-0000-4000-8000-000000000001","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","name":"x","is_family":false`
+	tagged, err := stix.Parse([]byte(head + `,"labels":["tlp:clear","TLP:RED"]}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	red, err := stix.Parse([]byte(head + `,"object_marking_refs":["` + string(noroshi.Red.MarkingID()) + `"]}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	none := func(stix.ID) []*stix.Object { return nil }
+	f.Fuzz(func(t *testing.T, file []byte) {
+		p, err := intake.ParseProfile(file)
+		if err != nil {
+			return
+		}
+		for _, o := range []*stix.Object{tagged, red} {
+			ids, _ := p.Assign(o)
+			if l := noroshi.LabelOf(o, ids, none, nil); l.Handled() && l.TLP != noroshi.Red && len(l.Unknown) == 0 {
+				t.Errorf("%s: label %s", o.Bytes(), l)
+			}
+		}
+	})
 }

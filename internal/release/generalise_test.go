@@ -129,6 +129,9 @@ func TestGeneralisedValueTellsNothing(t *testing.T) {
 			if got := o.sends(jpn); len(got) != 0 {
 				t.Errorf("goes again: %v", got)
 			}
+			if report, err := o.store.Verify(o.ctx, nil); err != nil || len(report.Faults) > 0 {
+				t.Errorf("record: %+v %v", report, err)
+			}
 		}
 	}
 }

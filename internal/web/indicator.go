@@ -129,11 +129,19 @@ func markingOf(r store.Record) string {
 	for _, id := range slices.Concat(r.Object.Markings, r.Assigned) {
 		if t := noroshi.TLPOf(id); t != noroshi.NoTLP {
 			l = l.Join(noroshi.Label{TLP: t})
-		} else {
+		} else if !standIn(id, r) {
 			more = append(more, string(id))
 		}
 	}
 	return strings.Join(append([]string{l.String()}, more...), " ")
+}
+
+// standIn reports whether an id says what another marking of a version counts
+// as: its level is assigned beside it.
+func standIn(id stix.ID, r store.Record) bool {
+	return slices.Contains(r.Assigned, id) && slices.ContainsFunc(r.Object.Markings, func(own stix.ID) bool {
+		return noroshi.StandsFor(id, own) != noroshi.NoTLP
+	})
 }
 
 func indicatorShow(ctx context.Context, c *Call) (any, error) {
