@@ -25,6 +25,7 @@ const (
 	UnknownGranular    = "granular"        // a granular marking that is malformed or marks nothing
 	UnknownExercise    = "exercise-id"     // an exercise id no realm can have
 	UnknownTwoExercise = "two-exercises"   // two different exercises on one object
+	UnknownDoubt       = "doubt"           // a mapping profile met a tag that a person has to judge
 	UnknownTooLong     = "too-long"        // more markings than a message's header has room for
 )
 
@@ -156,6 +157,9 @@ var bodyLevels = map[string]TLP{
 
 // defined returns what a marking means whose id says nothing by itself.
 func defined(id stix.ID, bodies []*stix.Object, statements []string) Label {
+	if id == Doubt {
+		return unknown(UnknownDoubt, "")
+	}
 	if len(bodies) == 0 {
 		return unknown(UnknownUnresolved, id)
 	}

@@ -19,8 +19,8 @@ func StandIn(marking stix.ID, as TLP) stix.ID {
 }
 
 // Doubt is assigned to an object that would go by its own markings although
-// something else about it says it may not: it has no definition and never gets
-// one, so it holds the object.
+// something else about it says it may not: it is never understood, whatever
+// definition somebody makes for it.
 var Doubt = stix.DeriveID("marking-definition", standInSpace, "doubt")
 
 // MarkingsLabel returns the join of what an object's own markings and those
