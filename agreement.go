@@ -64,6 +64,8 @@ type Clause struct {
 	EN        string `toml:"en" json:"en"`
 	JA        string `toml:"ja" json:"ja"`
 	Cedar     string `toml:"cedar" json:"cedar"`
+
+	Generalise []Generalise `toml:"generalise,omitempty" json:"generalise,omitempty"` // what goes under it says less there
 }
 
 // Clock says how fast a precedence is to be received and acknowledged.
@@ -138,6 +140,9 @@ func (a *Agreement) check() error {
 			return bad("clause "+c.ID, "needs an id of its own, article_en, article_ja, en, ja and cedar")
 		}
 		seen[c.ID] = true
+		if fault := checkGeneralise(c.Generalise); fault != "" {
+			return bad("clause "+c.ID+", generalise", fault)
+		}
 	}
 	for _, s := range a.Suites {
 		if s != "S1" {

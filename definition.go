@@ -25,6 +25,7 @@ const (
 	UnknownGranular    = "granular"        // a granular marking that is malformed or marks nothing
 	UnknownExercise    = "exercise-id"     // an exercise id no realm can have
 	UnknownTwoExercise = "two-exercises"   // two different exercises on one object
+	UnknownDoubt       = "doubt"           // a mapping profile met a tag that a person has to judge
 	UnknownTooLong     = "too-long"        // more markings than a message's header has room for
 )
 
@@ -34,13 +35,7 @@ const (
 // The order and repetition of markings never matter, and a report's or
 // bundle's markings are not inherited.
 func LabelOf(o *stix.Object, assigned []stix.ID, defs func(stix.ID) []*stix.Object, statements []string) Label {
-	var l Label
-	for _, ids := range [][]stix.ID{o.Markings, assigned} {
-		for _, id := range ids {
-			l = l.Join(MarkingLabel(id, defs(id), statements))
-		}
-	}
-	return l.Join(FormLabel(o))
+	return MarkingsLabel(o.Markings, assigned, defs, statements).Join(FormLabel(o))
 }
 
 // FormLabel returns what the form of an object adds to its label: marking
@@ -162,6 +157,9 @@ var bodyLevels = map[string]TLP{
 
 // defined returns what a marking means whose id says nothing by itself.
 func defined(id stix.ID, bodies []*stix.Object, statements []string) Label {
+	if id == Doubt {
+		return unknown(UnknownDoubt, "")
+	}
 	if len(bodies) == 0 {
 		return unknown(UnknownUnresolved, id)
 	}

@@ -87,5 +87,5 @@ func granular(o *stix.Object) (list []entry, ok bool) {
 // mark. Markings are nothing of the sort: without them the rest would say less.
 func markable(o *stix.Object, selector string) bool {
 	first, _, _ := strings.Cut(selector, ".")
-	return first != "object_marking_refs" && first != "granular_markings" && stix.Resolve(o, selector)
+	return first != "object_marking_refs" && first != "granular_markings" && !strings.Contains(selector, "=>") && stix.Resolve(o, selector)
 }

@@ -11,22 +11,35 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/locale"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
 type importCmd struct {
-	File    string `arg:"" placeholder:"FILE" help:"${help_import_file}"`
+	File    string `arg:"" optional:"" placeholder:"FILE" help:"${help_import_file}"`
 	Marking string `placeholder:"TLP" help:"${help_import_marking}"`
-	Format  string `enum:",stix,list,tsv" default:"" placeholder:"stix|list|tsv" help:"${help_import_format}"`
-	Name    string `placeholder:"NAME" help:"${help_import_name}"`
-	Strict  bool   `help:"${help_import_strict}"`
-	Yes     bool   `hidden:""`
+	profileFlag
+	Profiles bool   `help:"${help_import_profiles}"`
+	Format   string `enum:",stix,list,tsv" default:"" placeholder:"stix|list|tsv" help:"${help_import_format}"`
+	Name     string `placeholder:"NAME" help:"${help_import_name}"`
+	Strict   bool   `help:"${help_import_strict}"`
+	Yes      bool   `hidden:""`
 }
 
 // Run imports a file through the entry gate and prints what came of it.
 func (x *importCmd) Run(c *cli) error {
+	if x.Profiles {
+		return c.profiles()
+	}
+	if x.File == "" {
+		return noroshi.Errorf(noroshi.Invalid, "cli.usage", "%s", c.t("usage.missing-argument", "<file>"))
+	}
+	profile, err := x.ref()
+	if err != nil {
+		return err
+	}
 	f, size, err := c.openInput(x.File)
 	if err != nil {
 		return err
@@ -41,7 +54,7 @@ func (x *importCmd) Run(c *cli) error {
 	}
 	bar := newProgress(c)
 	var r intake.Report
-	err = c.callBody("import", web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size}, f,
+	err = c.callBody("import", web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size, ProfileRef: profile}, f,
 		func(b json.RawMessage) {
 			var p intake.Progress
 			if json.Unmarshal(b, &p) == nil {
@@ -54,6 +67,9 @@ func (x *importCmd) Run(c *cli) error {
 	}
 	pairs := [][2]string{{"run", r.Run}, {"new", n(r.New)}, {"updated", n(r.Updated)}, {"unchanged", n(r.Unchanged)}, {"older", c.some(r.Older)},
 		{"foreign", c.some(r.Foreign)}, {"conflicts", c.some(r.Conflicts)}, {"marked", c.some(r.Marked)}, {"marked-otherwise", c.some(r.Otherwise)}, {"quarantined", n(r.Quarantined)}, {"flagged", c.some(r.Flagged)}, {"not-armed", c.some(r.NotArmed)}, {"resumed", c.some(r.Resumed)}}
+	for _, m := range r.Mapped {
+		pairs = append(pairs, [2]string{"mapped", c.mapped(m)})
+	}
 	for _, q := range r.Faults {
 		pairs = append(pairs, [2]string{"fault", c.line("cli.fault", n(q.Line), c.whyQuarantined(q.Code, q.Msg), strconv.Quote(q.Value))})
 	}

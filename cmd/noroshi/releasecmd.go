@@ -84,7 +84,11 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	}
 	for _, s := range d.Sample {
 		for _, w := range s.Cut {
-			pairs = append(pairs, [2]string{"cut-out", string(s.ID) + " " + w.Selector + ": " + w.Value})
+			if w.How == "" {
+				pairs = append(pairs, [2]string{"cut-out", string(s.ID) + " " + w.Selector + ": " + w.Value})
+			} else {
+				pairs = append(pairs, [2]string{"generalised", string(s.ID) + " " + w.Selector + ": " + w.Value + " → " + strconv.Quote(w.Sees)})
+			}
 		}
 		pairs = append(pairs, [2]string{"partner-gets", s.JSON})
 	}
@@ -170,6 +174,7 @@ type releaseExplainCmd struct {
 	Subject string `arg:"" placeholder:"ID|FILE" help:"${help_release_subject}"`
 	To      string `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
 	Marking string `placeholder:"MARKING" help:"${help_release_as_if}"`
+	profileFlag
 }
 
 // Run explains the decision on an object held here, or on every object of a
@@ -189,27 +194,54 @@ func (x *releaseExplainCmd) Run(c *cli) error {
 	return one(c, e, pairs...)
 }
 
+// file prints how many objects of a file have which outcome and why; as json,
+// jsonl or csv every object.
 func (x *releaseExplainCmd) file(c *cli) error {
+	profile, err := x.ref()
+	if err != nil {
+		return err
+	}
 	f, _, err := c.openInput(x.Subject)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	var w web.Weighed
-	if err := c.callBody("release.weigh", web.WeighRef{Partner: noroshi.CallSign(x.To), Marking: x.Marking}, f, nil, &w); err != nil {
+	if err := c.callBody("release.weigh", web.WeighRef{Partner: noroshi.CallSign(x.To), Marking: x.Marking, ProfileRef: profile}, f, nil, &w); err != nil {
 		return err
 	}
 	if w.Unreadable > 0 {
 		c.say("cli.weighed-unreadable", n(w.Unreadable))
 	}
-	if c.Output == "json" {
+	switch c.Output {
+	case "json":
 		return printJSON(c.io.out, w)
+	case "table":
+		return c.weighed(w)
 	}
 	return list(c, w.Objects,
 		column[web.Previewed]{"id", func(p web.Previewed) string { return string(p.ID) }},
 		column[web.Previewed]{"outcome", func(p web.Previewed) string { return c.word("outcome." + p.Outcome) }},
 		column[web.Previewed]{"label", func(p web.Previewed) string { return p.Label }},
 		column[web.Previewed]{"reason", func(p web.Previewed) string { return c.rules(p.Rules) }})
+}
+
+// weighed prints the summary, and below it what the profile made of the file.
+func (c *cli) weighed(w web.Weighed) error {
+	err := list(c, w.Summary,
+		column[web.WeighedRow]{"count", func(r web.WeighedRow) string { return n(r.Count) }},
+		column[web.WeighedRow]{"outcome", func(r web.WeighedRow) string { return c.t("outcome." + r.Outcome) }},
+		column[web.WeighedRow]{"key", func(r web.WeighedRow) string {
+			if r.Key == "" {
+				return ""
+			}
+			return c.t("hold." + string(r.Key))
+		}},
+		column[web.WeighedRow]{"reason", func(r web.WeighedRow) string { return c.rule(r.Reason) }})
+	for _, m := range w.Mapped {
+		fmt.Fprintln(c.io.out, clean(c.mapped(m)))
+	}
+	return err
 }
 
 // rules says what rules said, the strictest outcome's first.
@@ -275,7 +307,8 @@ func (x *releasePreviewCmd) Run(c *cli) error {
 }
 
 // diff prints an object part by part: what the partner sees as it is, what is
-// cut out behind a minus with the rule that says so, and why nothing leaves.
+// cut out behind a minus and what is said less exactly behind a tilde, with the
+// rule that says so, and why nothing leaves.
 func (c *cli) diff(p web.Previewed) {
 	out := c.io.out
 	fmt.Fprintf(out, "%s  %s  %s\n", p.ID, c.t("outcome."+p.Outcome), clean(p.Label))
@@ -289,17 +322,21 @@ func (c *cli) diff(p web.Previewed) {
 			why["created_by_ref"] = c.rule(r)
 		}
 	}
-	o, err := stix.Parse([]byte(p.Held))
-	if err != nil {
-		return
-	}
 	whole := map[string]bool{}
 	for _, w := range p.Cut {
 		whole[w.Selector] = true
-		fmt.Fprintf(out, "  - %s: %s  [%s]\n", clean(w.Selector), clean(w.Value), clean(why[w.Selector]))
+		if w.How == "" {
+			fmt.Fprintf(out, "  - %s: %s  [%s]\n", clean(w.Selector), clean(w.Value), clean(why[w.Selector]))
+		} else {
+			fmt.Fprintf(out, "  ~ %s: %s → %s  [%s]\n", clean(w.Selector), clean(w.Value), clean(strconv.Quote(w.Sees)), clean(why[w.Selector]))
+		}
+	}
+	o, err := stix.Parse([]byte(p.Sees))
+	if err != nil {
+		return // nothing leaves
 	}
 	for name, v := range o.Root().Members() {
-		if p.Sees != "" && !whole[name] {
+		if !whole[name] {
 			fmt.Fprintf(out, "    %s: %s\n", clean(name), clean(string(v)))
 		}
 	}

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -87,7 +88,7 @@ func (a *Admitted) put(tx *store.Tx, e *element) error {
 	switch result {
 	case store.Unchanged:
 		a.Unchanged++
-		return a.mark(tx, seq, e.version)
+		return a.mark(tx, seq, e)
 	case store.New, store.Edition:
 		a.New++
 	case store.Updated:
@@ -122,8 +123,10 @@ const maxQuarantined = 64 << 10
 
 // mark gives what is here already the marking this import assigns, where it has
 // no handling marking yet: so an import that forgot --marking is mended by the
-// same import with it. What has another one keeps it, and is counted.
-func (a *Admitted) mark(tx *store.Tx, seq int64, v *store.Version) error {
+// same import with it. What has another one keeps it, and is counted. What a
+// profile assigns is added where it narrows, or says what a marking stands for.
+func (a *Admitted) mark(tx *store.Tx, seq int64, e *element) error {
+	v := e.version
 	if len(v.Assign) == 0 {
 		return nil
 	}
@@ -131,12 +134,24 @@ func (a *Admitted) mark(tx *store.Tx, seq int64, v *store.Version) error {
 	if err != nil || len(have) == 0 {
 		return err
 	}
-	if t := strictest(have[0].Assigned); t != noroshi.NoTLP {
+	t, mapped := strictest(have[0].Assigned), e.mapped.Rule != ""
+	if t != noroshi.NoTLP && !mapped {
 		a.otherwise(t, v)
 		return nil
 	}
-	a.Marked++
-	return tx.AssignMarking(seq, v.Assign[0])
+	marked := 0
+	for _, id := range v.Assign {
+		level := noroshi.TLPOf(id)
+		if slices.Contains(have[0].Assigned, id) || level != noroshi.NoTLP && level <= t {
+			continue
+		}
+		if err := tx.AssignMarking(seq, id); err != nil {
+			return err
+		}
+		marked = 1
+	}
+	a.Marked += marked
+	return nil
 }
 
 // otherwise counts what keeps its marking t although the import names another.

@@ -79,7 +79,7 @@ func (g *Gate) entry(l *list, v noroshi.Value) element {
 	values := []noroshi.Value{v}
 	return element{version: &store.Version{
 		Object: o, Hash: o.Hash(), Source: l.source, Creator: true, Run: l.run, Values: values,
-		Assign: assigned(o, l.assign), Flags: g.flags(values), Text: l.name,
+		Assign: Assigned(o, l.assign), Flags: g.flags(values), Text: l.name,
 	}}
 }
 

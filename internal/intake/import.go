@@ -23,6 +23,7 @@ type ImportOptions struct {
 	Name     string         // base name, shown and kept as the source's name
 	Format   string         // "", "stix", "list", "tsv": "" = told by content
 	Marking  noroshi.TLP    // assigned to what has no handling marking; NoTLP = none
+	Profile  *Profile       // what stands for markings in a STIX file; not together with Marking
 	Person   noroshi.Signed // who imports; checked by the caller
 	Strict   bool           // what stix.Validate finds fault with is quarantined
 	Size     int64          // bytes of the input if known, for progress
@@ -47,11 +48,13 @@ type Report struct {
 	Foreign     int      `json:"foreign"`
 	Conflicts   int      `json:"conflicts"`
 	Quarantined int      `json:"quarantined"`
-	Marked      int      `json:"marked"`                  // here before without a handling marking, now with the import's
-	Otherwise   int      `json:"marked_otherwise"`        // here before under another marking than the import's: kept as it was
-	Flagged     int      `json:"flagged"`                 // named by a warning-list
-	NotArmed    int      `json:"not_armed"`               // indicators whose pattern is not of an armed form
-	Resumed     int      `json:"resumed"`                 // elements a former, interrupted run had done
+	Marked      int      `json:"marked"`           // here before without a handling marking, now with the import's
+	Otherwise   int      `json:"marked_otherwise"` // here before under another marking than the import's: kept as it was
+	Flagged     int      `json:"flagged"`          // named by a warning-list
+	NotArmed    int      `json:"not_armed"`        // indicators whose pattern is not of an armed form
+	Resumed     int      `json:"resumed"`          // elements a former, interrupted run had done
+	Profile     string   `json:"profile,omitempty"`
+	Mapped      []Mapped `json:"mapped,omitempty"`        // what the profile made of each element, new or not
 	Faults      []Placed `json:"faults,omitempty"`        // the first 100
 	Unarmed     []Placed `json:"not_armed_for,omitempty"` // why, the first 100
 }
@@ -132,6 +135,9 @@ func (g *Gate) begin(ctx context.Context, r io.Reader, o ImportOptions) (*import
 	if err != nil {
 		return nil, err
 	}
+	if o.Profile != nil && (o.Marking != noroshi.NoTLP || format != "stix") {
+		return nil, noroshi.Errorf(noroshi.Invalid, "import.profile", "a profile is for STIX and stands in place of a marking")
+	}
 	im := &importing{gate: g, o: o}
 	if im.doc, im.print, err = g.openRun(ctx, in, o, format); err != nil {
 		return nil, err
@@ -142,8 +148,11 @@ func (g *Gate) begin(ctx context.Context, r io.Reader, o ImportOptions) (*import
 	if im.rules, err = g.rulesFor(src, im.doc.ID); err != nil {
 		return nil, err
 	}
-	im.rules.assign, im.rules.strict = o.Marking, o.Strict
+	im.rules.assign, im.rules.strict, im.rules.profile = o.Marking, o.Strict, o.Profile
 	im.report.Run = im.doc.ID
+	if o.Profile != nil {
+		im.report.Profile = o.Profile.Name
+	}
 	if format != "stix" {
 		im.list, err = g.listOf(im)
 	}
@@ -360,6 +369,7 @@ func (im *importing) count(elements []element, a Admitted) {
 		if e.version != nil && len(e.version.Flags) > 0 {
 			r.Flagged++
 		}
+		r.Mapped = Tally(r.Mapped, e.mapped)
 	}
 }
 

@@ -47,6 +47,10 @@ func (c *countReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Open returns what an input unpacks to, plain or gz. Reading it beyond limit
+// bytes is an error.
+func Open(r io.Reader, limit int64) (io.Reader, error) { return openInput(r, limit) }
+
 // openInput looks at the beginning of an input. It holds at most two buffers.
 func openInput(r io.Reader, limit int64) (*input, error) {
 	if limit <= 0 {

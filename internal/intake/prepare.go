@@ -51,6 +51,7 @@ type element struct {
 	kept    bool          // refused, and in quarantine from an earlier import
 	index   int           // in what Prepare was given
 	note    string        // why an indicator is not armed, "" = armed or no indicator
+	mapped  Mapped        // the rule of the import's profile that spoke on it
 	place   place
 }
 
@@ -93,12 +94,13 @@ func refuse(code, format string, args ...any) *refusal {
 
 // rules are what Prepare checks beyond the limits of the reader.
 type rules struct {
-	source noroshi.Source
-	run    string
-	assign noroshi.TLP // for what has no handling marking
-	strict bool
-	ahead  stix.Time // nothing may be modified after this
-	maker  stix.ID   // the identity this source speaks for, "" = none
+	source  noroshi.Source
+	run     string
+	assign  noroshi.TLP // for what has no handling marking
+	profile *Profile    // what stands for markings in this source, nil = nothing
+	strict  bool
+	ahead   stix.Time // nothing may be modified after this
+	maker   stix.ID   // the identity this source speaks for, "" = none
 }
 
 // Prepare reads, checks and flags objects of one source. src must be valid.
@@ -236,8 +238,11 @@ func (g *Gate) check(r rules, o *stix.Object) element {
 	v.Values, note = valuesOf(o)
 	v.Flags = g.flags(v.Values)
 	v.Text = words(o, v.Values)
-	v.Assign = assigned(o, r.assign)
-	return element{version: v, note: note}
+	e := element{version: v, note: note}
+	if v.Assign = Assigned(o, r.assign); r.profile != nil {
+		v.Assign, e.mapped = r.profile.Assign(o)
+	}
+	return e
 }
 
 // targets returns what an object refers to, each once, its maker excepted: most
@@ -263,9 +268,9 @@ func (g *Gate) flags(values []noroshi.Value) []string {
 	return sortedUnique(names)
 }
 
-// assigned returns the marking an import gives what has no handling marking of
+// Assigned returns the marking an import gives what has no handling marking of
 // its own. A marking-definition is a marking and gets none.
-func assigned(o *stix.Object, t noroshi.TLP) []stix.ID {
+func Assigned(o *stix.Object, t noroshi.TLP) []stix.ID {
 	if t == noroshi.NoTLP || o.Type == "marking-definition" || handled(o.Markings) {
 		return nil
 	}

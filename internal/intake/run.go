@@ -25,6 +25,7 @@ type Run struct {
 	Name     string       `json:"name"` // of the file or list
 	Format   string       `json:"format"`
 	Marking  string       `json:"marking,omitempty"`
+	Profile  string       `json:"profile,omitempty"` // name and SHA-256 of the file
 	Person   string       `json:"person,omitempty"`
 	Started  string       `json:"started"` // also created, modified and valid_from of a list's indicators
 	Done     bool         `json:"done"`
@@ -50,6 +51,9 @@ func fingerprint(in *input, o ImportOptions, format string) string {
 	h := sha256.New()
 	head := sha256.Sum256(in.head)
 	fmt.Fprintf(h, "%q %d %x %s %s %v", o.Name, o.Size, head, format, o.Marking, o.Strict)
+	if o.Profile != nil {
+		fmt.Fprintf(h, " %x", o.Profile.Hash)
+	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }
 
@@ -73,8 +77,12 @@ func (g *Gate) openRun(ctx context.Context, in *input, o ImportOptions, format s
 		}
 	}
 	nth := run.Nth + 1
+	profile := ""
+	if o.Profile != nil {
+		profile = o.Profile.Name + " " + o.Profile.Hash.String()
+	}
 	return Run{
-		ID: fmt.Sprintf("import-%s-%d", print, nth), Nth: nth, Name: o.Name, Format: format, Marking: o.Marking.String(),
+		ID: fmt.Sprintf("import-%s-%d", print, nth), Nth: nth, Name: o.Name, Format: format, Marking: o.Marking.String(), Profile: profile,
 		Person: o.Person.Person, Started: stix.TimeOf(g.o.Now()).String(),
 	}, print, nil
 }

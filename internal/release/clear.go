@@ -234,11 +234,14 @@ func show(rec store.Record, row store.Decided) *stix.Object {
 	return v
 }
 
-// clear reports whether a definition is understood as some door here reads it.
+// clear reports whether a definition is understood as some door here reads it,
+// or says no more than a TLP level under a private id: what it marks then goes
+// only where a stand-in speaks for it.
 func (g *graph) clear(rec store.Record, l *link) bool {
-	id := rec.Object.ID
+	id, statements := rec.Object.ID, l.clauses.Agreement().Statements
 	return slices.ContainsFunc(g.defs[id], func(v store.Record) bool {
-		return v.Hash == rec.Hash && len(noroshi.MarkingLabel(id, g.bodies(id, v), l.clauses.Agreement().Statements).Unknown) == 0
+		bodies := g.bodies(id, v)
+		return v.Hash == rec.Hash && (len(noroshi.MarkingLabel(id, bodies, statements).Unknown) == 0 || noroshi.PrivateLevel(id, bodies, statements) != noroshi.NoTLP)
 	})
 }
 

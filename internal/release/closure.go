@@ -213,10 +213,12 @@ func (n *neighbours) named(i int, target stix.ID) bool {
 	return n.c.Items[j].Theirs || n.c.Items[j].Done || slices.Contains(n.base[i].Travels, target)
 }
 
-// within reports whether a place is cut, or lies inside one that is.
+// within reports whether a place is cut, or lies inside one that is; of a place
+// said less exactly, also whether it is said so.
 func within(cut []string, place string) bool {
+	selector, _ := Generalised(place)
 	return slices.ContainsFunc(cut, func(c string) bool {
-		return place == c || strings.HasPrefix(place, c) && place[len(c)] == '.'
+		return place == c || selector == c || strings.HasPrefix(selector, c) && selector[len(c)] == '.'
 	})
 }
 

@@ -82,7 +82,7 @@ type Decision struct {
 	Key     noroshi.HoldKey // of a Hold
 	Clause  string          // that permits it, alone or with two persons
 	Label   noroshi.Label   // of what would leave: the object's joined with those of the portions that stay
-	Cut     []string        // selectors of what is cut out, sorted; see View
+	Cut     []string        // selectors of what is cut out, and selector=>how of what is said less exactly; sorted; see View
 	Reasons []noroshi.Reason
 	Group   string    // the run a Hold is grouped under
 	Travels []stix.ID // markings whose definitions leave with it
@@ -121,6 +121,7 @@ func (c *Case) alone(it *Item) Decision {
 		c.judge(it, it.Label, &d)
 		c.portions(it, &d)
 		c.unname(it, &d)
+		c.generalise(it, &d)
 	}
 	c.standing(it, &d)
 	return d

@@ -77,9 +77,9 @@ func (d *Desk) approved(ctx context.Context, g *graph, it *Item, p *Preview) err
 }
 
 // Weigh decides for objects that are not admitted, as they would be decided if
-// a person imported them from a file with a marking (NoTLP: none). Nothing is
+// a person imported them from a file with what assign gives each. Nothing is
 // written. Ids must be unique.
-func (d *Desk) Weigh(ctx context.Context, objects []*stix.Object, assign noroshi.TLP, partner noroshi.NodeID) ([]Preview, error) {
+func (d *Desk) Weigh(ctx context.Context, objects []*stix.Object, assign func(*stix.Object) []stix.ID, partner noroshi.NodeID) ([]Preview, error) {
 	l, err := d.linkTo(ctx, partner)
 	if err != nil {
 		return nil, err
@@ -121,13 +121,9 @@ type weighing struct {
 	err        error // the first of reading definitions
 }
 
-func (w *weighing) item(o *stix.Object, assign noroshi.TLP, self stix.ID, partner noroshi.Party) Item {
-	var assigned []stix.ID
-	if assign != noroshi.NoTLP && !noroshi.LabelOf(o, nil, w.bodies, w.statements).Handled() {
-		assigned = []stix.ID{assign.MarkingID()}
-	}
+func (w *weighing) item(o *stix.Object, assign func(*stix.Object) []stix.ID, self stix.ID, partner noroshi.Party) Item {
 	return ItemOf(o, Facts{
-		Label: noroshi.LabelOf(o, assigned, w.bodies, w.statements), Portions: noroshi.PortionsOf(o, w.bodies, w.statements),
+		Label: noroshi.LabelOf(o, assign(o), w.bodies, w.statements), Portions: noroshi.PortionsOf(o, w.bodies, w.statements),
 		Source: noroshi.Source{Kind: noroshi.FromFile, Name: "-"}, Self: self, Partner: partner, Mark: PortionMark(o.Bytes()),
 	})
 }
@@ -233,10 +229,13 @@ func (d *Desk) Shown(ctx context.Context, hold string, after int64, limit int) (
 	return list, nil
 }
 
+// GroupSuffix is what the code of a reason ends in that speaks of many objects.
+const GroupSuffix = "-group"
+
 // RuleOf returns the number of the rule of docs/release.md a reason's code
 // belongs to, 0 for what is the agreement's or the object's own state.
 func RuleOf(code string) int {
-	code = strings.TrimSuffix(code, "-group")
+	code = strings.TrimSuffix(code, GroupSuffix)
 	if n, ok := ruleOfCode[code]; ok {
 		return n
 	}
@@ -250,7 +249,7 @@ var ruleOfCode = map[string]int{
 }
 
 var ruleOfFamily = map[string]int{
-	"marking": 2, "tlp": 3, "iep": 4, "acs": 5, "japanese": 6, "jpn": 6, "exercise": 6, "granular": 7, "closure": 8, "translation": 8, "text": 9,
+	"marking": 2, "tlp": 3, "iep": 4, "acs": 5, "japanese": 6, "jpn": 6, "exercise": 6, "granular": 7, "closure": 8, "translation": 8, "text": 9, "level": 5,
 }
 
 // heldIn says in which hold a version waits for the partner, or which one was

@@ -350,14 +350,12 @@ func (l *labeller) of(r store.Record) noroshi.Label {
 		for _, id := range ids {
 			l.key = append(append(l.key, id...), 0)
 		}
+		l.key = append(l.key, 1) // whose they are matters
 	}
 	joined, ok := l.known[string(l.key)]
 	if !ok {
-		for _, ids := range [][]stix.ID{r.Object.Markings, r.Assigned} {
-			for _, id := range ids {
-				joined = joined.Join(noroshi.MarkingLabel(id, l.graph.bodies(id, r), l.statements))
-			}
-		}
+		bodies := func(id stix.ID) []*stix.Object { return l.graph.bodies(id, r) }
+		joined = noroshi.MarkingsLabel(r.Object.Markings, r.Assigned, bodies, l.statements)
 		l.known[string(l.key)] = joined
 	}
 	return joined.Join(noroshi.FormLabel(r.Object))

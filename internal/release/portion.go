@@ -12,7 +12,7 @@ import (
 
 // View returns what leaves of an object: the object itself, or the same id and
 // modified without what the selectors name and without the granular markings
-// that named only that. An error where what is left would lack what its type
+// that named only that, and with what is said less exactly put so. An error where what is left would lack what its type
 // requires.
 func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if len(cut) == 0 {
@@ -21,7 +21,11 @@ func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if o == nil {
 		return nil, errors.New("cut: the object's bytes are not here")
 	}
-	v, err := stix.Cut(o, cut)
+	cut, less, err := parted(o, cut)
+	if err != nil {
+		return nil, err
+	}
+	v, err := stix.Cut(less, cut)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +247,10 @@ func (c *Case) cutTranslation(it *Item, of *stix.Object, cut []string, d *Decisi
 		for name := range texts.Members() {
 			place, code := "contents."+lang+"."+name, "translation.of-nothing"
 			if of.Property(name) != nil {
-				if !slices.ContainsFunc(cut, func(s string) bool { return s == name || strings.HasPrefix(s, name+".") }) {
+				if !slices.ContainsFunc(cut, func(s string) bool {
+					s, _ = Generalised(s)
+					return s == name || strings.HasPrefix(s, name+".")
+				}) {
 					continue
 				}
 				code = "translation.cut"

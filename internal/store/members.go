@@ -13,13 +13,14 @@ type Decided struct {
 	Seq  int64        // version
 	Hash noroshi.Hash // of the version's bytes
 	View noroshi.Hash // of the bytes the partner gets; equals Hash when uncut
-	Cut  []string     // selectors of what is cut out of the version; none when uncut
+	Cut  []string     // what is cut out of the version or said less exactly, as the exit gate writes it; none when uncut
 	N    uint32       // number of the view, 0 = the version's own bytes as they first went; PutBatch gives it
 }
 
 // view reports whether a row shows other than the version's own bytes as they
-// first went.
-func (d *Decided) view() bool { return d.View != d.Hash || d.N != 0 }
+// first went, or would if they said more: what a cut leaves as it was is a view
+// too, so that its number tells nothing of what could have been cut.
+func (d *Decided) view() bool { return d.View != d.Hash || d.N != 0 || len(d.Cut) > 0 }
 
 func countViews(rows []Decided) (n int64) {
 	for i := range rows {

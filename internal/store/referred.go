@@ -165,7 +165,7 @@ func (t *Tx) number(partner noroshi.NodeID, rows []Decided) ([]Decided, error) {
 		switch {
 		case sent[r.Seq] != 0:
 			r.N = uint32(latest[r.Seq]) + 1
-		case r.View != r.Hash:
+		case r.View != r.Hash, len(r.Cut) > 0:
 			r.N = 1
 		default:
 			r.N = 0

@@ -129,11 +129,19 @@ func markingOf(r store.Record) string {
 	for _, id := range slices.Concat(r.Object.Markings, r.Assigned) {
 		if t := noroshi.TLPOf(id); t != noroshi.NoTLP {
 			l = l.Join(noroshi.Label{TLP: t})
-		} else {
+		} else if !standIn(id, r) {
 			more = append(more, string(id))
 		}
 	}
 	return strings.Join(append([]string{l.String()}, more...), " ")
+}
+
+// standIn reports whether an id says what another marking of a version counts
+// as: its level is assigned beside it.
+func standIn(id stix.ID, r store.Record) bool {
+	return slices.Contains(r.Assigned, id) && slices.ContainsFunc(r.Object.Markings, func(own stix.ID) bool {
+		return noroshi.StandsFor(id, own) != noroshi.NoTLP
+	})
 }
 
 func indicatorShow(ctx context.Context, c *Call) (any, error) {
@@ -277,6 +285,24 @@ type ImportRef struct {
 	Marking string `json:"marking,omitempty"`
 	Strict  bool   `json:"strict,omitempty"`
 	Size    int64  `json:"size,omitempty"`
+	ProfileRef
+}
+
+// ProfileRef names a profile of the program, or brings one.
+type ProfileRef struct {
+	Profile     string `json:"profile,omitempty"`      // its name
+	ProfileFile string `json:"profile_file,omitempty"` // its text, in place of a name
+}
+
+// profile returns the profile asked for, nil for none.
+func (r ProfileRef) profile() (*intake.Profile, error) {
+	switch {
+	case r.ProfileFile != "":
+		return intake.ParseProfile([]byte(r.ProfileFile))
+	case r.Profile != "":
+		return intake.ProfileNamed(r.Profile)
+	}
+	return nil, nil
 }
 
 func importFile(ctx context.Context, c *Call) (any, error) {
@@ -291,6 +317,10 @@ func importFile(ctx context.Context, c *Call) (any, error) {
 		if o.Marking, err = noroshi.ParseTLP(in.Marking); err != nil {
 			return nil, err
 		}
+	}
+	var err error
+	if o.Profile, err = in.profile(); err != nil {
+		return nil, err
 	}
 	return c.Gate.Import(ctx, c.Body, o)
 }

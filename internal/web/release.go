@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"io"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
@@ -95,15 +94,23 @@ type Sample struct {
 	JSON string     `json:"json"`          // the exact bytes the partner would get
 }
 
-// Withheld is one part of an object that is cut out, as it is held here.
+// Withheld is one part of an object that is cut out or said less exactly, as it
+// is held here.
 type Withheld struct {
-	Selector string `json:"selector"`
-	Value    string `json:"value"` // JSON
+	Selector string      `json:"selector"`
+	Value    string      `json:"value"`          // JSON
+	How      noroshi.How `json:"how,omitempty"`  // it is said less exactly; "" = cut out
+	Sees     string      `json:"sees,omitempty"` // what the partner sees in place of it
 }
 
 func withheld(o *stix.Object, cut []string) (list []Withheld) {
-	for _, s := range cut {
-		list = append(list, Withheld{s, string(stix.Select(o, s))})
+	for _, entry := range cut {
+		s, how := release.Generalised(entry)
+		w := Withheld{Selector: s, Value: string(stix.Select(o, s)), How: how}
+		if how != "" {
+			w.Sees, _ = how.Less(o, s)
+		}
+		list = append(list, w)
 	}
 	return list
 }
@@ -206,68 +213,6 @@ func previewed(v release.Preview) Previewed {
 		row.Rules = append(row.Rules, Spoken{release.RuleOf(r.Code), r})
 	}
 	return row
-}
-
-// WeighRef asks what would become of the objects of a file, which follows the
-// input, if they were imported with a marking.
-type WeighRef struct {
-	Partner noroshi.CallSign `json:"partner"`
-	Marking string           `json:"marking,omitempty"`
-}
-
-// Weighed is the answer: each object that could be read, and how many could not.
-type Weighed struct {
-	Objects    []Previewed `json:"objects"`
-	Unreadable int         `json:"unreadable"`
-}
-
-// maxWeighed bounds the file of one question.
-const maxWeighed = 64 << 20
-
-func releaseWeigh(ctx context.Context, c *Call) (any, error) {
-	var in WeighRef
-	if err := c.Bind(&in); err != nil {
-		return nil, err
-	}
-	var assign noroshi.TLP
-	if in.Marking != "" {
-		var err error
-		if assign, err = noroshi.ParseTLP(in.Marking); err != nil {
-			return nil, err
-		}
-	}
-	p, err := c.Office.Partner(ctx, string(in.Partner))
-	if err != nil {
-		return nil, err
-	}
-	body := &io.LimitedReader{R: c.Body, N: maxWeighed + 1}
-	var w Weighed
-	var objects []*stix.Object
-	seen := map[stix.ID]bool{}
-	for r := stix.NewReader(body); ; {
-		it, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if body.N == 0 {
-			return nil, noroshi.Errorf(noroshi.Invalid, "release.file-too-large", "the file is over %d bytes", maxWeighed)
-		}
-		if err != nil {
-			return nil, noroshi.Errorf(noroshi.Invalid, "release.file", "read the file: %w", err)
-		}
-		if it.Err != nil || seen[it.Object.ID] {
-			w.Unreadable++
-			continue
-		}
-		seen[it.Object.ID] = true
-		objects = append(objects, it.Object)
-	}
-	list, err := c.Desk.Weigh(ctx, objects, assign, p.Node)
-	w.Objects = make([]Previewed, 0, len(list))
-	for _, v := range list {
-		w.Objects = append(w.Objects, previewed(v))
-	}
-	return w, err
 }
 
 // previewAtOnce bounds one answer.

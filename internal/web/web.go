@@ -103,6 +103,9 @@ func Handler(s *Services) http.Handler {
 		if err == nil {
 			result, err = Invoke(r.Context(), s, r.PathValue("op"), input, in, progress)
 		}
+		if err != nil {
+			w.Header().Set("Connection", "close") // the rest of the body may be unread
+		}
 		_ = out.Encode(answer(s.Log, r.PathValue("op"), result, err))
 	})
 	return mux
