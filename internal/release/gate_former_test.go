@@ -18,7 +18,9 @@ func TestFormerVersionNamesNothing(t *testing.T) {
 		return object("report", 3, usa.Identity, noroshi.Green, fmt.Sprintf(`,"name":"r","published":"2026-11-01T00:00:00Z","object_refs":["%s"]`,
 			strings.Join([]string{string(refs[0]), string(refs[len(refs)-1])}, `","`)))
 	}
-	tool := func(members string) string { return object("tool", 4, usa.Identity, noroshi.Green, `,"name":"n"`+members) }
+	tool := func(members string) string {
+		return object("tool", 4, usa.Identity, noroshi.Green, `,"name":"n"`+members)
+	}
 	words := func(contents string) string {
 		return object("language-content", 5, usa.Identity, noroshi.Green, fmt.Sprintf(`,"object_ref":%q,"contents":{"ja":{%s}}`, id("tool", 4), contents))
 	}
