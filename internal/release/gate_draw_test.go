@@ -390,7 +390,7 @@ func (g *drawing) fill(r *rand.Rand, x *thing) {
 		})
 	}
 	x.had = r.IntN(15) == 0
-	x.conflict = r.IntN(40) == 0
+	x.conflict = r.IntN(40) == 0 && !observable(typ)
 	if d := x.root.get("description"); d != nil && r.IntN(12) == 0 {
 		x.dirty = true
 		d.raw = strings.Replace(d.raw, `"`, `"(Ｓ／／ＮＦ) `, 1)
