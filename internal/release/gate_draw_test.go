@@ -610,3 +610,11 @@ func portionsOf(x *thing) (places []string) {
 	}
 	return places
 }
+
+// apart gives the things of a drawing ids of their own, so that many stand side
+// by side.
+func (g *drawing) apart(from int) {
+	for i, x := range g.things {
+		g.rename(x, id(x.typ(), 10_000+from+i))
+	}
+}
