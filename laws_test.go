@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -15,10 +16,12 @@ import (
 // opens are the calls by which bytes can leave a process: to a file, a socket
 // or another program.
 var opens = map[string][]string{
-	"os":                    {"Create", "CreateTemp", "OpenFile", "WriteFile", "NewFile", "Pipe", "StartProcess"},
-	"net":                   {"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialUnix", "DialIP", "Listen", "ListenPacket", "ListenTCP", "ListenUDP", "ListenUnix", "Dialer", "ListenConfig"},
+	"os":                    {"Create", "CreateTemp", "OpenFile", "WriteFile", "NewFile", "Pipe", "StartProcess", "OpenRoot", "OpenInRoot", "CopyFS", "Link", "Symlink"},
+	"io/ioutil":             {"WriteFile", "TempFile"},
+	"net":                   {"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialUnix", "DialIP", "Listen", "ListenPacket", "ListenTCP", "ListenUDP", "ListenUnix", "Dialer", "ListenConfig", "ListenMulticastUDP", "FileConn", "FilePacketConn", "FileListener"},
 	"crypto/tls":            {"Dial", "DialWithDialer", "Dialer", "Listen", "NewListener", "Client", "Server"},
-	"net/http":              {"Get", "Post", "PostForm", "Head", "Client", "Transport", "Server", "ListenAndServe", "ListenAndServeTLS", "Serve", "ServeTLS", "DefaultClient", "DefaultTransport"},
+	"net/http":              {"Get", "Post", "PostForm", "Head", "Client", "Transport", "Server", "ListenAndServe", "ListenAndServeTLS", "Serve", "ServeTLS", "DefaultClient", "DefaultTransport", "NewRequest", "NewRequestWithContext"},
+	"net/http/httputil":     {"ReverseProxy", "NewSingleHostReverseProxy"},
 	"os/exec":               {"Command", "CommandContext", "Cmd"},
 	"database/sql":          {"Open", "OpenDB"},
 	"log/syslog":            {"Dial", "New"},
@@ -44,7 +47,99 @@ var writers = map[string]string{
 	"internal/web/client.go":      "a command's call to its own node's socket",
 }
 
-// TestLawOneWriters lists every writer to a socket or file in the module.
+// speakers is every file or folder of the module that imports a package by which
+// one can speak to another process, and why. What writes to a connection, an
+// answer or a template somebody else opened must import one of them too.
+var speakers = map[string]string{
+	"internal/courier/https":         "see writers",
+	"internal/node/metrics.go":       "see writers",
+	"internal/node/serve.go":         "see writers",
+	"internal/node/cable":            "see writers",
+	"internal/node/demo/party.go":    "see writers",
+	"internal/web/client.go":         "see writers",
+	"internal/web/web.go":            "the API's answers to this node's own persons, on the socket in the data folder; partners have no way in",
+	"internal/node/config.go":        "reads addresses from noroshi.toml",
+	"internal/node/doctor.go":        "looks whether addresses are free and names resolve",
+	"internal/node/node.go":          "hands the listener's address to serve",
+	"internal/store/lock_unix.go":    "the lock of the data folder",
+	"internal/store/lock_windows.go": "the lock of the data folder",
+	"cmd/noroshi":                    "signals, and whether the terminal is one",
+}
+
+// speaking are packages by which one can speak to another process.
+var speaking = []string{"net", "net/http", "net/http/httputil", "net/rpc", "net/rpc/jsonrpc", "net/smtp", "net/textproto", "crypto/tls", "os/exec",
+	"syscall", "plugin", "text/template", "html/template", "log/syslog", "expvar", "net/http/pprof", "golang.org/x/sys/unix", "golang.org/x/sys/windows",
+	"golang.org/x/net", "golang.org/x/crypto/ssh", "github.com/emersion"}
+
+// TestLawOneSpeakers lists what can speak to another process at all.
+func TestLawOneSpeakers(t *testing.T) {
+	used := map[string]bool{}
+	walkGo(t, func(path string) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, im := range f.Imports {
+			p, _ := strconv.Unquote(im.Path.Value)
+			if im.Name != nil && im.Name.Name == "." {
+				t.Errorf("%s imports %s into its own names: its calls would not be seen here", path, p)
+			}
+			if p == "golang.org/x/net/idna" || !slices.ContainsFunc(speaking, func(s string) bool { return p == s || strings.Contains(s, ".") && strings.HasPrefix(p, s+"/") }) {
+				continue
+			}
+			row := filepath.ToSlash(path)
+			if speakers[row] == "" {
+				row = filepath.ToSlash(filepath.Dir(path))
+			}
+			if speakers[row] == "" {
+				t.Errorf("%s imports %s and is not listed with a reason", path, p)
+			}
+			used[row] = true
+		}
+	})
+	for row := range speakers {
+		if !used[row] {
+			t.Errorf("listed, but imports nothing of the kind: %s", row)
+		}
+	}
+}
+
+// TestLeakTestsAreNamed: each of the leaks that must never pass a byte, L1 to
+// L12, has a test that names it in its first words.
+func TestLeakTestsAreNamed(t *testing.T) {
+	names := regexp.MustCompile(`\bL(1[0-2]|[1-9])\b`)
+	found := map[string][]string{}
+	walkGo(t, func(path string) {
+		if !strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Doc == nil || !strings.HasPrefix(fn.Name.Name, "Test") || fn.Name.Name == "TestLeakTestsAreNamed" {
+				continue
+			}
+			for _, l := range names.FindAllString(fn.Doc.Text(), -1) {
+				found[l] = append(found[l], fn.Name.Name)
+			}
+		}
+	})
+	for n := 1; n <= 12; n++ {
+		if l := "L" + strconv.Itoa(n); len(found[l]) == 0 {
+			t.Errorf("no test names %s", l)
+		}
+	}
+	t.Log(found)
+}
+
+// TestLawOneWriters is L8: it lists every writer to a socket or file in the
+// module.
 func TestLawOneWriters(t *testing.T) {
 	found := map[string][]string{}
 	walkGo(t, func(path string) {

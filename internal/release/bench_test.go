@@ -2,13 +2,18 @@ package release_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/tier"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // listed makes list entries as an import makes them: this node's own.
@@ -76,6 +81,92 @@ func (o *office) acts() int {
 		if n += len(page); len(page) == 0 {
 			return n
 		}
+	}
+}
+
+// BenchmarkBudgetDecide decides 100,000 real objects for three partners, as
+// the desk does a slice at a time: markings of every kind, cuts, lists,
+// translations. Then what a person asks: why, and what the partner would see.
+func BenchmarkBudgetDecide(b *testing.B) {
+	const slice = 4000
+	n := tier.N(12_000, 100_000)
+	fixed := desks()
+	third := readWorld(b).caseOf(b, "USA", public, noroshi.Real)
+	for b.Loop() {
+		b.StopTimer()
+		var cases [][3]release.Case
+		objects, seed := 0, uint64(0)
+		for objects < n {
+			all := [3]release.Case{fixed[true][1], fixed[false][1], third}
+			for k := range all {
+				all[k].Items, all[k].Around = nil, nil
+			}
+			for at := 0; at < slice; seed++ {
+				g := draw(rand.New(rand.NewPCG(seed, 14)))
+				g.apart(at)
+				at += len(g.things)
+				for k := range all {
+					c, err := g.caseOf(sound(), all[k])
+					if err != nil {
+						b.Fatal(err)
+					}
+					all[k] = c
+				}
+			}
+			for k := range all {
+				all[k].Items = once(all[k].Items)
+			}
+			objects += len(all[0].Items)
+			cases = append(cases, all)
+		}
+		before := cpu()
+		b.StartTimer()
+		for _, all := range cases {
+			for _, c := range all {
+				if len(release.Decide(c)) != len(c.Items) {
+					b.Fatal("a decision is missing")
+				}
+			}
+		}
+		b.StopTimer()
+		used := (cpu() - before).Seconds()
+		b.ReportMetric(used*100_000/float64(objects), "cpu-s")
+		b.ReportMetric(3*float64(objects)/used, "decisions/s")
+		b.StartTimer()
+	}
+}
+
+// once leaves out what came up before: definitions that graphs share.
+func once(items []release.Item) []release.Item {
+	seen := map[stix.ID]bool{}
+	return slices.DeleteFunc(items, func(it release.Item) bool {
+		again := seen[it.ID]
+		seen[it.ID] = true
+		return again
+	})
+}
+
+// BenchmarkBudgetPreview is what a person waits for who asks why an object goes
+// or not, and what of it the partner would see, beside 20,000 others.
+func BenchmarkBudgetPreview(b *testing.B) {
+	o := newOffice(b, jpn)
+	listed(b, o, 20_000, noroshi.Green)
+	var list []string
+	for i := range 200 {
+		list = append(list, string(id("indicator", i)))
+	}
+	body := granular(object("report", 90_001, usa.Identity, noroshi.Green, `,"name":"r","description":"d","published":"2026-11-01T00:00:00Z","object_refs":["`+strings.Join(list, `","`)+`"]`), noroshi.Red.MarkingID(), "description")
+	seq := o.put(version(b, made, "", body))[0]
+	o.settle()
+	for b.Loop() {
+		const times = 50
+		start := time.Now()
+		for range times {
+			if p, err := o.desk.Preview(o.ctx, seq, jpn.Node); err != nil || len(p.Decision.Cut) == 0 {
+				b.Fatal(p, err)
+			}
+		}
+		b.ReportMetric(float64(time.Since(start).Microseconds())/1000/times, "ms")
 	}
 }
 

@@ -200,7 +200,7 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 		case show(rec, row) == nil:
 			why[k] = refused(b, row, "other bytes than were decided")
 			continue
-		case !stands(b, row, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec, &c):
+		case !stands(b, row, &c.Items[i], &out[i]), old && !d.formerStands(g, l, c, i, b, row, rec):
 			why[k] = refused(b, row, "it may no longer go")
 		case rec.Object.Type == "marking-definition" && !g.clear(rec, l):
 			why[k] = refused(b, row, "its marking is not understood any more")
@@ -245,16 +245,21 @@ func (g *graph) clear(rec store.Record, l *link) bool {
 	})
 }
 
-// sameTerms reports whether a former version may still go although a later one
-// is current: it has the batch's label itself, that label still lets it go as
-// it did, and nothing is wrong with it. One with portions does not: they were
-// judged for what is current.
-func (d *Desk) sameTerms(g *graph, l *link, b store.Batch, r store.Record, c *Case) bool {
+// formerStands reports whether a former version may still go although a later
+// one, item i, is current: it has the batch's label itself, nothing is wrong
+// with it, and decided in the later one's place it would go as the row shows it.
+func (d *Desk) formerStands(g *graph, l *link, c Case, i int, b store.Batch, row store.Decided, r store.Record) bool {
 	label := noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, l.clauses.Agreement().Statements)
-	it := ItemOf(r.Object, Facts{Label: label, Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party})
-	j := c.Judge(label, it.Origin)
-	may := j.Outcome == noroshi.Release || j.Outcome == noroshi.Hold && b.Hold != "" && strictness(j.Key) <= strictness(noroshi.TwoPersons)
-	return may && !j.SourceDenied && label.String() == b.Label && !r.Object.Granular && !r.Withdrawn && !r.Conflict && !r.Foreign
+	if label.String() != b.Label || r.Object.Granular || r.Withdrawn || r.Conflict || r.Foreign {
+		return false
+	}
+	it := ItemOf(r.Object, Facts{Label: label, Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
+		Run: r.Run, KnownGood: len(r.Flags) > 0, Mark: PortionMark(r.Object.Bytes()), Done: true, Had: c.Items[i].Theirs})
+	c.Items = slices.Clone(c.Items)
+	c.Items[i] = it
+	Translate(c.Items)
+	out := Decide(c)
+	return stands(b, row, &c.Items[i], &out[i])
 }
 
 func refused(b store.Batch, row store.Decided, why string) error {

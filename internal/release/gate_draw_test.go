@@ -390,7 +390,7 @@ func (g *drawing) fill(r *rand.Rand, x *thing) {
 		})
 	}
 	x.had = r.IntN(15) == 0
-	x.conflict = r.IntN(40) == 0
+	x.conflict = r.IntN(40) == 0 && !observable(typ)
 	if d := x.root.get("description"); d != nil && r.IntN(12) == 0 {
 		x.dirty = true
 		d.raw = strings.Replace(d.raw, `"`, `"(Ｓ／／ＮＦ) `, 1)
@@ -609,4 +609,12 @@ func portionsOf(x *thing) (places []string) {
 		}
 	}
 	return places
+}
+
+// apart gives the things of a drawing ids of their own, so that many stand side
+// by side.
+func (g *drawing) apart(from int) {
+	for i, x := range g.things {
+		g.rename(x, id(x.typ(), 10_000+from+i))
+	}
 }

@@ -26,7 +26,7 @@ func decided(t *testing.T, objects ...string) (release.Case, map[stix.ID]release
 	c := w.caseOf(t, "USA", "JPN", noroshi.Real)
 	defs := func(id stix.ID) []*stix.Object { return slices.Concat(definitions(all)(id), defined(id)) }
 	for _, o := range all {
-		it := release.ItemOf(o, release.Facts{Label: noroshi.LabelOf(o, nil, defs, w.Statements), Portions: noroshi.PortionsOf(o, defs, w.Statements),
+		it := release.ItemOf(o, release.Facts{Label: noroshi.LabelOf(o, nil, defs, []string{allowed}), Portions: noroshi.PortionsOf(o, defs, []string{allowed}),
 			Source: noroshi.Source{Kind: noroshi.FromSelf}, Self: c.Self, Partner: c.Partner, Mark: release.PortionMark(o.Bytes())})
 		c.Items = append(c.Items, it)
 	}

@@ -60,6 +60,11 @@ func (d *Desk) collect(ctx context.Context, seqs []int64) (*graph, error) {
 		}
 	}
 	g.asked = len(g.recs)
+	for _, r := range g.stale { // a former version is decided too before it goes
+		if err := d.neighbours(ctx, g, r); err != nil {
+			return nil, err
+		}
+	}
 	for i := 0; i < len(g.recs); i++ {
 		if err := d.neighbours(ctx, g, g.recs[i]); err != nil {
 			return nil, err

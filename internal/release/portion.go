@@ -71,16 +71,19 @@ func (c *Case) portions(it *Item, d *Decision) {
 		// Each part may go but not together, as clauses see them: none goes.
 		gone, inner = it.Portions, nil
 	}
-	if !c.cutPortions(it, gone, d) {
-		for _, p := range gone {
-			if !c.cutPortions(it, []noroshi.Portion{p}, d) {
-				inner = append(inner, p)
-			}
+	var spoils []noroshi.Portion
+	for _, p := range gone {
+		if !c.cutPortion(it, p, d) {
+			spoils = append(spoils, p)
 		}
-		if _, err := View(it.Object, d.Cut); err != nil {
-			d.uncut()
-			inner = append(inner, gone...)
-		}
+	}
+	if _, err := View(it.Object, d.Cut); err != nil {
+		d.uncut()
+		spoils = gone
+	}
+	// That another portion is cut with this one in it makes the object no freer.
+	for _, p := range spoils {
+		c.instead(it, p, d)
 	}
 	for _, p := range inner {
 		if !allWithin(d.Cut, p.Selectors) {
@@ -130,20 +133,14 @@ func stricter(a, b *Decision) bool {
 	return a.Outcome == noroshi.Hold && strictness(a.Key) > strictness(b.Key)
 }
 
-// cutPortions cuts what portions name; false where the object cannot be without
-// that.
-func (c *Case) cutPortions(it *Item, portions []noroshi.Portion, d *Decision) bool {
-	var places []string
-	for _, p := range portions {
-		places = append(places, p.Selectors...)
-	}
-	if v, err := View(it.Object, places); err != nil || !handledAs(it, v) {
+// cutPortion cuts what a portion names; false where the object cannot be
+// without that.
+func (c *Case) cutPortion(it *Item, p noroshi.Portion, d *Decision) bool {
+	if v, err := View(it.Object, p.Selectors); err != nil || !handledAs(it, v) {
 		return false
 	}
-	for _, p := range portions {
-		for _, s := range p.Selectors {
-			d.cut(s, noroshi.Reason{Code: "granular.cut", Marking: string(p.Marking), Args: []string{s}})
-		}
+	for _, s := range p.Selectors {
+		d.cut(s, noroshi.Reason{Code: "granular.cut", Marking: string(p.Marking), Args: []string{s}})
 	}
 	return true
 }
@@ -152,9 +149,6 @@ func (c *Case) cutPortions(it *Item, portions []noroshi.Portion, d *Decision) bo
 // the same precedence, and revoked or not. How it travels would else tell what
 // is cut out.
 func handledAs(it *Item, v *stix.Object) bool {
-	if v == it.Object {
-		return true
-	}
 	if v.Revoked != it.Object.Revoked {
 		return false
 	}
@@ -165,13 +159,12 @@ func handledAs(it *Item, v *stix.Object) bool {
 	return p == it.Precedence && is == it.Warning
 }
 
-// instead gives an object the decision of a portion it cannot be without. The
-// portion stays in it, so that where persons may lift that decision the object
-// leaves under the portion's label too, with its marking.
+// instead gives an object the decision of a portion it cannot be without. Where
+// the portion stays in it and persons may lift that decision, the object leaves
+// under the portion's label too, with its marking.
 func (c *Case) instead(it *Item, p noroshi.Portion, d *Decision) {
-	d.Label = d.Label.Join(p.Label)
-	pd := c.portion(it, d.Label)
-	d.Whole, d.Unnamed = d.Whole || pd.Whole, d.Unnamed || pd.Unnamed
+	label := d.Label.Join(p.Label)
+	pd := c.portion(it, label)
 	for _, r := range pd.Reasons {
 		if r.Outcome > noroshi.Redact {
 			r.Args = append(slices.Clone(r.Args), p.Selectors...)
@@ -181,6 +174,10 @@ func (c *Case) instead(it *Item, p noroshi.Portion, d *Decision) {
 	if pd.Clause != "" {
 		d.Clause = pd.Clause
 	}
+	if allWithin(d.Cut, p.Selectors) {
+		return
+	}
+	d.Label, d.Whole, d.Unnamed = label, d.Whole || pd.Whole, d.Unnamed || pd.Unnamed
 	if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(d.Travels, p.Marking) {
 		d.Travels = append(slices.Clone(d.Travels), p.Marking)
 	}

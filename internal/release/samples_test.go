@@ -11,8 +11,8 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/release"
 )
 
-// TestSamples decides all samples as expected: what goes, what is cut out,
-// what stays, held or denied, and that no string that must not leave does.
+// TestSamples is L2 over the samples: they are decided as expected, what goes,
+// what is cut out, what stays, and no string that must not leave does.
 func TestSamples(t *testing.T) {
 	r, err := readWorld(t).Run()
 	if err != nil {

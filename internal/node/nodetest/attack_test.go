@@ -28,7 +28,7 @@ func claimed(uuid, maker, value, modified, members string) string {
 		uuid, maker, modified, value, green, members)
 }
 
-// TestThirdParty: what JPN-01 gave USA-01 as AMBER never reaches KOR-01, nor
+// TestThirdParty is L10 between nodes: what JPN-01 gave USA-01 as AMBER never reaches KOR-01, nor
 // does what USA-01 makes of it: sighting, warning, translation; not their ids.
 func TestThirdParty(t *testing.T) {
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)

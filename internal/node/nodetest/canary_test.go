@@ -22,7 +22,7 @@ const canaryObject = `{"type":"indicator","spec_version":"2.1","id":"indicator--
 
 const canaryMarking = `{"type":"marking-definition","spec_version":"2.1","id":"marking-definition--%[2]s","created":"2026-01-01T00:00:00.000Z","definition_type":"statement","definition":{"statement":"%[1]s-statement"}}`
 
-// TestNothingLeaks: unmarked, TLP:RED and unknown-marked objects never reach
+// TestNothingLeaks is L2 and L11 between nodes: unmarked, TLP:RED and unknown-marked objects never reach
 // the partner, nor anything that names them: the words are searched in the
 // partner's files, logs and answers, and in our own logs and error texts.
 func TestNothingLeaks(t *testing.T) {

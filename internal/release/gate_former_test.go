@@ -1,0 +1,60 @@
+package release_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// TestFormerVersionNamesNothing: a former version that was released and has not
+// gone does not go for its later one when it names what may not go, or is a
+// translation of what may not be said any more.
+func TestFormerVersionNamesNothing(t *testing.T) {
+	report := func(refs ...stix.ID) string {
+		return object("report", 3, usa.Identity, noroshi.Green, fmt.Sprintf(`,"name":"r","published":"2026-11-01T00:00:00Z","object_refs":["%s"]`,
+			strings.Join([]string{string(refs[0]), string(refs[len(refs)-1])}, `","`)))
+	}
+	tool := func(members string) string {
+		return object("tool", 4, usa.Identity, noroshi.Green, `,"name":"n"`+members)
+	}
+	words := func(contents string) string {
+		return object("language-content", 5, usa.Identity, noroshi.Green, fmt.Sprintf(`,"object_ref":%q,"contents":{"ja":{%s}}`, id("tool", 4), contents))
+	}
+	for name, x := range map[string]struct {
+		before, after []string
+		relabel       stix.ID
+	}{
+		"a reference": {[]string{object("indicator", 1, usa.Identity, noroshi.Green, ""), report(id("indicator", 1), usa.Identity)},
+			[]string{later(report(usa.Identity))}, id("indicator", 1)},
+		"a translation": {[]string{tool(`,"description":"zz-secret"`), words(`"name":"n","description":"zz-secret"`)},
+			[]string{later(granular(tool(`,"description":"zz-secret"`), noroshi.Red.MarkingID(), "description")), later(words(`"name":"n"`))}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t, jpn)
+			var seqs []int64
+			for _, b := range x.before {
+				seqs = append(seqs, o.put(version(t, made, "", b))...)
+			}
+			o.settle()
+			if x.relabel != "" {
+				o.do(noroshi.ActAssignMarking, func(tx *store.Tx) error { return tx.AssignMarking(seqs[0], noroshi.Red.MarkingID()) })
+			}
+			for _, b := range x.after {
+				o.put(version(t, made, "", b))
+			}
+			wire := fmt.Sprint(o.sends(jpn)) // the courier is faster than the desk
+			o.settle()
+			wire += fmt.Sprint(o.sends(jpn))
+			if strings.Contains(wire, "zz-secret") || x.relabel != "" && strings.Contains(wire, string(x.relabel)) {
+				t.Errorf("leaves: %s", wire)
+			}
+			if !strings.Contains(wire, string(id("report", 3))) && !strings.Contains(wire, string(id("language-content", 5))) {
+				t.Errorf("the later version does not leave: %s", wire)
+			}
+		})
+	}
+}
