@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// Carried is one message to a partner that carries a version of an object.
+type Carried struct {
+	Message OutMessage // without its bytes
+	Row     Decided    // the version, and what of it the partner gets
+}
+
+// Carriers returns every message of every epoch to a partner that carries one
+// of these versions, as itself or as a view, oldest first.
+func (r Reads) Carriers(ctx context.Context, partner noroshi.NodeID, versions []Record) ([]Carried, error) {
+	var all []Carried
+	err := r.on(ctx, func(c *conn) error {
+		for _, v := range versions {
+			list, err := carriers(ctx, c, partner, v)
+			if err != nil {
+				return err
+			}
+			all = append(all, list...)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// carriers looks for the version's hash in the packed rows: the engine reads
+// them, and only those that have it are unpacked.
+func carriers(ctx context.Context, c *conn, partner noroshi.NodeID, v Record) (list []Carried, err error) {
+	type run struct {
+		batch string
+		first int
+		rows  []Decided
+	}
+	var runs []run
+	err = c.each(ctx, func(rows *sql.Rows) error {
+		var x run
+		var packed []byte
+		err := rows.Scan(&x.batch, &x.first, &packed)
+		if err == nil {
+			x.rows, err = unpackMembers(packed)
+		}
+		runs = append(runs, x)
+		return err
+	}, "SELECT b.id, r.first, r.members FROM batch b JOIN batch_rows r ON r.batch = b.n WHERE b.partner = $1 AND instr(r.members, $2) > 0 ORDER BY r.n", partner[:], v.Hash[:])
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range runs {
+		for i, row := range x.rows {
+			if row.Seq != v.Seq {
+				continue
+			}
+			found, err := carriersOf(ctx, c, partner, x.batch, x.first+i)
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range found {
+				list = append(list, Carried{m, row})
+			}
+		}
+	}
+	return list, nil
+}
+
+func carriersOf(ctx context.Context, c *conn, partner noroshi.NodeID, batch string, ordinal int) (list []OutMessage, err error) {
+	err = c.each(ctx, func(rows *sql.Rows) error {
+		m := OutMessage{Partner: partner, Batch: batch}
+		var id, epoch []byte
+		var created, at int64
+		err := rows.Scan(&epoch, &m.Seq, &id, &m.Kind, &m.Prec, &created, &m.First, &m.Count, &m.State, &at, &m.Attempts)
+		copy(m.Epoch[:], epoch)
+		copy(m.ID[:], id)
+		m.Created, m.StateTime = fromMicros(created), fromMicros(at)
+		list = append(list, m)
+		return err
+	}, `SELECT o.epoch, o.seq, o.id, o.kind, o.prec, o.created, o.first, o.count, s.state, s.time, s.attempts FROM out_message o JOIN out_state s ON s.n = o.n
+		WHERE o.batch = $1 AND o.first <= $2 AND o.first + o.count > $2 ORDER BY o.n`, batch, int64(ordinal))
+	return list, err
+}
