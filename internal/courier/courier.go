@@ -261,6 +261,20 @@ func (v *view) inForce(now time.Time) (noroshi.Hash, bool) {
 	return v.agreement.Hash, true
 }
 
+// lastAgreement returns the agreement in force, else the last one both signed.
+func (v *view) lastAgreement(now time.Time) (noroshi.Hash, bool) {
+	if h, ok := v.inForce(now); ok {
+		return h, true
+	}
+	if !v.partner.Agreement.IsZero() {
+		return v.partner.Agreement, true
+	}
+	if n := len(v.agreements); n > 0 {
+		return v.agreements[n-1], true
+	}
+	return noroshi.Hash{}, false
+}
+
 func (c *Courier) all() []*link {
 	c.mu.Lock()
 	defer c.mu.Unlock()

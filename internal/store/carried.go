@@ -84,3 +84,9 @@ func carriersOf(ctx context.Context, c *conn, partner noroshi.NodeID, batch stri
 		WHERE o.batch = $1 AND o.first <= $2 AND o.first + o.count > $2 ORDER BY o.n`, batch, int64(ordinal))
 	return list, err
 }
+
+// Closed reports whether a message was withheld or has expired.
+func (t *Tx) Closed(partner noroshi.NodeID, epoch [16]byte, seq uint64) (bool, error) {
+	m, err := t.outState(partner, epoch, seq)
+	return m.state.closed(), err
+}
