@@ -51,12 +51,16 @@ type Courier struct {
 	desk *release.Desk
 	o    Options
 
-	mu      sync.Mutex // guards links, ctx, begun; taken before any link's lock
-	links   map[noroshi.NodeID]*link
-	ctx     context.Context // of Run; nil before
-	begun   bool            // the links Run found at its start are there
-	tasks   sync.WaitGroup  // everything Run started
-	counts  counters
+	mu     sync.Mutex // guards links, ctx, begun; taken before any link's lock
+	links  map[noroshi.NodeID]*link
+	ctx    context.Context // of Run; nil before
+	begun  bool            // the links Run found at its start are there
+	tasks  sync.WaitGroup  // everything Run started
+	counts counters
+
+	turn     sync.Mutex // held by Step
+	remarked int64      // guarded by turn; how far Step has read the feed
+
 	arrived func(ctx context.Context, from noroshi.NodeID, doc []byte) error
 }
 

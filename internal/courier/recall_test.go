@@ -2,14 +2,17 @@ package courier_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
@@ -322,5 +325,71 @@ func TestRecallForgotten(t *testing.T) {
 		n.start()
 	}
 	p.until("the answer after all", 20*time.Second, func() bool { return p.a.to().Answer != nil })
+	p.intact()
+}
+
+// TestL12Relabelled: an object marked more strictly after it went is recalled
+// from whoever may hold it no more, by id and time alone; so is its earlier
+// version when a stricter one takes its place. A later version that may go again
+// goes, and is in use there.
+func TestL12Relabelled(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 26, 0, 0)
+	p.start()
+	version := func(id, day, marking string) {
+		t.Helper()
+		text := fmt.Sprintf(`[{"type":"indicator","spec_version":"2.1","id":%q,"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-%sT00:00:00.000Z","valid_from":"2026-01-01T00:00:00Z",
+			"pattern_type":"stix","pattern":"[domain-name:value = 'secret-%s.example']","indicator_types":["benign"],"object_marking_refs":[%q]}]`, id, day, day, marking)
+		if r, err := p.a.gate.Import(t.Context(), strings.NewReader(text), intake.ImportOptions{Name: "b.json", Format: "stix"}); err != nil || r.Quarantined > 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+	const assigned, versioned, same = "indicator--00000000-0000-4000-8000-000000000001", "indicator--00000000-0000-4000-8000-000000000002", "indicator--00000000-0000-4000-8000-000000000003"
+	for _, id := range []string{assigned, versioned, same} {
+		version(id, "02", string(noroshi.Green.MarkingID()))
+	}
+	p.until("they are there", 10*time.Second, func() bool { return p.b.count("indicator") == 3 && p.settled() })
+	r := p.a.current(assigned)
+	if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActAssignMarking, Subject: assigned}, func(tx *store.Tx) error {
+		return tx.AssignMarking(r.Seq, noroshi.Red.MarkingID())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	version(versioned, "03", string(noroshi.Red.MarkingID()))
+	version(same, "03", string(noroshi.Green.MarkingID()))
+	answered := func(n int) func() bool {
+		return func() bool {
+			list, err := p.a.running().Recalls(t.Context())
+			if err != nil || len(list) != n {
+				return false
+			}
+			return !slices.ContainsFunc(list, courier.RecallState.Open)
+		}
+	}
+	p.until("both are recalled", 10*time.Second, answered(2))
+	for id, want := range map[stix.ID]bool{assigned: true, versioned: true, same: false} {
+		if got := p.b.current(id).Withdrawn; got != want {
+			t.Errorf("%s: withdrawn at B is %v, want %v", id, got, want)
+		}
+		if p.a.current(id).Withdrawn {
+			t.Errorf("%s was withdrawn at A", id)
+		}
+	}
+	came, err := p.b.running().RecalledHere(t.Context())
+	if err != nil || len(came) != 2 {
+		t.Fatal(came, err)
+	}
+	for _, in := range came {
+		want := message.RecallEntry{Message: in.Entries[0].Message, Object: in.Entries[0].Object, Modified: "2026-01-02T00:00:00.000Z", Reason: message.RecallRelabelled, Scope: message.RecallReMark}
+		if len(in.Entries) != 1 || in.Entries[0] != want {
+			t.Errorf("B is told %+v, want %+v", in.Entries, want)
+		}
+	}
+	version(versioned, "04", string(noroshi.Green.MarkingID()))
+	p.until("a version that may go", 10*time.Second, func() bool {
+		r := p.b.current(versioned)
+		return r.Object.Modified.String() == "2026-01-04T00:00:00.000Z" && !r.Withdrawn && p.settled()
+	})
+	p.until("no more recalls", 5*time.Second, answered(2))
 	p.intact()
 }

@@ -216,6 +216,9 @@ func (n *Node) Close() error {
 func (n *Node) Settle(ctx context.Context) error {
 	for {
 		more, err := n.Desk.Step(ctx)
+		if err == nil && !more {
+			more, err = n.Courier.Step(ctx)
+		}
 		if err != nil || !more {
 			return err
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"github.com/noroshi-cti/noroshi"
 )
@@ -89,4 +90,37 @@ func carriersOf(ctx context.Context, c *conn, partner noroshi.NodeID, batch stri
 func (t *Tx) Closed(partner noroshi.NodeID, epoch [16]byte, seq uint64) (bool, error) {
 	m, err := t.outState(partner, epoch, seq)
 	return m.state.closed(), err
+}
+
+// NoticeOverheld puts into the feed that a partner was given a version which,
+// as it is marked now, it may not hold.
+func (t *Tx) NoticeOverheld(partner noroshi.NodeID, seq int64) error {
+	return t.Notice(Overheld, fmt.Sprintf("%s %d", partner, seq))
+}
+
+// ParseOverheld reads the id of an Overheld change.
+func ParseOverheld(id string) (partner noroshi.NodeID, seq int64, err error) {
+	var node string
+	n, err := fmt.Sscanf(id, "%s %d", &node, &seq)
+	if err == nil {
+		err = partner.UnmarshalText([]byte(node))
+	}
+	if n != 2 || err != nil {
+		return partner, 0, noroshi.Errorf(noroshi.Broken, "store.overheld", "change names %q: must be a partner and a version", id)
+	}
+	return partner, seq, nil
+}
+
+// InStream returns the runs of versions that messages to a partner carry which
+// are in the stream and were not withheld.
+func (r Reads) InStream(ctx context.Context, partner noroshi.NodeID) (list [][2]int64, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var x [2]int64
+			err := rows.Scan(&x[0], &x[1])
+			list = append(list, x)
+			return err
+		}, "SELECT lo, hi FROM span WHERE kind = $1 AND partner = $2 AND val > 0 ORDER BY lo", spanSent, partner[:])
+	})
+	return list, err
 }
