@@ -46,7 +46,9 @@ type RecallTo struct {
 	Entries  []message.RecallEntry `json:"entries,omitempty"`  // what it is told of: it has it, or may have
 	Withheld int                   `json:"withheld,omitempty"` // messages that will not reach it any more
 	Message  noroshi.Hash          `json:"message,omitzero"`   // the RECALL in its stream; zero = not there yet
-	Sent     time.Time             `json:"sent,omitzero"`
+	Epoch    epochID               `json:"epoch,omitzero"`
+	Seq      uint64                `json:"seq,omitempty"`
+	Sent     time.Time             `json:"sent,omitzero"` // when it got there
 	Answer   *RecallAnswer         `json:"answer,omitempty"`
 }
 
@@ -277,7 +279,7 @@ func (l *link) markRecall(ctx context.Context, tx *store.Tx, key string, o store
 	if err != nil || !found {
 		return err
 	}
-	to.Message, to.Sent = o.ID, tx.Time().UTC()
+	to.Message, to.Epoch, to.Seq, to.Sent = o.ID, epochID(o.Epoch), o.Seq, tx.Time().UTC()
 	if err := tx.PutDoc(docRecalls, o.ID.String(), []byte(key)); err != nil {
 		return err
 	}

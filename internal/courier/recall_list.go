@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -168,4 +169,17 @@ func (c *Courier) repeat(ctx context.Context, tx *store.Tx, r Recall) error {
 		return err
 	}
 	return putJSON(tx, docRecall, r.ID, r)
+}
+
+// Delivery returns how far the RECALL to a partner has got, and since when:
+// Committed with the time it was made while it waits for the stream.
+func (c *Courier) Delivery(ctx context.Context, r Recall, to RecallTo) (store.OutState, time.Time, error) {
+	if to.Seq == 0 {
+		return store.Committed, r.Made, nil
+	}
+	out, err := c.s.Out(ctx, to.Partner, to.Epoch, to.Seq, 1)
+	if err != nil || len(out) == 0 || out[0].ID != to.Message {
+		return store.Committed, to.Sent, err
+	}
+	return out[0].State, out[0].StateTime, nil
 }

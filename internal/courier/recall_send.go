@@ -221,10 +221,7 @@ func (c *Courier) Recall(ctx context.Context, o RecallOrder, by noroshi.Signed) 
 		if len(persons) < p.Needs {
 			return p.wait(tx, by)
 		}
-		out.Recall = Recall{ID: newRecallID(c.o.Node.String(), string(p.Order.Object), p.Bound.String(), fmt.Sprint(tx.Index())), Made: tx.Time().UTC(), Owners: p.owners}
-		for _, x := range p.objects {
-			out.Entries = append(out.Entries, x.entry)
-		}
+		out.Recall = p.made(c.o.Node, tx)
 		for _, s := range persons {
 			out.By = append(out.By, s.Person)
 		}
@@ -304,4 +301,48 @@ func (c *Courier) recall(ctx context.Context, tx *store.Tx, r Recall, objects []
 		return nil, nil, err
 	}
 	return to, done, tx.ListRecall(line)
+}
+
+// Withdraw takes an object of ours out of use for good, on the order of one
+// person whose signature the act carries. It is a recall; where two persons let
+// the object go, one may stop it here and at what has not left yet, and the
+// answer has no id: a second must sign a recall.
+func (c *Courier) Withdraw(ctx context.Context, act noroshi.Act, id stix.ID) (RecallState, []noroshi.NodeID, error) {
+	var out RecallState
+	var has []noroshi.NodeID
+	var done []reach
+	_, err := c.s.Do(ctx, act, func(tx *store.Tx) error {
+		out, done = RecallState{}, nil
+		p, err := c.planRecall(ctx, tx.Reads, RecallOrder{Object: id, Reason: message.RecallMistaken, Scope: message.RecallStopUse})
+		if err != nil {
+			return err
+		}
+		if has = p.Has; p.Needs > 1 && len(has) > 0 {
+			for _, owner := range p.owners {
+				if err := tx.Withdraw(id, owner); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		out.Recall = p.made(c.o.Node, tx)
+		for _, s := range act.Persons {
+			out.By = append(out.By, s.Person)
+		}
+		out.To, done, err = c.recall(ctx, tx, out.Recall, p.objects)
+		return err
+	})
+	if err == nil {
+		c.settle(done)
+	}
+	return out, has, err
+}
+
+// made is the recall of a plan.
+func (p *RecallPlan) made(node noroshi.NodeID, tx *store.Tx) Recall {
+	r := Recall{ID: newRecallID(node.String(), string(p.Order.Object), p.Bound.String(), fmt.Sprint(tx.Index())), Made: tx.Time().UTC(), Owners: p.owners}
+	for _, x := range p.objects {
+		r.Entries = append(r.Entries, x.entry)
+	}
+	return r
 }
