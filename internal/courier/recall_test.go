@@ -393,3 +393,36 @@ func TestL12Relabelled(t *testing.T) {
 	p.until("no more recalls", 5*time.Second, answered(2))
 	p.intact()
 }
+
+// TestRecallRedefined: when a marking gets a stricter second definition, what
+// went under the first is recalled, and what is marked otherwise is not.
+func TestRecallRedefined(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 27, 0, 0)
+	p.start()
+	take := func(objects ...string) {
+		t.Helper()
+		if r, err := p.a.gate.Import(t.Context(), strings.NewReader("["+strings.Join(objects, ",")+"]"), intake.ImportOptions{Name: "b.json", Format: "stix"}); err != nil || r.Quarantined > 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+	}
+	const marking, marked, other = "marking-definition--25dba6d6-20f2-54e7-a024-5483a321ccae", "indicator--00000000-0000-4000-8000-000000000011", "indicator--00000000-0000-4000-8000-000000000012"
+	define := func(members string) string {
+		return fmt.Sprintf(`{"type":"marking-definition","spec_version":"2.1","id":%q,"created":"2026-01-01T00:00:00.000Z","extensions":{%q:{"extension_type":"property-extension",%s}}}`, marking, noroshi.JapaneseExtension, members)
+	}
+	indicator := func(id, markings string) string {
+		return fmt.Sprintf(`{"type":"indicator","spec_version":"2.1","id":%q,"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","valid_from":"2026-01-01T00:00:00Z",
+			"pattern_type":"stix","pattern":"[domain-name:value = '%s.example']","indicator_types":["benign"],"object_marking_refs":[%q%s]}`, id, id[len(id)-4:], noroshi.Green.MarkingID(), markings)
+	}
+	take(define(`"kubun":"公開","originator":"USA.MOD"`), indicator(marked, fmt.Sprintf(`,%q`, marking)), indicator(other, ""))
+	p.until("they are there", 10*time.Second, func() bool { return p.b.count("indicator") == 2 && p.settled() })
+	take(define(`"kubun":"秘","originator":"USA.MOD","releasable_to":["KOR"]`))
+	p.until("it is recalled", 10*time.Second, func() bool { return p.a.to().Answer != nil })
+	if !p.b.current(marked).Withdrawn || p.b.current(other).Withdrawn {
+		t.Errorf("at B withdrawn %v, the other %v", p.b.current(marked).Withdrawn, p.b.current(other).Withdrawn)
+	}
+	if list, err := p.a.running().Recalls(t.Context()); err != nil || len(list) != 1 || list[0].Entries[0].Reason != message.RecallRelabelled {
+		t.Errorf("recalls %+v, %v", list, err)
+	}
+	p.intact()
+}
