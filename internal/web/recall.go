@@ -174,6 +174,11 @@ func (s *Services) recallRows(ctx context.Context) ([]RecallRow, error) {
 		return nil, err
 	}
 	for _, r := range sent {
+		if len(r.To) == 0 && r.Came.IsZero() { // withdrawn before it left for anybody
+			row := rowOf(recallOut, r.ID, r.Entries)
+			row.State, row.Since, row.By = recallNotLeft, r.Made, r.By
+			rows = append(rows, row)
+		}
 		for _, to := range r.To {
 			row, err := s.sentRow(ctx, r.Recall, to)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/detect"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -220,6 +221,74 @@ func TestRecallAlongTheRing(t *testing.T) {
 		})
 		p.Intact()
 	}
+}
+
+// TestTwoOrigins: the same value from two partners stays two claims with two
+// markings. A hit makes a sighting of each, as strict as its own claim; neither
+// says where but for the hour, and each goes to its own originator alone. A
+// recall of one leaves the other in use.
+func TestTwoOrigins(t *testing.T) {
+	t.Parallel()
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	kor := nodetest.New(t, "KOR-01", noroshi.Real)
+	nodetest.Ally(t, usa, kor)
+	jpn.Import("jpn.txt", "tlp:amber+strict", strings.NewReader("same.example\n"))
+	kor.Import("kor.txt", "tlp:amber", strings.NewReader("same.example\n"))
+	jpn.Approve()
+	kor.Approve()
+	nodetest.Whole(t, usa, jpn)
+	nodetest.Whole(t, usa, kor)
+	ids := map[*nodetest.Party]stix.ID{jpn: only(t, jpn), kor: only(t, kor)}
+	marks := map[*nodetest.Party]string{jpn: "TLP:AMBER+STRICT", kor: "TLP:AMBER"}
+	var hits []detect.Hit
+	for p, id := range ids {
+		armed(usa, id, true)
+		var d web.ObjectDetail
+		usa.Must("indicator.show", web.ObjectRef{ID: id}, &d)
+		if d.Marking != marks[p] || len(d.Origins) != 1 || d.Origins[0].From != string(p.Sign) || d.Origins[0].Marking != marks[p] {
+			t.Errorf("the claim of %s is %s from %+v", p.Sign, d.Marking, d.Origins)
+		}
+		hits = append(hits, detect.Hit{Indicator: id, Time: time.Now(), Strength: detect.Strong, Value: noroshi.Value{Kind: noroshi.DomainName, Text: "same.example"}})
+	}
+	seen, err := usa.Node.Watch.Observe(t.Context(), "tap-victim-7", hits)
+	if err != nil || len(seen.Sightings) != 2 {
+		t.Fatalf("observed %+v, %v", seen, err)
+	}
+	usa.Approve()
+	nodetest.Whole(t, usa, jpn)
+	nodetest.Whole(t, usa, kor)
+	for _, id := range seen.Sightings {
+		r, err := usa.Node.Store.Current(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := r.Object.Sighting()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(r.Object.Bytes())
+		if r.Object.Property("where_sighted_refs") != nil || strings.Contains(text, "victim") || !strings.Contains(text, ":00:00") {
+			t.Errorf("the sighting says too much: %s", text)
+		}
+		for p, of := range ids {
+			_, err := p.Node.Store.Current(t.Context(), id)
+			if there := err == nil; there != (of == s.SightingOf) {
+				t.Errorf("%s has the sighting of %s: %v", p.Sign, s.SightingOf, there)
+			}
+			if of == s.SightingOf && !slices.Contains(r.Object.Markings, map[string]stix.ID{"TLP:AMBER": noroshi.Amber.MarkingID(), "TLP:AMBER+STRICT": noroshi.AmberStrict.MarkingID()}[marks[p]]) {
+				t.Errorf("the sighting of %s is marked %v", marks[p], r.Object.Markings)
+			}
+		}
+	}
+	if _, err := recall(t, kor, "duty", ids[kor]); err != nil {
+		t.Fatal(err)
+	}
+	if sent, err := recall(t, kor, "release1", ids[kor]); err != nil || sent.ID == "" {
+		t.Fatalf("%+v, %v", sent, err)
+	}
+	armed(usa, ids[kor], false)
+	armed(usa, ids[jpn], true)
+	usa.Intact()
 }
 
 // TestNoEcho: what USA-01 gave JPN-01 never comes back to it, not by JPN-01 and
