@@ -35,7 +35,7 @@ type Recall struct {
 	Made    time.Time             `json:"made"`
 	By      []string              `json:"by,omitempty"`    // persons here; none when a rule did it
 	From    noroshi.NodeID        `json:"from,omitzero"`   // passed on for this partner
-	Only    noroshi.NodeID        `json:"only,omitzero"`   // re-mark: the one partner that may hold it no more
+	Only    noroshi.NodeID        `json:"only,omitzero"`   // the one partner that may hold it no more; this node: withdrawn here alone
 	Came    noroshi.Hash          `json:"came,omitzero"`   // in this RECALL
 	Owners  []string              `json:"owners,omitzero"` // whose copies were withdrawn here
 }

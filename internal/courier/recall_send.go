@@ -296,11 +296,16 @@ func (c *Courier) recall(ctx context.Context, tx *store.Tx, r Recall, objects []
 	if err := tx.Notice(RecallChanged, r.ID); err != nil {
 		return nil, nil, err
 	}
+	return to, done, listRecall(tx, r)
+}
+
+// listRecall appends a recall to the list beside the database.
+func listRecall(tx *store.Tx, r Recall) error {
 	line, err := json.Marshal(r)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	return to, done, tx.ListRecall(line)
+	return tx.ListRecall(line)
 }
 
 // Withdraw takes an object of ours out of use for good, on the order of one
@@ -323,7 +328,9 @@ func (c *Courier) Withdraw(ctx context.Context, act noroshi.Act, id stix.ID) (Re
 					return err
 				}
 			}
-			return nil
+			r := p.made(c.o.Node, tx)
+			r.Only = c.o.Node
+			return listRecall(tx, r)
 		}
 		out.Recall = p.made(c.o.Node, tx)
 		for _, s := range act.Persons {

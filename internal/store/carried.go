@@ -32,8 +32,21 @@ func (r Reads) Carriers(ctx context.Context, partner noroshi.NodeID, versions []
 }
 
 // carriers looks for the version's hash in the packed rows: the engine reads
-// them, and only those that have it are unpacked.
+// them, and only those that have it are unpacked. What never came into the
+// stream costs no search, and what came without a second view is in one batch.
 func carriers(ctx context.Context, c *conn, partner noroshi.NodeID, v Record) (list []Carried, err error) {
+	sent, err := spansIn(c, spanSent, partner, v.Seq, v.Seq)
+	if err != nil || sent.at(v.Seq) == 0 {
+		return nil, err
+	}
+	views, err := spansIn(c, spanView, partner, v.Seq, v.Seq)
+	if err != nil {
+		return nil, err
+	}
+	where, args := "", []any{partner[:], v.Hash[:]}
+	if n := sent.at(v.Seq); views.at(v.Seq) == 0 {
+		where, args = " AND b.n = $3", append(args, max(n, -n))
+	}
 	type run struct {
 		batch string
 		first int
@@ -49,7 +62,7 @@ func carriers(ctx context.Context, c *conn, partner noroshi.NodeID, v Record) (l
 		}
 		runs = append(runs, x)
 		return err
-	}, "SELECT b.id, r.first, r.members FROM batch b JOIN batch_rows r ON r.batch = b.n WHERE b.partner = $1 AND instr(r.members, $2) > 0 ORDER BY r.n", partner[:], v.Hash[:])
+	}, "SELECT b.id, r.first, r.members FROM batch b JOIN batch_rows r ON r.batch = b.n WHERE b.partner = $1 AND instr(r.members, $2) > 0"+where+" ORDER BY r.n", args...)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,10 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
@@ -72,5 +74,66 @@ func TestRecallList(t *testing.T) {
 	}
 	if v := verify(t, s); len(v.Faults) > 0 {
 		t.Errorf("faults: %v", v.Faults)
+	}
+}
+
+// TestCarriers: every message that carries a version is found: one that was
+// withheld, the one that took its place from another batch, none of another
+// version, none for another partner.
+func TestCarriers(t *testing.T) {
+	s := open(t)
+	rows := fill(t, s, 3)
+	seq := uint64(0)
+	put := func(batch string, first, count int) {
+		do(t, s, noroshi.Act{Action: noroshi.ActSend, Partner: nodeB}, func(tx *store.Tx) error {
+			seq++
+			return tx.PutOut(store.OutMessage{Partner: nodeB, Seq: seq, ID: noroshi.Hash{byte(seq)}, Kind: 1, Prec: noroshi.Routine, Signed: []byte("s"), Batch: batch, First: first, Count: count})
+		})
+	}
+	release := func(id, label string, rows []store.Decided) {
+		do(t, s, noroshi.Act{Action: noroshi.ActRelease, Partner: nodeB}, func(tx *store.Tx) error {
+			return tx.PutBatch(store.Batch{ID: id, Partner: nodeB, Label: label, Precedence: noroshi.Routine}, rows)
+		})
+	}
+	found := func(partner noroshi.NodeID, row int) (list []string) {
+		t.Helper()
+		recs, err := s.Records(t.Context(), []int64{rows[row].Seq})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := s.Carriers(t.Context(), partner, recs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range all {
+			list = append(list, fmt.Sprintf("%s %d view %d state %d", c.Message.Batch, c.Message.Seq, c.Row.N, c.Message.State))
+		}
+		return list
+	}
+	release("b1", "TLP:CLEAR", rows[:2])
+	if got := found(nodeB, 0); got != nil {
+		t.Errorf("in no message: got %q", got)
+	}
+	put("b1", 0, 2)
+	do(t, s, noroshi.Act{Action: noroshi.ActWithhold, Partner: nodeB}, func(tx *store.Tx) error {
+		if err := tx.SetOutState(nodeB, [16]byte{}, []uint64{1}, store.Withheld, "test"); err != nil {
+			return err
+		}
+		closed, err := tx.Closed(nodeB, [16]byte{}, 1)
+		if !closed {
+			t.Error("a withheld message is not closed")
+		}
+		return err
+	})
+	do(t, s, noroshi.Act{Action: noroshi.ActHold, Partner: nodeB}, func(tx *store.Tx) error { return tx.TakeBack(nodeB, []int64{rows[0].Seq}) })
+	release("b2", "TLP:GREEN", rows[:1])
+	put("b2", 0, 1)
+	for row, want := range [][]string{{"b1 1 view 0 state 5", "b2 2 view 1 state 0"}, {"b1 1 view 0 state 5"}, nil} {
+		if got := found(nodeB, row); !slices.Equal(got, want) {
+			t.Errorf("version %d: got %q, want %q", row, got, want)
+		}
+		if got := found(nodeA, row); got != nil {
+			t.Errorf("version %d at another partner: got %q", row, got)
+		}
 	}
 }

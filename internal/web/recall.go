@@ -149,10 +149,17 @@ func (r RecallRow) open() bool {
 }
 
 func (s *Services) openRecalls(ctx context.Context) (n int, err error) {
-	rows, err := s.recallRows(ctx)
-	for _, r := range rows {
-		if r.open() {
-			n++
+	waiting, err := s.Courier.WaitingRecalls(ctx)
+	if err != nil {
+		return 0, err
+	}
+	sent, err := s.Courier.Recalls(ctx)
+	n = len(waiting)
+	for _, r := range sent {
+		for _, to := range r.To {
+			if to.Open() {
+				n++
+			}
 		}
 	}
 	return n, err
@@ -174,7 +181,7 @@ func (s *Services) recallRows(ctx context.Context) ([]RecallRow, error) {
 		return nil, err
 	}
 	for _, r := range sent {
-		if len(r.To) == 0 && r.Came.IsZero() { // withdrawn before it left for anybody
+		if len(r.To) == 0 && r.Came.IsZero() && r.Only != s.Node { // withdrawn before it left for anybody
 			row := rowOf(recallOut, r.ID, r.Entries)
 			row.State, row.Since, row.By = recallNotLeft, r.Made, r.By
 			rows = append(rows, row)
