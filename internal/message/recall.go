@@ -37,12 +37,12 @@ const (
 
 // RecallEntry takes one object back. Nothing of its content is in it.
 type RecallEntry struct {
-	Message  noroshi.Hash // that brought it; zero = not named
-	Object   stix.ID
-	Modified string // the newest version it is about, as spelled; "" = the object has none
-	Reason   RecallReason
-	Scope    RecallScope
-	Deadline time.Time // by when it is to be answered; zero = none
+	Message  noroshi.Hash `json:"message,omitzero"` // that brought it; zero = not named
+	Object   stix.ID      `json:"object"`
+	Modified string       `json:"modified,omitempty"` // the newest version it is about, as spelled; "" = the object has none
+	Reason   RecallReason `json:"reason"`
+	Scope    RecallScope  `json:"scope"`
+	Deadline time.Time    `json:"deadline,omitzero"` // by when it is to be answered; zero = none
 }
 
 type wireRecall struct {
@@ -137,12 +137,12 @@ const (
 // RecallResult is what one entry of a RECALL came to. Counts only: an
 // attestation, no proof.
 type RecallResult struct {
-	Refusal      Refusal
-	Found        uint32 // versions and views kept that came from the recaller
-	ActiveBefore uint32 // of them in use before
-	ActiveAfter  uint32 // and now
-	Onward       uint32 // partners it was passed on to, who are told too
-	Answered     uint32 // of them those who have answered
+	Refusal      Refusal `json:"refusal"`
+	Found        uint32  `json:"found"`         // versions and views kept that came from the recaller
+	ActiveBefore uint32  `json:"active_before"` // of them in use before
+	ActiveAfter  uint32  `json:"active_after"`  // and now
+	Onward       uint32  `json:"onward"`        // partners it was passed on to, who are told too
+	Answered     uint32  `json:"answered"`      // of them those who have answered
 }
 
 // RecallDoneBody answers a RECALL; a later one for the same RECALL replaces it.

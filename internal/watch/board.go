@@ -159,10 +159,14 @@ func (w *Watch) notice(ctx context.Context, c store.Change) error {
 	case store.ObjectWithdrawn:
 		if row := b.rows[id]; row != nil {
 			r, err := w.store.Current(ctx, id) // another's copy may have been withdrawn
-			if err != nil {
+			switch {
+			case noroshi.KindOf(err) == noroshi.NotFound: // none counts: two bodies
+				row.Withdrawn = true
+			case err != nil:
 				return err
+			default:
+				row.Withdrawn = r.Withdrawn || r.Object.Revoked
 			}
-			row.Withdrawn = r.Withdrawn || r.Object.Revoked
 		}
 	case store.ObjectChanged:
 		if typ != "report" && typ != "language-content" && typ != "sighting" {
