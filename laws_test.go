@@ -43,7 +43,7 @@ var writers = map[string]string{
 	"internal/node/demo/demo.go":  "demo: the report file",
 	"internal/node/demo/party.go": "demo: runs the program itself, its logs and passphrases in the demo's folder",
 	"internal/node/demo/share.go": "demo: unpacks embedded telemetry into the demo's folder",
-	"internal/store":              "the realm's database and its lock file",
+	"internal/store":              "the realm's database, its lock file, and beside it the list of recalls: ids, codes and times",
 	"internal/web/client.go":      "a command's call to its own node's socket",
 }
 

@@ -63,6 +63,8 @@ var may = map[Action][]Role{
 	ActImport:           {Analyst, Duty},
 	ActAssignMarking:    {Analyst, ReleaseOffice},
 	ActWithdraw:         {Analyst, Duty},
+	ActRecall:           {Analyst, Duty, ReleaseOffice},
+	ActRefuseRecall:     {Duty, ReleaseOffice},
 	ActWarn:             {Analyst, Duty},
 	ActAck:              {Duty},
 	ActApprove:          {ReleaseOffice},

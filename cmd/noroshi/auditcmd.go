@@ -151,4 +151,10 @@ func (c *cli) place(s string) string {
 	return s
 }
 
-func join(s []string) string { return strings.Join(s, " ") }
+func join[S ~string](s []S) string {
+	list := make([]string, len(s))
+	for i, x := range s {
+		list[i] = string(x)
+	}
+	return strings.Join(list, " ")
+}

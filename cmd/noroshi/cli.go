@@ -34,6 +34,7 @@ type cli struct {
 	Match      matchCmd      `cmd:"" help:"${help_match}"`
 	Warning    warningCmd    `cmd:"" help:"${help_warning}"`
 	Release    releaseCmd    `cmd:"" help:"${help_release}"`
+	Recall     recallCmd     `cmd:"" help:"${help_recall}"`
 	Partner    partnerCmd    `cmd:"" help:"${help_partner}"`
 	Agreement  agreementCmd  `cmd:"" help:"${help_agreement}"`
 	Link       linkCmd       `cmd:"" help:"${help_link}"`

@@ -72,9 +72,10 @@ func (x *indicatorShowCmd) Run(c *cli) error {
 	for i, r := range d.Referrers {
 		refs[i] = string(r)
 	}
-	return one(c, d, [][2]string{{"id", string(d.ID)}, {"name", d.Name}, {"pattern", d.Pattern}, {"label", d.Marking}, {"from", d.From}, {"modified", d.Modified},
-		{"state", c.word("state." + objectState(d.ObjectRow))}, {"flags", strings.Join(d.Flags, " ")}, {"versions", n(d.Versions)},
-		{"referrers", strings.Join(refs, "\n")}, {"json", d.JSON}}...)
+	pairs := [][2]string{{"id", string(d.ID)}, {"name", d.Name}, {"pattern", d.Pattern}, {"label", d.Marking}, {"from", d.From}, {"modified", d.Modified},
+		{"state", c.word("state." + objectState(d.ObjectRow))}, {"flags", strings.Join(d.Flags, " ")}, {"versions", n(d.Versions)}}
+	pairs = append(pairs, originPairs(c, d.Origins)...)
+	return one(c, d, append(pairs, [2]string{"referrers", strings.Join(refs, "\n")}, [2]string{"json", d.JSON})...)
 }
 
 type indicatorWithdrawCmd struct {
@@ -97,8 +98,11 @@ func (x *indicatorWithdrawCmd) Run(c *cli) error {
 	if err := c.call("indicator.withdraw", web.SignedRef{Subject: x.ID, By: s}, &w); err != nil {
 		return err
 	}
-	for _, p := range w.Released {
-		c.say("cli.withdrawn-not-told", string(p))
+	if len(w.Recalled) > 0 {
+		c.say("cli.recall-sent", join(w.Recalled))
+	}
+	if len(w.Released) > 0 {
+		c.say("cli.withdrawn-not-told", join(w.Released), x.ID)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,9 +15,9 @@ import (
 )
 
 // docPending is the kind of the documents that hold what is to be put into the
-// stream as soon as it may grow: control messages (OUTCOME, READ), which come
-// about while the link may be unconfirmed, and the rest of DATA that had to be
-// withheld. Key: NodeID + "/" + what it is about; an empty body is settled.
+// stream as soon as it may grow: control messages (OUTCOME, READ, RECALL), which
+// come about while the link may be unconfirmed, and the rest of DATA that had to
+// be withheld. Key: NodeID + "/" + what it is about; an empty body is settled.
 const docPending = "courier-pending"
 
 // pendingMessage is the body of docPending.
@@ -28,6 +29,7 @@ type pendingMessage struct {
 	Batch   string             `json:"batch,omitempty"` // DATA: what is left of these rows goes again
 	First   int                `json:"first,omitempty"`
 	Count   int                `json:"count,omitempty"`
+	Recall  string             `json:"recall,omitempty"` // RECALL: key of its docRecallTo
 }
 
 // judgeControl reads a control body; one that does not read is held.
@@ -47,6 +49,12 @@ func judgeControl(m *message.Message) (v verdict) {
 		var e message.EpochBody
 		e, err = message.DecodeEpoch(m.Content)
 		v.restored = e.Reason == message.Restored || e.Reason == message.RolledBack
+	case message.Recall:
+		v.recall, err = message.DecodeRecall(m.Content)
+	case message.RecallDone:
+		var d message.RecallDoneBody
+		d, err = message.DecodeRecallDone(m.Content)
+		v.done = &d
 	}
 	if err != nil {
 		return verdict{standing: message.Held, why: "body"}
@@ -62,7 +70,7 @@ func (l *link) outcome(in message.In, faults []message.OutcomeCode) pendingMessa
 		Content: message.EncodeOutcomes([]message.OutcomeBody{body})}
 }
 
-func (l *link) keepPending(tx *store.Tx, p pendingMessage) error {
+func keepPending(tx *store.Tx, p pendingMessage) error {
 	body, err := json.Marshal(p)
 	if err != nil {
 		return err
@@ -102,18 +110,10 @@ func (l *link) putPending(ctx context.Context) error {
 	if err := l.putRests(ctx); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	var drafts []draft
-	for key, p := range l.pending {
-		if p.Kind != message.Data && len(drafts) < 64 {
-			drafts = append(drafts, draft{kind: p.Kind, prec: p.Prec, content: p.Content, pending: key})
-		}
-	}
-	l.mu.Unlock()
+	drafts := l.waitingDrafts()
 	if len(drafts) == 0 {
 		return nil
 	}
-	slices.SortFunc(drafts, func(a, b draft) int { return int(b.prec) - int(a.prec) })
 	act := noroshi.Act{Action: noroshi.ActSend, Partner: l.node(), Count: len(drafts), Precedence: drafts[0].prec}
 	if err := l.put(ctx, act, drafts, nil); err != nil {
 		return err
@@ -122,12 +122,29 @@ func (l *link) putPending(ctx context.Context) error {
 	for _, d := range drafts {
 		delete(l.pending, d.pending)
 	}
-	more := len(l.pending) > 0
 	l.mu.Unlock()
-	if more {
+	if len(l.waitingDrafts()) > 0 {
 		l.wakePull()
 	}
 	return nil
+}
+
+// waitingDrafts returns the next control messages: the urgent first, of one
+// precedence in the order of their keys, which for answers to one RECALL is
+// that of their acts. A RECALL waits while no agreement can be named.
+func (l *link) waitingDrafts() (drafts []draft) {
+	_, may := l.view.Load().lastAgreement(l.c.o.Now())
+	l.mu.Lock()
+	for key, p := range l.pending {
+		if p.Kind != message.Data && (p.Kind != message.Recall || may) {
+			drafts = append(drafts, draft{kind: p.Kind, prec: p.Prec, content: p.Content, pending: key, recall: p.Recall})
+		}
+	}
+	l.mu.Unlock()
+	slices.SortFunc(drafts, func(a, b draft) int {
+		return cmp.Or(int(b.prec)-int(a.prec), strings.Compare(a.pending, b.pending))
+	})
+	return drafts[:min(len(drafts), 64)]
 }
 
 // entomb takes the lines of a tombstone: a sequence that is not here is closed
@@ -220,7 +237,7 @@ func (c *Courier) ReadBy(ctx context.Context, partner noroshi.NodeID, msg norosh
 			}
 			return err
 		}
-		return l.keepPending(tx, p)
+		return keepPending(tx, p)
 	})
 	if err == errNothing {
 		return nil

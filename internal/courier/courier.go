@@ -51,12 +51,16 @@ type Courier struct {
 	desk *release.Desk
 	o    Options
 
-	mu      sync.Mutex // guards links, ctx, begun; taken before any link's lock
-	links   map[noroshi.NodeID]*link
-	ctx     context.Context // of Run; nil before
-	begun   bool            // the links Run found at its start are there
-	tasks   sync.WaitGroup  // everything Run started
-	counts  counters
+	mu     sync.Mutex // guards links, ctx, begun; taken before any link's lock
+	links  map[noroshi.NodeID]*link
+	ctx    context.Context // of Run; nil before
+	begun  bool            // the links Run found at its start are there
+	tasks  sync.WaitGroup  // everything Run started
+	counts counters
+
+	turn     sync.Mutex // held by Step
+	remarked int64      // guarded by turn; how far Step has read the feed
+
 	arrived func(ctx context.Context, from noroshi.NodeID, doc []byte) error
 }
 
@@ -261,6 +265,20 @@ func (v *view) inForce(now time.Time) (noroshi.Hash, bool) {
 		return noroshi.Hash{}, false
 	}
 	return v.agreement.Hash, true
+}
+
+// lastAgreement returns the agreement in force, else the last one both signed.
+func (v *view) lastAgreement(now time.Time) (noroshi.Hash, bool) {
+	if h, ok := v.inForce(now); ok {
+		return h, true
+	}
+	if !v.partner.Agreement.IsZero() {
+		return v.partner.Agreement, true
+	}
+	if n := len(v.agreements); n > 0 {
+		return v.agreements[n-1], true
+	}
+	return noroshi.Hash{}, false
 }
 
 func (c *Courier) all() []*link {

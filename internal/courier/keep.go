@@ -21,6 +21,8 @@ type verdict struct {
 	tombs    []message.TombstoneBody
 	read     *message.ReadBody
 	restored bool // the partner begins anew from an earlier state
+	recall   []message.RecallEntry
+	done     *message.RecallDoneBody
 }
 
 // keep is R1 and, with apply, R2 in the same act: binding, every object
@@ -96,7 +98,7 @@ func (l *link) judge(m *message.Message) verdict {
 	switch m.Header.Kind {
 	case message.Data:
 		return l.judgeData(m)
-	case message.Tombstone, message.Outcome, message.Read, message.EpochStart:
+	case message.Tombstone, message.Outcome, message.Read, message.EpochStart, message.Recall, message.RecallDone:
 		if m.Header.Form != message.ControlForm {
 			return held("form")
 		}
@@ -181,9 +183,9 @@ func (l *link) commitIn(ctx context.Context, in message.In, a arrived, v verdict
 	}
 	act := noroshi.Act{Action: noroshi.ActReceive, Partner: l.node(), Agreement: a.m.Context.Agreement, Label: a.m.Header.Label,
 		Message: in.ID, Precedence: in.Prec}
-	var outcome *pendingMessage
+	var then []reach
 	_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error {
-		tombs, outcome = nil, nil
+		tombs, then = nil, nil
 		in.Standing = v.standing
 		kept = message.Kept{In: in}
 		isNew, err := l.putIn(ctx, tx, row, &kept)
@@ -195,7 +197,7 @@ func (l *link) commitIn(ctx context.Context, in message.In, a arrived, v verdict
 				return err
 			}
 		}
-		tombs, outcome, err = l.effects(ctx, tx, in, a.m, v)
+		tombs, then, err = l.effects(ctx, tx, in, a.m, v)
 		return err
 	})
 	if err != nil {
@@ -204,9 +206,7 @@ func (l *link) commitIn(ctx context.Context, in message.In, a arrived, v verdict
 	if fresh && !kept.Second && !kept.Again {
 		l.learn(in.Epoch)
 	}
-	if outcome != nil {
-		l.addPending(*outcome)
-	}
+	l.c.settle(then)
 	if kept.Second {
 		l.c.counts.Seconds.Add(1)
 	}
@@ -253,8 +253,9 @@ func (l *link) putIn(ctx context.Context, tx *store.Tx, row store.InMessage, kep
 	return true, tx.SetInState(row.Partner, row.Epoch, row.Seq, row.State)
 }
 
-// effects does what a message comes to, inside the act that binds it.
-func (l *link) effects(ctx context.Context, tx *store.Tx, in message.In, m *message.Message, v verdict) (tombs []message.In, outcome *pendingMessage, err error) {
+// effects does what a message comes to, inside the act that binds it; then is
+// what the act leaves to be done in memory.
+func (l *link) effects(ctx context.Context, tx *store.Tx, in message.In, m *message.Message, v verdict) (tombs []message.In, then []reach, err error) {
 	faults := v.faults
 	if v.whole != nil {
 		if err := tx.Quarantine(*v.whole); err != nil {
@@ -274,21 +275,26 @@ func (l *link) effects(ctx context.Context, tx *store.Tx, in message.In, m *mess
 	}
 	if len(faults) > 0 {
 		o := l.outcome(in, faults)
-		outcome = &o
-		if err := l.keepPending(tx, o); err != nil {
+		then = append(then, reach{node: l.node(), pending: []pendingMessage{o}})
+		if err := keepPending(tx, o); err != nil {
 			return nil, nil, err
 		}
 	}
 	if v.standing != message.Applied {
-		return nil, outcome, nil
+		return nil, then, nil
 	}
 	if tombs, err = l.entomb(ctx, tx, v.tombs); err != nil {
 		return nil, nil, err
 	}
-	if v.read != nil {
-		return tombs, outcome, l.readThere(ctx, tx, *v.read)
+	switch {
+	case v.read != nil:
+		err = l.readThere(ctx, tx, *v.read)
+	case v.recall != nil:
+		then, err = l.recalled(ctx, tx, in.ID, v.recall)
+	case v.done != nil:
+		then, err = l.answered(ctx, tx, m.Header, *v.done)
 	}
-	return tombs, outcome, nil
+	return tombs, then, err
 }
 
 // learn adds one of the partner's epochs to the memo in memory.

@@ -99,6 +99,15 @@ func (n *node) decide(ctx context.Context) {
 			n.t.Errorf("%s: desk: %v", n.sign, err)
 			return
 		}
+		if !more {
+			if c := n.running(); c != nil {
+				more, err = c.Step(ctx)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			n.t.Errorf("%s: recalls: %v", n.sign, err)
+			return
+		}
 		if more {
 			continue
 		}

@@ -9,10 +9,10 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
-// rest is what the withholding of a message leaves to be sent: the rows of its
+// restOf is what the withholding of a message leaves to be sent: the rows of its
 // batch that may still go. It is kept in the act that withholds.
-func (l *link) rest(o store.OutMessage) pendingMessage {
-	return pendingMessage{Key: fmt.Sprintf("%s/rest/%s", l.node(), o.ID), Kind: message.Data, Prec: o.Prec,
+func restOf(node noroshi.NodeID, o store.OutMessage) pendingMessage {
+	return pendingMessage{Key: fmt.Sprintf("%s/rest/%s", node, o.ID), Kind: message.Data, Prec: o.Prec,
 		Batch: o.Batch, First: o.First, Count: o.Count}
 }
 

@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
@@ -37,7 +38,8 @@ func (l *link) turn(ctx context.Context, sends []message.Send) {
 	if len(ready) == 0 {
 		return
 	}
-	if err := l.attempt(ctx, ready); err != nil {
+	may, err := l.attempt(ctx, ready)
+	if err != nil {
 		l.note(err)
 		for _, r := range ready {
 			l.step(message.HandedOver{Epoch: r.send.Epoch, Seq: r.send.Seq})
@@ -45,6 +47,11 @@ func (l *link) turn(ctx context.Context, sends []message.Send) {
 		return
 	}
 	for _, r := range ready {
+		if !slices.ContainsFunc(may, func(m sealed) bool { return m.send == r.send }) {
+			l.step(message.HandedOver{Epoch: r.send.Epoch, Seq: r.send.Seq})
+		}
+	}
+	for _, r := range may {
 		l.spawn(func(ctx context.Context) {
 			err := l.handOver(ctx, r.envelope)
 			if err == nil {
@@ -114,12 +121,22 @@ func (l *link) outbound() message.Outbound {
 	return message.Outbound{Realm: l.c.o.Realm, From: l.c.o.Node, To: v.keys, Secret: v.partner.GateOut, Now: l.c.o.Now()}
 }
 
-// attempt writes the evidence of attempts before a byte leaves.
-func (l *link) attempt(ctx context.Context, ready []sealed) error {
-	act := noroshi.Act{Action: noroshi.ActAttempt, Partner: l.node(), Count: len(ready), Precedence: ready[0].send.Prec}
-	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error {
+// attempt writes the evidence of attempts before a byte leaves, and returns
+// what may: a message that was withheld since it was sealed stays here.
+func (l *link) attempt(ctx context.Context, all []sealed) (ready []sealed, err error) {
+	act := noroshi.Act{Action: noroshi.ActAttempt, Partner: l.node(), Count: len(all), Precedence: all[0].send.Prec}
+	_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error {
+		ready = ready[:0]
 		byEpoch := map[message.Epoch][]uint64{}
-		for _, r := range ready {
+		for _, r := range all {
+			closed, err := tx.Closed(l.node(), r.send.Epoch, r.send.Seq)
+			if err != nil {
+				return err
+			}
+			if closed {
+				continue
+			}
+			ready = append(ready, r)
 			byEpoch[r.send.Epoch] = append(byEpoch[r.send.Epoch], r.send.Seq)
 		}
 		for e, seqs := range byEpoch {
@@ -127,9 +144,10 @@ func (l *link) attempt(ctx context.Context, ready []sealed) error {
 				return err
 			}
 		}
+		tx.Act().Count = len(ready)
 		return nil
 	})
-	return err
+	return ready, err
 }
 
 func (l *link) channelName() string {
@@ -191,7 +209,7 @@ func (l *link) withhold(ctx context.Context, e message.Epoch, seqs []uint64, to 
 		}
 		tombs = append(tombs, message.TombstoneBody{Epoch: e, Seq: n, ID: out[0].ID, Reason: reason})
 		if to == store.Withheld && out[0].Batch != "" {
-			rests = append(rests, l.rest(out[0]))
+			rests = append(rests, restOf(l.node(), out[0]))
 		}
 	}
 	if len(tombs) == 0 {
@@ -201,7 +219,7 @@ func (l *link) withhold(ctx context.Context, e message.Epoch, seqs []uint64, to 
 	d := draft{kind: message.Tombstone, prec: noroshi.Priority, content: message.EncodeTombstones(tombs)}
 	err := l.put(ctx, act, []draft{d}, func(tx *store.Tx) error {
 		for _, p := range rests {
-			if err := l.keepPending(tx, p); err != nil {
+			if err := keepPending(tx, p); err != nil {
 				return err
 			}
 		}

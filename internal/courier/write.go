@@ -24,6 +24,7 @@ type draft struct {
 	content []byte
 	cleared release.Cleared // DATA only
 	pending string          // key of the pending document it settles, if any
+	recall  string          // RECALL: key of the document that says what it came to
 }
 
 func (d draft) data() bool { return d.cleared.Valid() }
@@ -47,6 +48,8 @@ func (l *link) append(tx *store.Tx, tail *message.EpochHead, d draft) (store.Out
 		o.Content, o.Batch, o.First, o.Count = nil, b.ID, d.cleared.First(), len(d.cleared.Objects())
 	} else if agreement, ok := l.view.Load().inForce(now); ok {
 		ctx.Agreement = agreement
+	} else if d.kind == message.Recall { // what went under an agreement can be taken back after it
+		ctx.Agreement, _ = l.view.Load().lastAgreement(now)
 	}
 	m, err := message.Sign(l.c.o.Keys, ctx, h, d.content)
 	if err != nil {
@@ -87,7 +90,7 @@ func (l *link) put(ctx context.Context, act noroshi.Act, drafts []draft, also fu
 				return err
 			}
 			done = append(done, o)
-			if err := l.mark(tx, d, o); err != nil {
+			if err := l.mark(ctx, tx, d, o); err != nil {
 				return err
 			}
 		}
@@ -113,7 +116,12 @@ func (l *link) put(ctx context.Context, act noroshi.Act, drafts []draft, also fu
 }
 
 // mark notes inside the act what a draft settles.
-func (l *link) mark(tx *store.Tx, d draft, o store.OutMessage) error {
+func (l *link) mark(ctx context.Context, tx *store.Tx, d draft, o store.OutMessage) error {
+	if d.recall != "" {
+		if err := l.markRecall(ctx, tx, d.recall, o); err != nil {
+			return err
+		}
+	}
 	if d.pending != "" {
 		return tx.PutDoc(docPending, d.pending, nil)
 	}

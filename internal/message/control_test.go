@@ -4,11 +4,14 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
 )
+
+const recalled = "indicator--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c01"
 
 func TestControlBodies(t *testing.T) {
 	t.Parallel()
@@ -40,6 +43,15 @@ func TestControlBodies(t *testing.T) {
 	}
 	refuse, err := message.DecodeRefuse(message.EncodeRefuse(message.Refuse{Code: 5}))
 	check("refuse", refuse, message.Refuse{Code: 5}, err)
+	recall := []message.RecallEntry{{Object: recalled, Modified: "2026-01-02T03:04:05.123Z", Reason: message.RecallSpill, Scope: message.RecallDelete, Deadline: now},
+		{Message: noroshi.Hash{1}, Object: "ipv4-addr--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c05", Reason: message.RecallRelabelled, Scope: message.RecallReMark}}
+	gotRecall, err := message.DecodeRecall(message.EncodeRecall(recall))
+	check("recall", gotRecall, recall, err)
+	for _, done := range []message.RecallDoneBody{{Results: []message.RecallResult{{}}},
+		{Recall: noroshi.Hash{9}, Results: []message.RecallResult{{Refusal: message.RefusedLaw, Found: 3, ActiveBefore: 2, ActiveAfter: 1, Onward: 2, Answered: 2}}, Until: now}} {
+		got, err := message.DecodeRecallDone(message.EncodeRecallDone(done))
+		check("recall done", got, done, err)
+	}
 	for _, s := range []message.State{{}, stateHeader()} {
 		got, err := message.DecodeState(message.EncodeState(s))
 		check("state", got, s, err)
@@ -69,6 +81,20 @@ func TestControlBodiesRefused(t *testing.T) {
 	}
 	read := func(r message.ReadBody) error { _, err := message.DecodeRead(message.EncodeRead(r)); return err }
 	epoch := func(e message.EpochBody) error { _, err := message.DecodeEpoch(message.EncodeEpoch(e)); return err }
+	recall := func(change func(*message.RecallEntry)) error {
+		e := message.RecallEntry{Object: recalled, Reason: message.RecallMistaken, Scope: message.RecallStopUse}
+		change(&e)
+		_, err := message.DecodeRecall(message.EncodeRecall([]message.RecallEntry{e}))
+		return err
+	}
+	recalls := func(list []message.RecallEntry) error {
+		_, err := message.DecodeRecall(message.EncodeRecall(list))
+		return err
+	}
+	done := func(list ...message.RecallResult) error {
+		_, err := message.DecodeRecallDone(message.EncodeRecallDone(message.RecallDoneBody{Results: list}))
+		return err
+	}
 	many := make([]message.Range, 257)
 	for i := range many {
 		many[i] = message.Range{A: uint64(10 + 2*i), B: uint64(10 + 2*i)}
@@ -100,6 +126,22 @@ func TestControlBodiesRefused(t *testing.T) {
 		{"outcome without codes", outcomes(message.OutcomeBody{Seq: 1}), "message.size"},
 		{"outcome code", outcomes(message.OutcomeBody{Seq: 1, Codes: []message.OutcomeCode{{Code: 6}}}), "message.form"},
 		{"outcome index", outcomes(message.OutcomeBody{Seq: 1, Codes: []message.OutcomeCode{{Index: 1000, Code: 1}}}), "message.form"},
+		{"no recall", recalls(nil), "message.size"},
+		{"1025 recalls", recalls(make([]message.RecallEntry, 1025)), "message.size"},
+		{"recall of a text", recall(func(e *message.RecallEntry) { e.Object = "the plan is" }), "message.form"},
+		{"recall of no id", recall(func(e *message.RecallEntry) { e.Object = "" }), "message.form"},
+		{"recall with a text for a time", recall(func(e *message.RecallEntry) { e.Modified = "at noon" }), "message.form"},
+		{"recall with a long time", recall(func(e *message.RecallEntry) { e.Modified = "2026-01-02T03:04:05." + strings.Repeat("1", 120) + "Z" }), "message.form"},
+		{"recall reason 0", recall(func(e *message.RecallEntry) { e.Reason = 0 }), "message.form"},
+		{"recall reason 6", recall(func(e *message.RecallEntry) { e.Reason = 6 }), "message.form"},
+		{"recall scope 0", recall(func(e *message.RecallEntry) { e.Scope = 0 }), "message.form"},
+		{"recall scope 4", recall(func(e *message.RecallEntry) { e.Scope = 4 }), "message.form"},
+		{"recall deadline", recall(func(e *message.RecallEntry) { e.Deadline = now.AddDate(9000, 0, 0) }), "message.form"},
+		{"no result of a recall", done(), "message.size"},
+		{"recall refusal", done(message.RecallResult{Refusal: 5}), "message.form"},
+		{"more in use than found", done(message.RecallResult{ActiveBefore: 1}), "message.form"},
+		{"more in use now than found", done(message.RecallResult{ActiveAfter: 1}), "message.form"},
+		{"more answers than told", done(message.RecallResult{Answered: 1}), "message.form"},
 		{"free text for a role", read(message.ReadBody{Seq: 1, Role: "the plan is", Time: now}), "message.form"},
 		{"read of 0", read(message.ReadBody{Role: noroshi.Duty, Time: now}), "message.form"},
 		{"epoch reason", epoch(message.EpochBody{Reason: 5}), "message.form"},

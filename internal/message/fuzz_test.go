@@ -164,6 +164,8 @@ func FuzzControl(f *testing.F) {
 	f.Add(message.EncodeEpoch(message.EpochBody{Reason: 1, Parents: []message.Parent{{Seq: 1}}}))
 	f.Add(message.EncodeWant(message.Want{Reason: 1, Runs: []message.EpochRange{{Range: message.Range{A: 1, B: 2}}}}))
 	f.Add(message.EncodeRefuse(message.Refuse{Code: 1}))
+	f.Add(message.EncodeRecall([]message.RecallEntry{{Message: noroshi.Hash{1}, Object: recalled, Modified: "2026-01-01T00:00:00Z", Reason: 1, Scope: 1, Deadline: now}}))
+	f.Add(message.EncodeRecallDone(message.RecallDoneBody{Results: []message.RecallResult{{Found: 1, ActiveBefore: 1, Onward: 1}}, Until: now}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		roundTrip(t, b, message.DecodeTombstones, message.EncodeTombstones)
 		roundTrip(t, b, message.DecodeOutcomes, message.EncodeOutcomes)
@@ -171,6 +173,8 @@ func FuzzControl(f *testing.F) {
 		roundTrip(t, b, message.DecodeEpoch, message.EncodeEpoch)
 		roundTrip(t, b, message.DecodeWant, message.EncodeWant)
 		roundTrip(t, b, message.DecodeRefuse, message.EncodeRefuse)
+		roundTrip(t, b, message.DecodeRecall, message.EncodeRecall)
+		roundTrip(t, b, message.DecodeRecallDone, message.EncodeRecallDone)
 	})
 }
 

@@ -29,6 +29,10 @@ const (
 	openAsApplied   flaw = "stored receipted as applied"
 	prunesReceipted flaw = "receipted content pruned"
 	depsIgnored     flaw = "applied before what it needs"
+	recallUnchecked flaw = "sealed after its recall"
+	recallOvertaken flaw = "what a recall overtook is in use"
+	recallListLost  flaw = "recall list in the backup"
+	recallUnheard   flaw = "recall not answered"
 )
 
 // disk is what is durable of one node: exactly what a restore brings back.
@@ -39,9 +43,21 @@ type disk struct {
 	log     map[message.Epoch][]message.Out
 	rows    map[message.Epoch]map[uint64]message.In
 	effects map[noroshi.Hash]int
-	told    *message.Told
+	heard   *message.Told
 	live    message.Epoch
 	retired []message.Epoch
+
+	waits   []waiting             // to join the log as soon as it may grow
+	gone    map[noroshi.Hash]bool // recalled by the partner
+	told    map[noroshi.Hash]bool // recalled here: its RECALL is in the log or waits
+	answers map[noroshi.Hash]bool // recalled here and answered
+}
+
+// waiting is a control message that waits for the log: lines of a tombstone, a
+// RECALL, or the answer to one.
+type waiting struct {
+	tombs        []message.In
+	recall, done noroshi.Hash
 }
 
 func (d disk) clone() disk {
@@ -55,6 +71,7 @@ func (d disk) clone() disk {
 		c.rows[e] = maps.Clone(r)
 	}
 	c.effects = maps.Clone(d.effects)
+	c.waits, c.gone, c.told, c.answers = slices.Clone(d.waits), maps.Clone(d.gone), maps.Clone(d.told), maps.Clone(d.answers)
 	return c
 }
 
@@ -69,6 +86,10 @@ type simNode struct {
 	todo     []func()
 	toldLast *message.Told
 	says     int
+
+	// The recall list beside the disk, in no backup: what was recalled here, and
+	// by the partner.
+	list, goneList map[noroshi.Hash]bool
 }
 
 func (n *simNode) peer() *simNode { return n.w.nodes[1-n.i] }
@@ -119,7 +140,7 @@ func (n *simNode) perform(x message.Effect) {
 	case message.Receipt:
 		w.checkReceipt(n, x)
 		told := n.toldLast
-		n.then(func() { n.d.told = told })
+		n.then(func() { n.d.heard = told })
 	case message.Expire:
 		n.then(func() { n.bury(x.Epoch, x.Seqs) })
 	case message.Load:
@@ -193,10 +214,80 @@ func (n *simNode) commit(m message.In, apply bool) message.Kept {
 		for _, t := range n.w.tombs[m.ID] {
 			n.bind(t)
 		}
+		n.recalled(m)
 	}
 	rows[m.Seq] = m
 	n.w.bound(n, m)
 	return message.Kept{In: m}
+}
+
+// recalled takes a RECALL or the answer to one.
+func (n *simNode) recalled(m message.In) {
+	if x, ok := n.w.recalls[m.ID]; ok {
+		if n.w.flaw != recallOvertaken || n.d.effects[x] > 0 {
+			n.d.gone[x], n.goneList[x] = true, true
+		}
+		n.w.takenBack[n.i][x] = true
+		if n.w.flaw != recallUnheard {
+			n.d.waits = append(n.d.waits, waiting{done: x})
+		}
+	}
+	if x, ok := n.w.dones[m.ID]; ok {
+		n.d.answers[x] = true
+	}
+}
+
+// recall takes back a message of ours, whether it has a receipt or not, in one
+// transaction: closed, tombstone and RECALL waiting for the log, and in the list.
+func (n *simNode) recall(e message.Epoch, seq uint64) {
+	for i, o := range n.d.log[e] {
+		if o.Seq != seq || n.d.told[o.ID] {
+			continue
+		}
+		n.d.log[e][i].Closed = true
+		n.d.told[o.ID], n.list[o.ID] = true, true
+		n.d.waits = append(n.d.waits, waiting{tombs: []message.In{{Epoch: e, Seq: seq, ID: o.ID, Standing: message.Entombed}}}, waiting{recall: o.ID})
+		n.then(func() { n.step(message.Withheld{Epoch: e, Seqs: []uint64{seq}}) })
+	}
+}
+
+// repeat does after a restore what the recall list knows and the disk forgot.
+func (n *simNode) repeat() {
+	if n.w.flaw == recallListLost {
+		return
+	}
+	maps.Copy(n.d.gone, n.goneList)
+	for _, e := range n.w.epochs {
+		for _, o := range n.d.log[e] {
+			if n.list[o.ID] {
+				n.recall(e, o.Seq)
+			}
+		}
+	}
+	for _, x := range n.w.order { // what the log forgot may have reached the partner
+		if n.list[x] && !n.d.told[x] {
+			n.d.told[x] = true
+			n.d.waits = append(n.d.waits, waiting{recall: x})
+		}
+	}
+}
+
+// flush puts what waits into the log, once the link is confirmed.
+func (n *simNode) flush() {
+	if !n.side.Confirmed() {
+		return
+	}
+	list := n.d.waits
+	n.d.waits = nil
+	for _, x := range list {
+		id := n.write(noroshi.Priority, 0, x.tombs)
+		switch {
+		case x.recall != (noroshi.Hash{}):
+			n.w.recalls[id] = x.recall
+		case x.done != (noroshi.Hash{}):
+			n.w.dones[id] = x.done
+		}
+	}
 }
 
 // bind takes one line of an applied tombstone.
@@ -219,7 +310,8 @@ func (n *simNode) send(x message.Send) {
 		log = n.w.volatile[n.i][x.Epoch]
 	}
 	for _, o := range log {
-		if o.Seq == x.Seq && ok {
+		if o.Seq == x.Seq && ok && (!o.Closed || n.w.flaw == recallUnchecked) {
+			n.w.sealed(n, o.ID)
 			n.w.post(n.peer(), message.Arrived{In: message.In{Epoch: o.Epoch, Seq: o.Seq, ID: o.ID, Kind: message.Data, Prec: o.Prec, Deps: n.w.deps[o.ID]}})
 		}
 	}
@@ -242,7 +334,7 @@ func (n *simNode) head(e message.Epoch, log []message.Out) {
 }
 
 // write is T1: one more message in the present log.
-func (n *simNode) write(prec noroshi.Precedence, ttl uint32, tombs []message.In) {
+func (n *simNode) write(prec noroshi.Precedence, ttl uint32, tombs []message.In) noroshi.Hash {
 	m := &n.d.mine[len(n.d.mine)-1]
 	e := m.Epoch
 	log := n.d.log[e]
@@ -268,6 +360,7 @@ func (n *simNode) write(prec noroshi.Precedence, ttl uint32, tombs []message.In)
 		m.Head, m.Chain = seq, o.Chain
 	}
 	n.then(func() { n.step(message.Committed{Out: o}) })
+	return id
 }
 
 // bury is T4 for what expired: closed here, and a tombstone in the log.
@@ -318,7 +411,7 @@ func (n *simNode) open(x message.Open) {
 func (n *simNode) rebuild() {
 	n.todo, n.toldLast = nil, nil
 	d := n.d.clone()
-	f := message.Facts{Mine: d.mine, Parents: d.parents, Counter: d.counter, Live: d.live, Told: d.told}
+	f := message.Facts{Mine: d.mine, Parents: d.parents, Counter: d.counter, Live: d.live, Told: d.heard}
 	for i := range f.Seed {
 		f.Seed[i] = byte(n.w.rng.Uint32())
 	}

@@ -41,6 +41,11 @@ type world struct {
 	everStored [2]map[key]bool
 	lives      [2]map[message.Epoch]map[key]message.Standing // of each life of a node: the best it ever held
 	fault      string
+
+	recalls, dones map[noroshi.Hash]noroshi.Hash // a RECALL or its answer, by the message it is about
+	data           map[noroshi.Hash]bool         // messages that can be recalled
+	order          []noroshi.Hash                // them, as they were made
+	takenBack      [2]map[noroshi.Hash]bool      // a RECALL of it was applied here, in whatever life
 }
 
 type packet struct {
@@ -50,10 +55,13 @@ type packet struct {
 
 func newWorld(seed uint64, f flaw) *world {
 	w := &world{rng: newRand(seed), flaw: f, restores: seed%3 == 0, now: time.Unix(1_800_000_000, 0),
-		deps: map[noroshi.Hash][]uint64{}, tombs: map[noroshi.Hash][]message.In{}, from: map[noroshi.Hash]int{}}
+		deps: map[noroshi.Hash][]uint64{}, tombs: map[noroshi.Hash][]message.In{}, from: map[noroshi.Hash]int{},
+		recalls: map[noroshi.Hash]noroshi.Hash{}, dones: map[noroshi.Hash]noroshi.Hash{}, data: map[noroshi.Hash]bool{}}
 	for i := range w.nodes {
 		n := &simNode{w: w, i: i, id: noroshi.NodeID{byte(i + 1)}}
-		n.d = disk{log: map[message.Epoch][]message.Out{}, rows: map[message.Epoch]map[uint64]message.In{}, effects: map[noroshi.Hash]int{}}
+		n.d = disk{log: map[message.Epoch][]message.Out{}, rows: map[message.Epoch]map[uint64]message.In{}, effects: map[noroshi.Hash]int{},
+			gone: map[noroshi.Hash]bool{}, told: map[noroshi.Hash]bool{}, answers: map[noroshi.Hash]bool{}}
+		n.list, n.goneList, w.takenBack[i] = map[noroshi.Hash]bool{}, map[noroshi.Hash]bool{}, map[noroshi.Hash]bool{}
 		w.nodes[i] = n
 		w.volatile[i], w.binding[i], w.everStored[i] = map[message.Epoch][]message.Out{}, map[key]noroshi.Hash{}, map[key]bool{}
 		w.lives[i] = map[message.Epoch]map[key]message.Standing{}
@@ -166,6 +174,18 @@ func (w *world) check() {
 				w.failf("I1: node %d has %d effects of one message", n.i, c)
 			}
 		}
+		for x := range w.takenBack[n.i] {
+			if n.d.effects[x] > 0 && !n.d.gone[x] {
+				w.failf("I9: node %d has in use what was recalled", n.i)
+			}
+		}
+	}
+}
+
+// sealed is the other half of I9: nothing recalled is sealed any more.
+func (w *world) sealed(n *simNode, id noroshi.Hash) {
+	if n.list[id] {
+		w.failf("I9: node %d seals what it recalled", n.i)
 	}
 }
 
@@ -178,8 +198,10 @@ func (w *world) act() {
 		w.deliver(w.rng.IntN(100) < 20, w.rng.IntN(100) < 15)
 	case r < 84:
 		w.pass(time.Duration(w.rng.IntN(900)) * time.Millisecond)
-	case r < 92:
+	case r < 91:
 		w.releaseAt(n)
+	case r < 92:
+		w.recallAt(n)
 	case r < 95 && len(w.old) > 0: // a copy from long ago
 		w.net = append(w.net, w.old[w.rng.IntN(len(w.old))])
 	case r < 97:
@@ -200,6 +222,8 @@ func (w *world) act() {
 func (w *world) restore(n *simNode) {
 	w.restored++
 	n.d = w.backups[n.i][w.rng.IntN(len(w.backups[n.i]))].clone()
+	n.todo = nil
+	n.repeat()
 	// With both sides back before a message nobody remembers its binding.
 	w.binding[n.i] = map[key]noroshi.Hash{}
 	for e, rows := range n.d.rows {
@@ -228,7 +252,24 @@ func (w *world) releaseAt(n *simNode) {
 	if w.rng.IntN(8) == 0 {
 		ttl = 2
 	}
-	n.write(noroshi.Precedence(1+w.rng.IntN(4)), ttl, nil)
+	n.flush()
+	id := n.write(noroshi.Precedence(1+w.rng.IntN(4)), ttl, nil)
+	w.data[id] = true
+	w.order = append(w.order, id)
+}
+
+// recallAt recalls any message of the node's log, sent or not; no link is
+// needed for it.
+func (w *world) recallAt(n *simNode) {
+	if w.flaw == logAfterSend {
+		return // has no log to recall from
+	}
+	e := n.d.mine[len(n.d.mine)-1].Epoch
+	if log := n.d.log[e]; len(log) > 0 {
+		if o := log[w.rng.IntN(len(log))]; w.data[o.ID] && !o.Closed {
+			n.recall(e, o.Seq)
+		}
+	}
 }
 
 func (n *simNode) run() {
@@ -303,6 +344,7 @@ func (w *world) settle() {
 	}
 	for round := 0; round < 400 && w.fault == ""; round++ {
 		for _, n := range w.nodes {
+			n.flush()
 			for len(n.todo) > 0 && w.fault == "" {
 				n.run()
 				w.check()
@@ -333,12 +375,17 @@ func (w *world) owed() string {
 		for _, m := range n.d.mine {
 			for _, o := range n.d.log[m.Epoch] {
 				got := p.d.rows[m.Epoch][o.Seq].Standing
-				if got != message.Applied && !(o.TTL > 0 && got == message.Entombed) {
+				if got != message.Applied && !((o.TTL > 0 || n.list[o.ID]) && got == message.Entombed) {
 					return fmt.Sprintf("node %d owes %d (closed %v), which stands at %d", n.i, o.Seq, o.Closed, got)
 				}
 				if c := p.d.effects[o.ID]; got == message.Applied && c != 1 {
 					return fmt.Sprintf("%d effects of %d of node %d", c, o.Seq, n.i)
 				}
+			}
+		}
+		for x := range n.list {
+			if !n.d.answers[x] {
+				return fmt.Sprintf("nobody answered a recall of node %d", n.i)
 			}
 		}
 		if st := n.side.Status(); st.Stored != st.Head || len(st.Missing) > 0 {
@@ -384,7 +431,7 @@ func simulate(seed uint64, f flaw) string {
 	return w.fault
 }
 
-// TestSimulatedSchedules is exchange I1-I7 and I15 over thousands of seeded
+// TestSimulatedSchedules is exchange I1-I7, I9 and I15 over thousands of seeded
 // schedules of loss, duplication, reordering, delay, crashes at every step and,
 // for every third seed, restores from earlier backups.
 func TestSimulatedSchedules(t *testing.T) {
@@ -400,7 +447,8 @@ func TestSimulatedSchedules(t *testing.T) {
 func TestSimulatorFindsPlantedBugs(t *testing.T) {
 	t.Parallel()
 	for _, f := range []flaw{ackBeforeCommit, effectApart, dedupeWindow, logAfterSend, counterVolatile, noEpoch, firstSeenNewest,
-		blindToRollback, commitUnheard, openAsApplied, prunesReceipted, depsIgnored} {
+		blindToRollback, commitUnheard, openAsApplied, prunesReceipted, depsIgnored,
+		recallUnchecked, recallOvertaken, recallListLost, recallUnheard} {
 		t.Run(string(f), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(3_000) {

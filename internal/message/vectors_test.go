@@ -189,6 +189,13 @@ func vectorMessages(t *testing.T, p *pair) (names []string, list []*message.Mess
 	add("outcome", control(5, message.Outcome), message.EncodeOutcomes([]message.OutcomeBody{
 		{Epoch: message.Epoch{7}, Seq: 300, Codes: []message.OutcomeCode{{Index: 0, Code: 1}, {Index: 999, Code: 5}}}}))
 	add("read", control(6, message.Read), message.EncodeRead(message.ReadBody{Epoch: message.Epoch{7}, Seq: 8, Role: noroshi.Duty, Time: now}))
+	recall := control(7, message.Recall)
+	recall.Prec = noroshi.Flash
+	add("recall", recall, message.EncodeRecall([]message.RecallEntry{
+		{Message: list[1].ID(), Object: recalled, Modified: "2026-01-02T03:04:05.123Z", Reason: message.RecallSpill, Scope: message.RecallDelete, Deadline: now.Add(24 * time.Hour)},
+		{Object: "ipv4-addr--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c05", Reason: message.RecallRelabelled, Scope: message.RecallReMark}}))
+	add("recall done", control(8, message.RecallDone), message.EncodeRecallDone(message.RecallDoneBody{Recall: noroshi.Hash{5}, Until: now,
+		Results: []message.RecallResult{{Found: 2, ActiveBefore: 1, Onward: 300, Answered: 1}, {Refusal: message.RefusedLaw}}}))
 	return names, list
 }
 

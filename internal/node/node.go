@@ -144,6 +144,15 @@ func (n *Node) wire(ctx context.Context, identity *stix.Object) error {
 	if err != nil {
 		return err
 	}
+	if !n.opts.ReadOnly {
+		again, err := n.Courier.RepeatRecalls(ctx)
+		if err != nil {
+			return err
+		}
+		if again > 0 {
+			n.opts.Log.Warn("recalls that this database had forgotten were done again", "count", again)
+		}
+	}
 	n.Office = partner.New(n.Store, n.Courier, partner.Options{Realm: n.Realm, Self: n.Self, Identity: identity.Bytes(), Keys: n.Keys, Now: now})
 	n.Courier.OnDocument(n.Office.Document)
 	n.Index = detect.NewIndex(n.DetectOptions())
@@ -208,6 +217,9 @@ func (n *Node) Close() error {
 func (n *Node) Settle(ctx context.Context) error {
 	for {
 		more, err := n.Desk.Step(ctx)
+		if err == nil && !more {
+			more, err = n.Courier.Step(ctx)
+		}
 		if err != nil || !more {
 			return err
 		}

@@ -37,6 +37,9 @@ func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
 	for _, r := range g.stale {
 		w.drop(r.Seq)
 	}
+	if err := w.overhold(ctx); err != nil {
+		return err
+	}
 	return w.write(ctx)
 }
 
@@ -92,6 +95,7 @@ type plan struct {
 	held  map[string]*holding
 	drops []int64
 	back  []int64 // released, not gone, and decided anew
+	over  []int64 // went, and may not be held any more
 }
 
 type holding struct {
@@ -261,7 +265,7 @@ func (w *plan) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(batches)+len(w.drops)+len(w.back) > 0 {
+	if len(batches)+len(w.drops)+len(w.back)+len(w.over) > 0 {
 		act := noroshi.Act{Action: noroshi.ActRelease, Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash}
 		if len(batches) == 0 {
 			act = noroshi.Act{Action: noroshi.ActHold}
@@ -281,6 +285,11 @@ func (w *plan) write(ctx context.Context) error {
 			}
 			if len(w.back) > 0 {
 				if err := tx.TakeBack(w.link.party.Node, w.back); err != nil {
+					return err
+				}
+			}
+			for _, seq := range w.over {
+				if err := tx.NoticeOverheld(w.link.party.Node, seq); err != nil {
 					return err
 				}
 			}

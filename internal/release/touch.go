@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -222,6 +223,13 @@ func (d *Desk) remarked(ctx context.Context, w *touched, links []*link) error {
 	}
 	if len(doubtful) == 0 {
 		return nil
+	}
+	redefined := maps.Clone(doubtful)
+	maps.DeleteFunc(redefined, func(id stix.ID, _ bool) bool { return noroshi.TLPOf(id) != noroshi.NoTLP })
+	if len(redefined) > 0 {
+		if err := d.remarkedSent(ctx, w, links, redefined); err != nil {
+			return err
+		}
 	}
 	is := func(id stix.ID) bool { return doubtful[id] }
 	return d.unsent(ctx, links, func(r store.Record) {

@@ -61,14 +61,7 @@ func (p *replay) settle(c *conn) (currents map[int64]int64, err error) {
 			if err := r.claimsOf(c, &f, append([]int64{first}, p.later[h]...)); err != nil {
 				return nil, err
 			}
-			_, current, marks := settle(f.claims, func(owner string) bool {
-				for _, g := range p.gone[sid] {
-					if g == owner {
-						return true
-					}
-				}
-				return false
-			})
+			_, current, marks := settle(f.claims, p.gone[sid].cover)
 			currents[h] = current
 			for i, k := range f.claims {
 				p.marks[k.seq] = p.marks[k.seq]&assigned | marks[i]

@@ -16,7 +16,7 @@ type family struct {
 	found   bool  // it has a head
 	claims  []claim
 	marks   []int // as they stand in mark
-	gone    map[string]bool
+	gone    withdrawals
 	current int64
 }
 
@@ -26,16 +26,9 @@ const probes = 64
 
 // family reads all versions of an id. Without a head, h is where one belongs.
 func (r Reads) familyOn(c *conn, id string, h int64) (family, error) {
-	f := family{id: id, h: h, gone: map[string]bool{}}
-	err := c.each(context.Background(), func(rows *sql.Rows) error {
-		var owner string
-		if err := rows.Scan(&owner); err != nil {
-			return err
-		}
-		f.gone[owner] = true
-		return nil
-	}, "SELECT owner FROM withdrawn WHERE sid = $1", id)
-	if err != nil {
+	f := family{id: id, h: h}
+	var err error
+	if f.gone, err = withdrawalsOf(c, id); err != nil {
 		return f, err
 	}
 	for range probes {
@@ -131,7 +124,7 @@ func (t *Tx) resettle(f family) (marks []int, current int64, err error) {
 	if len(f.claims) == 0 {
 		return nil, 0, nil
 	}
-	_, current, marks = settle(f.claims, func(owner string) bool { return f.gone[owner] })
+	_, current, marks = settle(f.claims, f.gone.cover)
 	if current != f.current {
 		if _, err := t.c.exec("UPDATE head SET current = $2 WHERE h = $1", f.h, current); err != nil {
 			return nil, 0, err
@@ -206,25 +199,4 @@ func (r Reads) assigned(c *conn, seq int64, packed []byte, mark int) ([]stix.ID,
 		return nil
 	}, "SELECT marking FROM assigned WHERE seq = $1 ORDER BY n", seq)
 	return m.assigned, err
-}
-
-// Withdraw marks an owner's copy of an object withdrawn, for ever: every
-// version, those that come later too. It may come before the object. owner is
-// noroshi.Source.Owner of the source whose copy it is; copies of others stay.
-func (t *Tx) Withdraw(id stix.ID, owner string) error {
-	f, err := t.family(string(id), t.s.key64(string(id)))
-	if err != nil {
-		return err
-	}
-	if f.gone[owner] {
-		return nil
-	}
-	if err := t.add(withdrawnTable, t.next(withdrawnTable), string(id), owner); err != nil {
-		return err
-	}
-	f.gone[owner] = true
-	if _, _, err := t.resettle(f); err != nil {
-		return err
-	}
-	return t.Notice(ObjectWithdrawn, string(id))
 }

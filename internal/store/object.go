@@ -91,11 +91,11 @@ func (t *Tx) markFirst(v *Version, seq int64) error {
 		mark |= revoked
 	}
 	if t.state.last[withdrawnTable.ord] > 0 {
-		gone, err := t.c.one(to(new(int)), "SELECT 1 FROM withdrawn WHERE sid = $1 AND owner = $2", string(v.Object.ID), v.Source.Owner())
+		gone, err := withdrawalsOf(t.c, string(v.Object.ID))
 		if err != nil {
 			return err
 		}
-		if gone {
+		if gone.cover(claim{owner: v.Source.Owner(), modified: v.Object.Modified}) {
 			mark |= withdrawn
 		}
 	}

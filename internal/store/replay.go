@@ -23,7 +23,7 @@ type replay struct {
 	later   map[int64][]int64 // place: later versions
 	marks   map[int64]int
 	regroup map[string]bool // ids to settle
-	gone    map[string][]string
+	gone    map[string]withdrawals
 	objects int64
 
 	indicator int64 // word
@@ -113,7 +113,7 @@ func (s *sumOf) add(h uint64) { s.n++; s.sum += h }
 func newReplay(key64 func(string) int64, c *conn) *replay {
 	return &replay{
 		key64: key64, c: c, seed: maphash.MakeSeed(),
-		heads: map[int64]int64{}, later: map[int64][]int64{}, marks: map[int64]int{}, regroup: map[string]bool{}, gone: map[string][]string{},
+		heads: map[int64]int64{}, later: map[int64][]int64{}, marks: map[int64]int{}, regroup: map[string]bool{}, gone: map[string]withdrawals{},
 		seenRefs: map[uint64]struct{}{}, spans: map[spanKey]spans{}, holds: map[string]*holdState{},
 		batches: map[string]*batchState{}, batchNo: map[int64]*batchState{}, outs: map[streamKey]*outReplay{}, ins: map[streamKey]*inReplay{},
 		content: map[int64]contentState{}, persons: map[string]noroshi.Person{}, signed: map[string]bool{},
@@ -155,7 +155,10 @@ func (p *replay) row(s *scan, at int64, fault report) error {
 		p.marks[s.int("seq")] |= assigned
 	case withdrawnTable:
 		sid := s.text("sid")
-		p.gone[sid] = append(p.gone[sid], s.text("owner"))
+		if p.gone[sid] == nil {
+			p.gone[sid] = withdrawals{}
+		}
+		p.gone[sid][s.text("owner")] = append(p.gone[sid][s.text("owner")], s.text("upto"))
 		p.regroup[sid] = true
 	case docTable:
 		if s.text("kind") == noroshi.DocPerson {

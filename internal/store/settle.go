@@ -28,7 +28,7 @@ type claim struct {
 }
 
 // settle decides which of an object's versions is current. claims are in the
-// order they came; gone says whose copies were withdrawn. marks has one entry
+// order they came; gone says which were withdrawn. marks has one entry
 // per claim; current is 0 when no version may be current.
 //
 // The owner is the first source that made the object itself, else the first
@@ -36,13 +36,13 @@ type claim struct {
 // the claims: the highest modified counts and of one modified the highest view;
 // of editions (no modified) the lowest hash; two bodies under one modified and
 // view are both held; once one version is revoked only revoked ones count.
-func settle(claims []claim, gone func(owner string) bool) (owner string, current int64, marks []int) {
+func settle(claims []claim, gone func(claim) bool) (owner string, current int64, marks []int) {
 	owner = ownerOf(claims)
 	marks = make([]int, len(claims))
 	best, final := -1, false
 	for i, c := range claims {
 		marks[i] = superseded
-		if gone(c.owner) {
+		if gone(c) {
 			marks[i] |= withdrawn
 		}
 		if c.owner != owner {

@@ -26,7 +26,7 @@ var tables = func() []*table {
 		{name: "object", key: "seq", columns: []string{"sid", "type", "source", "run", "view", "bits", "modified", "hash", "meta", "words", "body"}, kinds: "tiiiiitbbtx"},
 		{name: "notice", key: "seq", columns: []string{"kind", "id"}, kinds: "tt"},
 		{name: "assigned", columns: []string{"seq", "marking"}, kinds: "it"},
-		{name: "withdrawn", columns: []string{"sid", "owner"}, kinds: "tt"},
+		{name: "withdrawn", columns: []string{"sid", "owner", "upto"}, kinds: "ttt"},
 		{name: "quarantine", columns: []string{"source", "run", "code", "place", "detail", "raw", "size"}, kinds: "iittthi"},
 		{name: "doc", columns: []string{"kind", "id", "body"}, kinds: "tth"},
 		{name: "hold_log", columns: []string{"hold", "what", "body", "lo", "hi", "members"}, kinds: "tibiih"},

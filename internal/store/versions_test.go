@@ -15,6 +15,7 @@ import (
 type step struct {
 	version  *store.Version
 	withdraw noroshi.Source
+	upto     stix.Time // the newest version withdrawn; zero = all
 }
 
 var partnerB = noroshi.Source{Kind: noroshi.FromPartner, Partner: nodeB, Message: noroshi.Hash{1}}
@@ -47,8 +48,12 @@ func steps(t *rapid.T, id stix.ID) []step {
 		}
 		list = append(list, step{version: v})
 	}
-	if rapid.IntRange(0, 3).Draw(t, "withdraw") == 0 {
-		list = append(list, step{withdraw: rapid.SampledFrom([]noroshi.Source{partnerB, file}).Draw(t, "of")})
+	for range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "withdraw") {
+		x := step{withdraw: rapid.SampledFrom([]noroshi.Source{partnerB, file}).Draw(t, "of")}
+		if at := rapid.SampledFrom([]string{"", "2024-01-01T00:00:00Z", "2024-01-01T00:00:00.0000001Z"}).Draw(t, "up to"); at != "" {
+			x.upto, _ = stix.ParseTime(at)
+		}
+		list = append(list, x)
 	}
 	return list
 }
@@ -78,7 +83,13 @@ func outcome(t *rapid.T, s *store.Store, id stix.ID, list []step) string {
 	_, err := s.Do(t.Context(), noroshi.Act{Action: noroshi.ActReceive, Subject: string(id)}, func(tx *store.Tx) error {
 		for _, x := range list {
 			if x.version == nil {
-				if err := tx.Withdraw(id, x.withdraw.Owner()); err != nil {
+				var err error
+				if x.upto.IsZero() {
+					err = tx.Withdraw(id, x.withdraw.Owner())
+				} else {
+					err = tx.WithdrawUpTo(id, x.withdraw.Owner(), x.upto)
+				}
+				if err != nil {
 					return err
 				}
 				continue
@@ -184,5 +195,61 @@ func TestEachLeavesOutWhatIsNotInEffect(t *testing.T) {
 	})
 	if err != nil || head != 6 || fmt.Sprint(armed) != "[2 true [n1.example] 1704067200000000 false 5 false [n4.example] 1704067200000000 true]" {
 		t.Errorf("armed: got %v, %d, %v", armed, head, err)
+	}
+}
+
+// TestWithdrawUpTo: a bounded withdrawal takes what came before it and what it
+// overtook, no later version and nobody else's copy; withdrawing for good takes
+// what comes later too.
+func TestWithdrawUpTo(t *testing.T) {
+	s := open(t)
+	at := func(day string) *store.Version {
+		v := indicator(t, 1, "2024-01-"+day+"T00:00:00Z")
+		v.Source = partnerB
+		return v
+	}
+	id := at("01").Object.ID
+	withdraw := func(upto string) {
+		do(t, s, noroshi.Act{Action: noroshi.ActWithdraw, Subject: string(id)}, func(tx *store.Tx) error {
+			if upto == "" {
+				return tx.Withdraw(id, partnerB.Owner())
+			}
+			bound, err := stix.ParseTime(upto)
+			if err != nil {
+				return err
+			}
+			return tx.WithdrawUpTo(id, partnerB.Owner(), bound)
+		})
+	}
+	check := func(step string, gone ...bool) {
+		t.Helper()
+		list, err := s.Versions(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range list {
+			if r.Withdrawn != gone[i] {
+				t.Errorf("%s: version %d withdrawn %v, want %v", step, i+1, r.Withdrawn, gone[i])
+			}
+		}
+	}
+	withdraw("2024-01-02T00:00:00Z")
+	put(t, s, at("02"))
+	check("overtaken", true)
+	put(t, s, at("03"))
+	check("a later one", true, false)
+	put(t, s, at("01"))
+	check("an earlier one", true, false, true)
+	other := at("02")
+	other.Source = file
+	put(t, s, other)
+	check("another's", true, false, true, false)
+	withdraw("2024-01-01T00:00:00Z")
+	withdraw("")
+	check("for good", true, true, true, false)
+	put(t, s, at("04"))
+	check("later than that", true, true, true, false, true)
+	if v := verify(t, s); len(v.Faults) > 0 {
+		t.Errorf("faults: %v", v.Faults)
 	}
 }

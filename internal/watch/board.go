@@ -158,7 +158,15 @@ func (w *Watch) notice(ctx context.Context, c store.Change) error {
 		return w.readAcks(ctx, id)
 	case store.ObjectWithdrawn:
 		if row := b.rows[id]; row != nil {
-			row.Withdrawn = true
+			r, err := w.store.Current(ctx, id) // another's copy may have been withdrawn
+			switch {
+			case noroshi.KindOf(err) == noroshi.NotFound: // none counts: two bodies
+				row.Withdrawn = true
+			case err != nil:
+				return err
+			default:
+				row.Withdrawn = r.Withdrawn || r.Object.Revoked
+			}
 		}
 	case store.ObjectChanged:
 		if typ != "report" && typ != "language-content" && typ != "sighting" {

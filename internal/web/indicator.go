@@ -119,6 +119,7 @@ type ObjectDetail struct {
 	Referrers []stix.ID    `json:"referrers,omitempty"` // the first 100
 	Assigned  []stix.ID    `json:"assigned,omitempty"`
 	Marking   string       `json:"marking"` // own and assigned, joined
+	Origins   []Origin     `json:"origins"` // of every version, the oldest first
 }
 
 // markingOf says what a version is marked: TLP, and what else stands on it by
@@ -158,7 +159,7 @@ func indicatorShow(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	refs, err := c.Store.Referrers(ctx, in.ID, "", 100)
-	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), r.Hash, len(vs), refs, r.Assigned, markingOf(r)}, err
+	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), r.Hash, len(vs), refs, r.Assigned, markingOf(r), c.origins(ctx, vs)}, err
 }
 
 func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
@@ -183,34 +184,27 @@ func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
 		return nil, noroshi.Errorf(noroshi.Refused, "indicator.partners", "%s came from %s: only they withdraw it", in.Subject, c.callSign(ctx, r.Source.Partner))
 	}
 	act := noroshi.Act{Action: noroshi.ActWithdraw, Persons: []noroshi.Signed{in.By}, Subject: in.Subject, Precedence: noroshi.Immediate}
-	_, err = c.Store.Do(ctx, act, func(tx *store.Tx) error {
-		return tx.Withdraw(r.Object.ID, r.Source.Owner())
-	})
+	state, has, err := c.Courier.Withdraw(ctx, act, r.Object.ID)
 	if err != nil {
 		return nil, err
 	}
-	return c.whoHas(ctx, r.Seq)
-}
-
-// Withdrawn names the partners a withdrawn version was released to: no message
-// tells them yet.
-type Withdrawn struct {
-	Released []noroshi.CallSign `json:"released_to,omitempty"`
-}
-
-func (c *Call) whoHas(ctx context.Context, seq int64) (Withdrawn, error) {
-	var w Withdrawn
-	partners, err := c.Office.Partners(ctx)
-	for _, p := range partners {
-		gone, err := c.Store.Released(ctx, p.Node, []int64{seq})
-		if err != nil {
-			return w, err
-		}
-		if gone[seq] != "" {
-			w.Released = append(w.Released, p.Organisation.CallSign)
+	w := Withdrawn{Recall: state.ID}
+	for _, node := range has {
+		if state.ID == "" {
+			w.Released = append(w.Released, c.callSign(ctx, node))
+		} else {
+			w.Recalled = append(w.Recalled, c.callSign(ctx, node))
 		}
 	}
-	return w, err
+	return w, nil
+}
+
+// Withdrawn names the partners that have or may have what was withdrawn: those
+// it is recalled from, or those it is not because that takes a second person.
+type Withdrawn struct {
+	Recall   string             `json:"recall,omitempty"`
+	Recalled []noroshi.CallSign `json:"recalled_from,omitempty"`
+	Released []noroshi.CallSign `json:"released_to,omitempty"`
 }
 
 // ArmedRef asks whether an indicator is armed, waiting at most Wait

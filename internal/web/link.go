@@ -23,6 +23,7 @@ type Status struct {
 	Warnings    int                  `json:"warnings_open"`
 	Holds       int                  `json:"holds_open"`
 	Quarantined int                  `json:"quarantined"`      // at most 1000 are counted
+	Recalls     int                  `json:"recalls_open"`     // sent or passed on, not answered by everyone
 	Alarms      []Alarm              `json:"alarms,omitempty"` // of the last days, the latest first
 	Unreadable  []noroshi.CallSign   `json:"unreadable_agreements,omitempty"`
 	Links       []courier.LinkStatus `json:"links"`
@@ -76,6 +77,9 @@ func status(ctx context.Context, c *Call) (any, error) {
 	}
 	holds = slices.DeleteFunc(holds, emptied)
 	s.Holds, s.Warnings, s.Quarantined, s.Armed, s.NotArmed = len(holds), len(open), len(q), armed.Indicators, armed.NotArmed
+	if s.Recalls, err = c.openRecalls(ctx); err != nil {
+		return nil, err
+	}
 	if s.Alarms, err = c.alarms(ctx); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@
 Needs Python 3.11 and `cryptography` 48 (Ed25519, ML-KEM, X25519); HPKE is built of them.
 Compressed contents are left to the Go tests. Run: python3 check.py
 """
-import hashlib, hmac, json, pathlib
+import hashlib, hmac, json, pathlib, re
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -117,15 +117,37 @@ def check_signed(signed, use):
     return verify(key, context, protected, enc(header) + content_hash, signature)
 
 
+def check_recall(body):
+    """RECALL of docs/wire.md section 2, from its text."""
+    assert 1 <= len(body) <= 1024
+    for message, obj, modified, reason, scope, deadline in body:
+        assert len(message) in (0, 32) and any(message) == bool(message)
+        assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*--[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", obj)
+        assert not modified or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", modified) and len(modified) <= 128
+        assert 1 <= reason <= 5 and 1 <= scope <= 3 and 0 <= deadline <= 253402300799
+
+
+def check_recall_done(body):
+    recall, results, until = body
+    assert len(recall) == 32 and 1 <= len(results) <= 1024 and 0 <= until <= 253402300799
+    for refusal, found, before, after, onward, answered in results:
+        assert refusal <= 4 and before <= found and after <= found and answered <= onward < 1 << 32
+
+
+bodies = {2: check_recall, 3: check_recall_done}
+seen = set()
 chain = None
 for v in load("messages.json"):
     signed = read(H(v["signed"]))
     s = check_signed(signed, 1 if signed[2][1] in (1, 2) else 2)
+    seen.add(signed[2][1])
+    bodies.get(signed[2][1], id)(read(H(v["content"])))
     assert s == H(v["sig_structure"]) and sha(H(v["content"])) == signed[3] and signed[2][8] == len(H(v["content"]))
     assert sha(b"NX/1 id", s, signed[4]) == H(v["id"])
     chain = chain or sha(b"NX/1 chain", enc([realm, a, b, signed[0][4]]))
     chain = sha(chain, H(v["id"]))
     assert chain == H(v["chain_after"])
+assert seen == set(range(1, 8))
 for v in load("statements.json"):
     signed, body = read(H(v["encoded"]))
     assert check_signed(signed, 2) == H(v["sig_structure"]) and sha(body) == signed[3] and body == H(v["body"])

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/detect"
+	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/node"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -154,6 +156,10 @@ func TestEverySignedOperation(t *testing.T) {
 	file := []byte("version = 1")
 	inputs := map[string]func(by noroshi.Signed) any{
 		"indicator.withdraw": func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
+		"recall.send": func(by noroshi.Signed) any {
+			return web.RecallSend{Order: courier.RecallOrder{Object: stix.ID(about), Reason: message.RecallMistaken, Scope: message.RecallStopUse}, By: by}
+		},
+		"recall.refuse": func(by noroshi.Signed) any { return web.RecallRefuse{Why: message.RefusedLaw, By: by} },
 		"warning.new": func(by noroshi.Signed) any {
 			return web.NewWarning{Draft: watch.Draft{ID: stix.NewID("report"), TitleEN: "x", TitleJA: "x", TextEN: "x", TextJA: "x", Severity: noroshi.Low,
 				Precedence: noroshi.Routine, Action: "inform", Refs: []stix.ID{recs[0].Object.ID}, Marking: "tlp:green"}, By: by}

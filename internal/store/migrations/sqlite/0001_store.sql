@@ -38,7 +38,8 @@ CREATE INDEX assigned_seq ON assigned (seq);
 
 CREATE TABLE withdrawn (
   n INTEGER PRIMARY KEY, act INTEGER NOT NULL,
-  sid TEXT NOT NULL, owner TEXT NOT NULL
+  sid TEXT NOT NULL, owner TEXT NOT NULL,
+  upto TEXT NOT NULL          -- the newest version withdrawn, as spelled; '' = every one, those to come too
 ) STRICT;
 CREATE INDEX withdrawn_sid ON withdrawn (sid);
 

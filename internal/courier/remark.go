@@ -1,0 +1,115 @@
+package courier
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// remarks is the follower that recalls what was marked more strictly after it
+// went. Its place is kept when it did something, or after so many changes.
+const (
+	remarks      = "recall"
+	remarksEvery = 10_000
+)
+
+// Step follows the change feed by one slice: what the exit gate found to be
+// held by a partner that may hold it no more is recalled from it; more is false
+// when the end was reached. It needs no link and no running courier. Calls of it
+// take turns.
+func (c *Courier) Step(ctx context.Context) (more bool, err error) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	kept, err := c.s.Cursor(ctx, remarks)
+	if err != nil {
+		return false, err
+	}
+	from := max(kept, c.remarked)
+	changes, err := c.s.Feed(ctx, from, store.MaxPage)
+	if err != nil || len(changes) == 0 {
+		return false, err
+	}
+	did := false
+	for _, ch := range changes {
+		if ch.Kind == store.Overheld {
+			did = true
+			if err := c.remark(ctx, ch.ID); err != nil {
+				return false, err
+			}
+		}
+	}
+	c.remarked = changes[len(changes)-1].Seq
+	if did || c.remarked-kept >= remarksEvery {
+		err = c.s.Advance(ctx, remarks, c.remarked)
+	}
+	return true, err
+}
+
+// remark recalls one version from one partner: its id and time, never what it
+// is marked now. Done twice it adds nothing.
+func (c *Courier) remark(ctx context.Context, change string) error {
+	partner, seq, err := store.ParseOverheld(change)
+	if err != nil {
+		return err
+	}
+	recs, err := c.s.Records(ctx, []int64{seq})
+	if err != nil || len(recs) == 0 {
+		return err
+	}
+	object, newest := recs[0].Object.ID, recs[0].Object.Modified
+	r := Recall{ID: newRecallID("re-mark", c.o.Node.String(), partner.String(), string(object), recs[0].Hash.String()), Only: partner}
+	var done []reach
+	act := noroshi.Act{Action: noroshi.ActRecall, Subject: string(object), Precedence: noroshi.Immediate}
+	_, err = c.s.Do(ctx, act, func(tx *store.Tx) error {
+		if found, err := readJSON(ctx, tx.Reads, docRecall, r.ID, &Recall{}); err != nil || found {
+			return cmp.Or(err, errNothing)
+		}
+		r.Made, r.Entries = tx.Time().UTC(), nil
+		objects, err := c.remarkedObjects(ctx, tx, recs[0], partner)
+		if err != nil {
+			return err
+		}
+		objects[0].entry.Modified = modifiedText(newest)
+		for _, o := range objects {
+			r.Entries = append(r.Entries, o.entry)
+		}
+		var to []RecallTo
+		if to, done, err = c.recall(ctx, tx, r, objects); err == nil && len(to) == 0 {
+			err = errNothing // it never left, and is not on its way
+		}
+		return err
+	})
+	if err == errNothing {
+		return nil
+	}
+	if err == nil {
+		c.settle(done)
+	}
+	return err
+}
+
+// remarkedObjects returns a version with those before it, and the translations
+// of the object, but for what the partner itself brought.
+func (c *Courier) remarkedObjects(ctx context.Context, tx *store.Tx, v store.Record, partner noroshi.NodeID) (list []taken, err error) {
+	theirs := noroshi.Source{Kind: noroshi.FromPartner, Partner: partner}.Owner()
+	translations, err := translationsOf(ctx, tx.Reads, v.Object.ID)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range slices.Insert(translations, 0, v.Object.ID) {
+		versions, err := tx.Versions(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		versions = slices.DeleteFunc(versions, func(x store.Record) bool {
+			return x.Source.Owner() == theirs || i == 0 && x.Object.Modified.Compare(v.Object.Modified) > 0
+		})
+		list = append(list, taken{versions: versions, entry: message.RecallEntry{Object: id, Modified: modifiedText(newestOf(versions)),
+			Reason: message.RecallRelabelled, Scope: message.RecallReMark}})
+	}
+	return list, nil
+}

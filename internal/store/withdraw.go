@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// withdrawals says, by owner, how much of its copies of an object was
+// withdrawn: the newest version, or "" for every one.
+type withdrawals map[string][]string
+
+// cover reports whether a version was withdrawn.
+func (w withdrawals) cover(c claim) bool {
+	for _, upto := range w[c.owner] {
+		if upto == "" {
+			return true
+		}
+		if t, err := stix.ParseTime(upto); err == nil && !c.modified.IsZero() && c.modified.Compare(t) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether a withdrawal of an owner's copies adds nothing.
+func (w withdrawals) covers(owner, upto string) bool {
+	c := claim{owner: owner}
+	c.modified, _ = stix.ParseTime(upto)
+	return w.cover(c)
+}
+
+func withdrawalsOf(c *conn, id string) (withdrawals, error) {
+	w := withdrawals{}
+	err := c.each(context.Background(), func(rows *sql.Rows) error {
+		var owner, upto string
+		err := rows.Scan(&owner, &upto)
+		w[owner] = append(w[owner], upto)
+		return err
+	}, "SELECT owner, upto FROM withdrawn WHERE sid = $1", id)
+	return w, err
+}
+
+// Withdraw marks an owner's copy of an object withdrawn, for ever: every
+// version, those that come later too. It may come before the object. owner is
+// noroshi.Source.Owner of the source whose copy it is; copies of others stay.
+func (t *Tx) Withdraw(id stix.ID, owner string) error { return t.withdraw(id, owner, "") }
+
+// WithdrawUpTo withdraws an owner's versions of an object up to one; a later
+// one stands. A version without modified is withdrawn by Withdraw alone.
+func (t *Tx) WithdrawUpTo(id stix.ID, owner string, newest stix.Time) error {
+	if newest.IsZero() {
+		return noroshi.Errorf(noroshi.Invalid, "store.withdraw", "withdraw %s up to no version", string(id))
+	}
+	return t.withdraw(id, owner, newest.String())
+}
+
+func (t *Tx) withdraw(id stix.ID, owner, upto string) error {
+	f, err := t.family(string(id), t.s.key64(string(id)))
+	if err != nil {
+		return err
+	}
+	if f.gone.covers(owner, upto) {
+		return nil
+	}
+	if err := t.add(withdrawnTable, t.next(withdrawnTable), string(id), owner, upto); err != nil {
+		return err
+	}
+	f.gone[owner] = append(f.gone[owner], upto)
+	if _, _, err := t.resettle(f); err != nil {
+		return err
+	}
+	return t.Notice(ObjectWithdrawn, string(id))
+}
