@@ -55,3 +55,36 @@ func TestAgreementTerms(t *testing.T) {
 		}
 	}
 }
+
+// TestAgreementLimits: the terms that limit clauses are read strictly; a list
+// that is empty, or a word that is none, refuses the file instead of meaning
+// no limit.
+func TestAgreementLimits(t *testing.T) {
+	a, err := agreement(`types = ["indicator", "sighting"]
+sectors = ["defence", "energy"]
+communities = ["QUAD"]
+onward = "listed"
+onward_to = ["KOR", "AUS.DOD"]
+retention_days = 90`, "[emergency]\nhours = 72\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(a.Types, []string{"indicator", "sighting"}) || a.RetentionDays != 90 || a.Emergency.Hours != 72 || a.Onward != noroshi.OnwardListed {
+		t.Errorf("read as %+v", a)
+	}
+	for name, want := range map[noroshi.CallSign]bool{"KOR-01": true, "AUS-01": true, "GBR-01": false} {
+		if may, ask := a.PassesTo(noroshi.Party{CallSign: name, Tokens: []string{name.Country() + ".DOD"}}); may != want || ask {
+			t.Errorf("%s: may %v, ask %v", name, may, ask)
+		}
+	}
+	for _, x := range [][2]string{
+		{`types = []`, ""}, {`types = ["a", "a"]`, ""}, {`types = [""]`, ""}, {`types = "indicator"`, ""}, {`sectors = []`, ""}, {`sectors = ["a b"]`, ""},
+		{`onward = "maybe"`, ""}, {`onward = ""`, ""}, {`onward = "listed"`, ""}, {`onward = "none"` + "\n" + `onward_to = ["KOR"]`, ""}, {`onward_to = ["KOR"]`, ""},
+		{`retention_days = 0`, ""}, {`retention_days = -1`, ""}, {`retention = 9`, ""},
+		{"", "[emergency]\nhours = 0\n"}, {"", "[emergency]\nhours = 169\n"}, {"", "[emergency]\n"}, {"", "[emergency]\nhours = 1\nforever = true\n"},
+	} {
+		if _, err := agreement(x[0], x[1]); noroshi.KindOf(err) != noroshi.Invalid {
+			t.Errorf("%s %s: %v, want Invalid", x[0], x[1], err)
+		}
+	}
+}

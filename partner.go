@@ -21,6 +21,7 @@ const (
 	DocSignature = "agreement-signature" // key: Hash + "/" + NodeID; body: the signed AGREEMENT document (docs/wire.md)
 	DocPerson    = "person"              // key: Person.ID; body: Person as JSON
 	DocKeyset    = "keyset"              // key: NodeID; body: KEYSET document, newest version counts
+	DocEmergency = "emergency"           // key: Hash of the agreement; body: Emergency as JSON, the last one declared
 	DocCard      = "card"                // key: NodeID; body: CARD document as handed in or handed out
 )
 

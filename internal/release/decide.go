@@ -40,6 +40,8 @@ type Item struct {
 	KnownGood  bool              // named by a warning-list
 	Revoked    bool              // a revoked version: goes like any other
 	Mark       string            // portion mark found in its text
+	Sectors    []string          // that it names, sorted
+	From       *Sender           // the partner that brought it, when one did and it is not the one it is decided for
 	Withdrawn  bool
 	Conflict   bool   // another body under the same id and modified
 	Theirs     bool   // the partner brought it: never sent back
@@ -69,6 +71,7 @@ type Case struct {
 	Partner noroshi.Party        // to whom
 	Public  bool                 // the partner is everybody: no agreement is with it, it has no country and no token
 	Clauses *Clauses             // of the agreement in force; nil = none, which denies
+	Urgency noroshi.Emergency    // the emergency declared under it; zero = none
 	Items   []Item               // to be decided; ids are unique
 	Around  map[stix.ID]Standing // what else they refer to; not named = Absent
 	Stopped map[stix.ID]bool     // in the stream, never left, and may not leave any more: named to nobody
@@ -118,6 +121,8 @@ func (c *Case) alone(it *Item) Decision {
 		c.judge(it, it.Label, &d)
 		c.portions(it, &d)
 		c.unname(it, &d)
+		c.limits(it, &d)
+		c.onward(it, &d)
 	}
 	c.standing(it, &d)
 	if mark := markLeft(it, d.Cut); mark != "" {

@@ -49,7 +49,10 @@ func New(s *store.Store, o Options) (*Desk, error) {
 type link struct {
 	party   noroshi.Party
 	clauses *Clauses
+	now     time.Time // when it was looked up
 	senders map[noroshi.NodeID]stix.ID
+	from    map[noroshi.NodeID]*Sender // by partner that may bring objects: what they may be passed on under
+	urgency noroshi.Emergency          // declared under the agreement, the last one
 }
 
 // links reads the partners things may be released to, in the order of their ids.
@@ -58,7 +61,7 @@ func (d *Desk) links(ctx context.Context) ([]*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	senders := map[noroshi.NodeID]stix.ID{}
+	senders, from := map[noroshi.NodeID]stix.ID{}, map[noroshi.NodeID]*Sender{}
 	var found []*link
 	for _, body := range docs {
 		var p noroshi.Partner
@@ -66,12 +69,15 @@ func (d *Desk) links(ctx context.Context) ([]*link, error) {
 			return nil, noroshi.Errorf(noroshi.Broken, "release.partner", "read partner: %w", err)
 		}
 		senders[p.Node] = p.Organisation.Identity
+		if from[p.Node], err = d.sender(ctx, p); err != nil {
+			return nil, err
+		}
 		l, err := d.link(ctx, p)
 		if err != nil {
 			return nil, err
 		}
 		if l != nil {
-			l.senders = senders
+			l.senders, l.from = senders, from
 			found = append(found, l)
 		}
 	}
@@ -92,7 +98,41 @@ func (d *Desk) link(ctx context.Context, p noroshi.Partner) (*link, error) {
 	if a := c.Agreement(); !ok || party.Node != p.Node || a.Realm != d.o.Realm || !a.InForce(d.o.Now()) {
 		return nil, nil // an agreement of others, of another realm or another time releases nothing
 	}
-	return &link{party: party, clauses: c}, nil
+	l := &link{party: party, clauses: c, now: d.o.Now()}
+	if c.emergency && c.Agreement().Emergency != nil {
+		l.urgency, err = d.urgency(ctx, p.Agreement)
+	}
+	return l, err
+}
+
+// sender returns a partner as the one who brought objects. Its agreement counts
+// whether it is in force or not: what was received under it stays under it.
+func (d *Desk) sender(ctx context.Context, p noroshi.Partner) (*Sender, error) {
+	s := &Sender{CallSign: p.Organisation.CallSign}
+	if p.Agreement.IsZero() {
+		return s, nil
+	}
+	c, err := d.compiled(ctx, p.Agreement)
+	if err != nil {
+		return nil, err
+	}
+	s.Terms = c.Agreement()
+	return s, nil
+}
+
+// urgency returns the last emergency that was declared under an agreement.
+func (d *Desk) urgency(ctx context.Context, h noroshi.Hash) (e noroshi.Emergency, err error) {
+	body, err := d.store.Doc(ctx, noroshi.DocEmergency, h.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return e, nil
+	}
+	if err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return e, noroshi.Errorf(noroshi.Broken, "release.emergency", "read the emergency under %s: %w", h.String(), err)
+	}
+	return e, nil
 }
 
 // linkTo returns the link to one partner, or a Refused error.

@@ -18,9 +18,10 @@ type Facts struct {
 	KnownGood bool          // named by a warning-list
 	Withdrawn bool
 	Conflict  bool
-	Had       bool   // the partner sent this id itself
-	Done      bool   // this version went to the partner, or is decided to
-	Mark      string // PortionMark of its bytes
+	From      *Sender // the partner that brought it, when it is not the one it is decided for
+	Had       bool    // the partner sent this id itself
+	Done      bool    // this version went to the partner, or is decided to
+	Mark      string  // PortionMark of its bytes
 	Portions  []noroshi.Portion
 }
 
@@ -30,6 +31,7 @@ func ItemOf(o *stix.Object, f Facts) Item {
 		ID: o.ID, Type: o.Type, Label: f.Label, Precedence: noroshi.Routine, Refs: o.Refs(),
 		KnownGood: f.KnownGood, Revoked: o.Revoked, Withdrawn: f.Withdrawn, Conflict: f.Conflict,
 		Done: f.Done, Group: f.Run, Mark: f.Mark, Object: o, Portions: f.Portions,
+		Sectors: sectorsOf(o), From: f.From,
 		Theirs: f.Had || (f.Source.Kind == noroshi.FromPartner && f.Source.Partner == f.Partner.Node),
 	}
 	for _, m := range o.Markings {
