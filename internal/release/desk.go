@@ -56,23 +56,20 @@ type link struct {
 }
 
 // links reads the partners things may be released to, in the order of their ids.
-func (d *Desk) links(ctx context.Context) ([]*link, error) {
-	docs, err := d.store.Docs(ctx, noroshi.DocPartner)
+func (d *Desk) links(ctx context.Context) ([]*link, error) { return d.linksAt(ctx, d.o.Now()) }
+
+func (d *Desk) linksAt(ctx context.Context, now time.Time) ([]*link, error) {
+	all, err := d.partners(ctx)
 	if err != nil {
 		return nil, err
 	}
-	senders, from := map[noroshi.NodeID]stix.ID{}, map[noroshi.NodeID]*Sender{}
+	senders, from, err := d.senders(ctx, all)
+	if err != nil {
+		return nil, err
+	}
 	var found []*link
-	for _, body := range docs {
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return nil, noroshi.Errorf(noroshi.Broken, "release.partner", "read partner: %w", err)
-		}
-		senders[p.Node] = p.Organisation.Identity
-		if from[p.Node], err = d.sender(ctx, p); err != nil {
-			return nil, err
-		}
-		l, err := d.link(ctx, p)
+	for _, p := range all {
+		l, err := d.link(ctx, p, now)
 		if err != nil {
 			return nil, err
 		}
@@ -81,12 +78,44 @@ func (d *Desk) links(ctx context.Context) ([]*link, error) {
 			found = append(found, l)
 		}
 	}
-	slices.SortFunc(found, func(a, b *link) int { return slices.Compare(a.party.Node[:], b.party.Node[:]) })
 	return found, nil
 }
 
+// partners reads every partner, in the order of their ids.
+func (d *Desk) partners(ctx context.Context) ([]noroshi.Partner, error) {
+	docs, err := d.store.Docs(ctx, noroshi.DocPartner)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]noroshi.Partner, 0, len(docs))
+	for _, body := range docs {
+		var p noroshi.Partner
+		if err := json.Unmarshal(body, &p); err != nil {
+			return nil, noroshi.Errorf(noroshi.Broken, "release.partner", "read partner: %w", err)
+		}
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b noroshi.Partner) int { return slices.Compare(a.Node[:], b.Node[:]) })
+	return all, nil
+}
+
+// senders returns the identities of partners, and what may be passed on of what
+// they bring.
+func (d *Desk) senders(ctx context.Context, all []noroshi.Partner) (map[noroshi.NodeID]stix.ID, map[noroshi.NodeID]*Sender, error) {
+	ids, from := map[noroshi.NodeID]stix.ID{}, map[noroshi.NodeID]*Sender{}
+	for _, p := range all {
+		ids[p.Node] = p.Organisation.Identity
+		s, err := d.sender(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		from[p.Node] = s
+	}
+	return ids, from, nil
+}
+
 // link returns a partner's link, nil when none is in force.
-func (d *Desk) link(ctx context.Context, p noroshi.Partner) (*link, error) {
+func (d *Desk) link(ctx context.Context, p noroshi.Partner, now time.Time) (*link, error) {
 	if p.Trust != noroshi.InForce || p.Agreement.IsZero() {
 		return nil, nil
 	}
@@ -95,10 +124,10 @@ func (d *Desk) link(ctx context.Context, p noroshi.Partner) (*link, error) {
 		return nil, err
 	}
 	party, ok := c.Agreement().Other(d.o.Node)
-	if a := c.Agreement(); !ok || party.Node != p.Node || a.Realm != d.o.Realm || !a.InForce(d.o.Now()) {
+	if a := c.Agreement(); !ok || party.Node != p.Node || a.Realm != d.o.Realm || !a.InForce(now) {
 		return nil, nil // an agreement of others, of another realm or another time releases nothing
 	}
-	l := &link{party: party, clauses: c, now: d.o.Now()}
+	l := &link{party: party, clauses: c, now: now}
 	if c.emergency && c.Agreement().Emergency != nil {
 		l.urgency, err = d.urgency(ctx, p.Agreement)
 	}
