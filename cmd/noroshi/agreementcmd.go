@@ -10,11 +10,13 @@ import (
 )
 
 type agreementCmd struct {
-	Draft   agreementDraftCmd   `cmd:"" help:"${help_agreement_draft}"`
-	List    agreementListCmd    `cmd:"" help:"${help_agreement_list}"`
-	Show    agreementShowCmd    `cmd:"" help:"${help_agreement_show}"`
-	Propose agreementProposeCmd `cmd:"" help:"${help_agreement_propose}"`
-	Sign    agreementSignCmd    `cmd:"" help:"${help_agreement_sign}"`
+	Draft    agreementDraftCmd    `cmd:"" help:"${help_agreement_draft}"`
+	List     agreementListCmd     `cmd:"" help:"${help_agreement_list}"`
+	Show     agreementShowCmd     `cmd:"" help:"${help_agreement_show}"`
+	Propose  agreementProposeCmd  `cmd:"" help:"${help_agreement_propose}"`
+	Sign     agreementSignCmd     `cmd:"" help:"${help_agreement_sign}"`
+	Diff     agreementDiffCmd     `cmd:"" help:"${help_agreement_diff}"`
+	Rehearse agreementRehearseCmd `cmd:"" help:"${help_agreement_rehearse}"`
 }
 
 type agreementDraftCmd struct {

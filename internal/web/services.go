@@ -91,6 +91,7 @@ var Ops = map[string]Op{
 	"agreement.show":     {noroshi.ActRead, false, agreementShow},
 	"agreement.propose":  {noroshi.ActProposeAgreement, true, agreementPropose},
 	"agreement.sign":     {noroshi.ActSignAgreement, true, agreementSign},
+	"agreement.rehearse": {noroshi.ActRead, false, agreementRehearse},
 	"link.list":          {noroshi.ActRead, false, linkList},
 	"link.exchanged":     {noroshi.ActRead, false, linkExchanged},
 	"release.decided":    {noroshi.ActRead, false, releaseDecided},
