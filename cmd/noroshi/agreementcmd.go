@@ -10,13 +10,15 @@ import (
 )
 
 type agreementCmd struct {
-	Draft    agreementDraftCmd    `cmd:"" help:"${help_agreement_draft}"`
-	List     agreementListCmd     `cmd:"" help:"${help_agreement_list}"`
-	Show     agreementShowCmd     `cmd:"" help:"${help_agreement_show}"`
-	Propose  agreementProposeCmd  `cmd:"" help:"${help_agreement_propose}"`
-	Sign     agreementSignCmd     `cmd:"" help:"${help_agreement_sign}"`
-	Diff     agreementDiffCmd     `cmd:"" help:"${help_agreement_diff}"`
-	Rehearse agreementRehearseCmd `cmd:"" help:"${help_agreement_rehearse}"`
+	Draft     agreementDraftCmd     `cmd:"" help:"${help_agreement_draft}"`
+	List      agreementListCmd      `cmd:"" help:"${help_agreement_list}"`
+	Show      agreementShowCmd      `cmd:"" help:"${help_agreement_show}"`
+	Propose   agreementProposeCmd   `cmd:"" help:"${help_agreement_propose}"`
+	Sign      agreementSignCmd      `cmd:"" help:"${help_agreement_sign}"`
+	Suspend   agreementSuspendCmd   `cmd:"" help:"${help_agreement_suspend}"`
+	Emergency agreementEmergencyCmd `cmd:"" help:"${help_agreement_emergency}"`
+	Diff      agreementDiffCmd      `cmd:"" help:"${help_agreement_diff}"`
+	Rehearse  agreementRehearseCmd  `cmd:"" help:"${help_agreement_rehearse}"`
 }
 
 type agreementDraftCmd struct {

@@ -6,9 +6,10 @@ import (
 )
 
 type personCmd struct {
-	Add   personAddCmd   `cmd:"" help:"${help_person_add}"`
-	List  personListCmd  `cmd:"" help:"${help_person_list}"`
-	Roles personRolesCmd `cmd:"" help:"${help_person_roles}"`
+	Add      personAddCmd      `cmd:"" help:"${help_person_add}"`
+	List     personListCmd     `cmd:"" help:"${help_person_list}"`
+	Roles    personRolesCmd    `cmd:"" help:"${help_person_roles}"`
+	Delegate personDelegateCmd `cmd:"" help:"${help_person_delegate}"`
 }
 
 type personAddCmd struct {

@@ -126,6 +126,8 @@ type Signing struct {
 	Ours    bool `json:"ours"`     // our node has consented
 	Theirs  bool `json:"theirs"`   // the partner's consent is here
 	InForce bool `json:"in_force"` // both, and no higher version is: data flows
+
+	Suspended bool `json:"suspended,omitempty"` // it would be in force, but one of the nodes suspended it
 }
 
 // Sign adds a release officer's signature to an agreement; with the second one
@@ -192,7 +194,7 @@ func (o *Office) sign(ctx context.Context, a *noroshi.Agreement, node noroshi.No
 // approve keeps an officer's signature; a second one of the same person, or of
 // another account with the same key, is refused.
 func (o *Office) approve(ctx context.Context, tx *store.Tx, h noroshi.Hash, by noroshi.Signed) error {
-	all, err := persons(ctx, tx.Reads)
+	all, err := persons(ctx, tx.Reads, o.o.Now())
 	if err != nil {
 		return err
 	}
@@ -288,12 +290,8 @@ func (o *Office) enter(ctx context.Context, tx *store.Tx, a *noroshi.Agreement, 
 	if newer, err := o.supersedes(ctx, tx.Reads, a, p.Agreement); err != nil || !newer {
 		return s, errors.Join(err, put(tx, p))
 	}
-	p.Agreement, p.Trust = a.Hash, noroshi.InForce
-	s.InForce = true
-	if err := put(tx, p); err != nil {
-		return s, err
-	}
-	return s, tx.Notice(store.AgreementChanged, node.String())
+	p.Agreement, p.Trust, s.InForce = a.Hash, noroshi.InForce, true
+	return s, o.settleSuspended(ctx, tx, p)
 }
 
 // supersedes reports whether a may take the place of the agreement in force.
@@ -314,7 +312,7 @@ func (o *Office) supersedes(ctx context.Context, r store.Reads, a *noroshi.Agree
 
 // signing reads where an agreement stands, and the officers' signatures here.
 func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreement, node noroshi.NodeID) (s Signing, officers []noroshi.Signed, err error) {
-	all, err := persons(ctx, r)
+	all, err := persons(ctx, r, o.o.Now())
 	if err != nil {
 		return s, nil, err
 	}
@@ -332,7 +330,8 @@ func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreemen
 		return s, nil, err
 	}
 	p, err := partner(ctx, r, node)
-	s.InForce = p.Agreement == a.Hash
+	s.InForce = p.Agreement == a.Hash && len(p.Suspended) == 0
+	s.Suspended = p.Agreement == a.Hash && len(p.Suspended) > 0
 	return s, officers, err
 }
 
