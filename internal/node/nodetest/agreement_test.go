@@ -1,0 +1,212 @@
+package nodetest_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/partner"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/web"
+)
+
+// refusals returns the refusals of an operation on record, oldest first.
+func refusals(t *testing.T, p *nodetest.Party, op string) (said []string) {
+	t.Helper()
+	entries, err := p.Node.Store.Acts(t.Context(), 0, 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Act.Action == noroshi.ActRefuse && strings.HasPrefix(e.Act.Subject, op+" ") {
+			said = append(said, e.Act.Subject)
+		}
+	}
+	return said
+}
+
+func code(err error) string {
+	var e *noroshi.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// approval signs a hold as it stands now.
+func approval(t *testing.T, p *nodetest.Party, person, hold string) noroshi.Signed {
+	t.Helper()
+	var d web.HoldDetail
+	p.Must("release.show", web.HoldRef{Hold: hold}, &d)
+	by, err := p.Signed(t.Context(), person, noroshi.ActApprove, hold, d.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return by
+}
+
+// TestRefusedApprovals: same person, two credentials of one person, an
+// administrator, an approval replayed after one byte changed, and the approval
+// of another digest are refused, and each refusal is on record.
+func TestRefusedApprovals(t *testing.T) {
+	usa, _ := nodetest.Alliance(t, noroshi.Real)
+	tool := func(name, modified string) {
+		usa.Import("tool.json", "", strings.NewReader(fmt.Sprintf(`[{"type":"tool","id":"tool--00000000-0000-4000-8000-0000000000e1","spec_version":"2.1","created":"2026-01-01T00:00:00.000Z","modified":%q,"name":"(C) %s","object_marking_refs":[%q]}]`,
+			modified, name, noroshi.Green.MarkingID())))
+		usa.Settle()
+	}
+	open := func() string {
+		t.Helper()
+		var holds []web.HoldRow
+		usa.Must("release.list", web.HoldRef{}, &holds)
+		if len(holds) != 1 {
+			t.Fatalf("%d holds: %+v", len(holds), holds)
+		}
+		return holds[0].ID
+	}
+	approve := func(hold string, by noroshi.Signed) error {
+		return usa.Do(t.Context(), "release.approve", web.SignedRef{Subject: hold, By: by}, nil)
+	}
+	usa.Import("list.tsv", "tlp:amber", strings.NewReader("domain-name\ta.example\n"))
+	usa.Settle()
+	hold := open()
+
+	// A second account of the first officer's key, as no command makes one.
+	var first noroshi.Person
+	body, err := usa.Node.Store.Doc(t.Context(), noroshi.DocPerson, "release1")
+	if err == nil {
+		err = json.Unmarshal(body, &first)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.ID = "alias"
+	if body, err = json.Marshal(first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := usa.Node.Store.Do(t.Context(), noroshi.Act{Action: noroshi.ActAddPerson, Subject: "alias"}, func(tx *store.Tx) error {
+		return tx.PutDoc(noroshi.DocPerson, "alias", body)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	alias := approval(t, usa, "release1", hold)
+	alias.Person = "alias"
+	if err := approve(hold, approval(t, usa, "release1", hold)); err != nil {
+		t.Fatal(err)
+	}
+	other, err := usa.Signed(t.Context(), "release2", noroshi.ActApprove, hold, noroshi.Sum([]byte("another hold's")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name, code string
+		by         noroshi.Signed
+	}{
+		{"same person", "release.same-person", approval(t, usa, "release1", hold)},
+		{"two credentials of one person", "release.same-person", alias},
+		{"an administrator", "person.role-may-not", approval(t, usa, "admin", hold)},
+		{"another digest", "person.signature", other},
+	} {
+		before := len(refusals(t, usa, "release.approve"))
+		if err := approve(hold, x.by); code(err) != x.code {
+			t.Errorf("%s: %v, want %s", x.name, err, x.code)
+		}
+		said := refusals(t, usa, "release.approve")
+		if want := strings.Join([]string{"release.approve", hold, x.by.Person, x.code}, " "); len(said) != before+1 || said[before] != want {
+			t.Errorf("%s: on record is %q, want %q", x.name, said, want)
+		}
+	}
+	if err := approve(hold, approval(t, usa, "release2", hold)); err != nil {
+		t.Fatal(err)
+	}
+
+	// One byte changes after an officer has signed.
+	tool("probe", "2026-01-01T00:00:00.000Z")
+	hold = open()
+	old := approval(t, usa, "release1", hold)
+	tool("prone", "2026-01-01T00:00:00.001Z")
+	now := open()
+	for _, h := range slices.Compact([]string{hold, now}) {
+		if err := approve(h, old); err == nil {
+			t.Errorf("an approval counted for hold %s after one byte changed", h)
+		}
+		said := refusals(t, usa, "release.approve")
+		if last := said[len(said)-1]; !strings.HasPrefix(last, "release.approve "+h+" release1 ") {
+			t.Errorf("replayed over hold %s: on record is %q", h, last)
+		}
+	}
+	usa.Intact()
+}
+
+// order has two officers sign an order.
+func order(t *testing.T, p *nodetest.Party, op string, want noroshi.Order) {
+	t.Helper()
+	for i, person := range []string{"release1", "release2"} {
+		var o partner.Ordered
+		p.Must("order.draw", want, &o)
+		by, err := p.Signed(t.Context(), person, want.Action, o.Order.Subject(), o.Order.Bound())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Must(op, web.OrderRef{Order: o.Order, By: by}, &o)
+		if o.Waiting != 1-i {
+			t.Fatalf("%s as %s: %d waiting", op, person, o.Waiting)
+		}
+	}
+}
+
+// TestSuspendStopsWhatIsQueued: what was on its way when an agreement was
+// suspended does not arrive, at both ends nothing goes, and all of it goes when
+// it is resumed.
+func TestSuspendStopsWhatIsQueued(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	nodetest.Whole(t, usa, jpn)
+	state := func(p *nodetest.Party, want string) {
+		t.Helper()
+		p.Until("agreement "+want, func() (bool, error) {
+			var rows []partner.AgreementRow
+			err := p.Do(t.Context(), "agreement.list", nil, &rows)
+			return len(rows) == 1 && rows[0].State == want, err
+		})
+	}
+	lists := func(p *nodetest.Party) (n int) {
+		t.Helper()
+		if err := p.Node.Store.Each(t.Context(), "indicator", 0, func(store.Record) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	jpn.Stop()
+	usa.Import("queued.txt", "tlp:green", strings.NewReader("queued.example\n"))
+	usa.Settle()
+	var rows []partner.AgreementRow
+	usa.Must("agreement.list", nil, &rows)
+	h := rows[0].Hash
+	order(t, usa, "agreement.suspend", noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	jpn.Start()
+	state(usa, "suspended")
+	state(jpn, "suspended")
+	jpn.Import("there.txt", "tlp:green", strings.NewReader("there.example\n"))
+	usa.Import("here.txt", "tlp:green", strings.NewReader("here.example\n"))
+	usa.Settle()
+	jpn.Settle()
+	time.Sleep(500 * time.Millisecond)
+	if got, want := [2]int{lists(usa), lists(jpn)}, [2]int{2, 1}; got != want {
+		t.Fatalf("suspended, the nodes hold %v indicators, want %v", got, want)
+	}
+	order(t, usa, "agreement.resume", noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h})
+	state(usa, "in-force")
+	state(jpn, "in-force")
+	for _, p := range []*nodetest.Party{usa, jpn} {
+		p.Until("all three", func() (bool, error) { return lists(p) == 3, nil })
+	}
+	nodetest.Whole(t, usa, jpn)
+	usa.Intact()
+	jpn.Intact()
+}
