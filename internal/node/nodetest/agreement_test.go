@@ -210,3 +210,39 @@ func TestSuspendStopsWhatIsQueued(t *testing.T) {
 	usa.Intact()
 	jpn.Intact()
 }
+
+// TestSuspendMeetsWhatIsOnItsWay: the receiver suspends while data is on its
+// way and the sender does not know yet. Nothing of it is taken, and nothing is
+// lost when the agreement is resumed.
+func TestSuspendMeetsWhatIsOnItsWay(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	nodetest.Whole(t, usa, jpn)
+	jpn.Stop()
+	usa.Import("list.txt", "tlp:green", strings.NewReader("a.example\nb.example\n"))
+	usa.Settle()
+	usa.Stop()
+	jpn.Start()
+	var rows []partner.AgreementRow
+	jpn.Must("agreement.list", nil, &rows)
+	h := rows[0].Hash
+	order(t, jpn, "agreement.suspend", noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	usa.Start()
+	held := func() (n int) {
+		if err := jpn.Node.Store.Each(t.Context(), "indicator", 0, func(store.Record) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	usa.Until("suspended", func() (bool, error) {
+		err := usa.Do(t.Context(), "agreement.list", nil, &rows)
+		return rows[0].State == "suspended", err
+	})
+	if n := held(); n != 0 {
+		t.Fatalf("suspended, %d indicators arrived", n)
+	}
+	order(t, jpn, "agreement.resume", noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h})
+	jpn.Until("both", func() (bool, error) { return held() == 2, nil })
+	nodetest.Whole(t, usa, jpn)
+	usa.Intact()
+	jpn.Intact()
+}
