@@ -33,6 +33,7 @@ type Agreement struct {
 	Onward        Onward          `toml:"onward,omitempty"`          // whether what one party sends may be passed on; absent = as it is marked
 	OnwardTo      []string        `toml:"onward_to,omitempty"`       // to whom, when listed
 	RetentionDays int             `toml:"retention_days,omitempty"`  // how long what was received may be kept; 0 = not limited
+	FlashPerHour  int             `toml:"flash_per_hour,omitempty"`  // FLASH that may go each hour under standing rules two officers signed in advance; 0 = none
 	Emergency     *EmergencyTerms `toml:"emergency,omitempty"`       // nil = there is never an emergency
 	Clocks        []Clock         `toml:"clock"`
 	Parties       []Party         `toml:"party"`
@@ -98,7 +99,7 @@ func ParseAgreement(file []byte) (*Agreement, error) {
 	if a.SightingMark == "" {
 		a.SightingMark = "tlp:amber"
 	}
-	for key, empty := range map[string]bool{"types": len(a.Types) == 0, "sectors": len(a.Sectors) == 0, "onward": a.Onward == "", "retention_days": a.RetentionDays == 0} {
+	for key, empty := range map[string]bool{"types": len(a.Types) == 0, "sectors": len(a.Sectors) == 0, "onward": a.Onward == "", "retention_days": a.RetentionDays == 0, "flash_per_hour": a.FlashPerHour == 0} {
 		if md.IsDefined(key) && empty { // would read as no limit
 			return nil, Errorf(Invalid, "agreement.field", "agreement: %s: %s", key, "must not be empty: leave it out")
 		}

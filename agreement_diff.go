@@ -83,7 +83,10 @@ func tableOf[T any](list []T, keys func(T) (string, []pair)) table {
 
 // keys returns every key of the file but the tables, in the order of the struct.
 func (a *Agreement) keys() []pair {
-	emergency, retention := "", ""
+	emergency, retention, flash := "", "", ""
+	if a.FlashPerHour > 0 {
+		flash = strconv.Itoa(a.FlashPerHour)
+	}
 	if a.Emergency != nil {
 		emergency = strconv.Itoa(a.Emergency.Hours)
 	}
@@ -100,7 +103,7 @@ func (a *Agreement) keys() []pair {
 		{"suites", spaced(a.Suites)}, {"channels", spaced(a.Channels)}, {"statements", strings.Join(a.Statements, "\n")},
 		{"max_level", a.MaxLevel.String()}, {"entities", spaced(a.Entities)}, {"japanese_levels", strings.Join(levels, ", ")},
 		{"types", spaced(a.Types)}, {"sectors", spaced(a.Sectors)}, {"communities", spaced(a.Communities)},
-		{"onward", string(a.Onward)}, {"onward_to", spaced(a.OnwardTo)}, {"retention_days", retention}, {"emergency", emergency},
+		{"onward", string(a.Onward)}, {"onward_to", spaced(a.OnwardTo)}, {"retention_days", retention}, {"flash_per_hour", flash}, {"emergency", emergency},
 	}
 }
 

@@ -76,6 +76,8 @@ func (a *Agreement) checkTerms() (field, want string) {
 		return "onward_to", "belongs to onward = \"listed\""
 	case a.RetentionDays < 0 || a.RetentionDays > 36500:
 		return "retention_days", "must be 1 to 36500"
+	case a.FlashPerHour < 0 || a.FlashPerHour > MaxStandingPerHour:
+		return "flash_per_hour", fmt.Sprintf("must be 1 to %d", MaxStandingPerHour)
 	case a.Emergency != nil && (a.Emergency.Hours < 1 || a.Emergency.Hours > maxEmergency):
 		return "emergency", fmt.Sprintf("hours must be 1 to %d", maxEmergency)
 	}

@@ -77,7 +77,7 @@ func (o *Office) allowable(ctx context.Context, r store.Reads, order noroshi.Ord
 	if rule == nil || rule.Agreement != order.Agreement || rule.ID != "" || len(rule.By) > 0 || !rule.Ended.IsZero() || len(rule.EndedBy) > 0 {
 		return noroshi.Errorf(noroshi.Invalid, "standing.form", "a standing rule names its agreement, a limit and an end, and nothing else")
 	}
-	_, p, err := o.inForce(ctx, r, order.Agreement)
+	a, p, err := o.inForce(ctx, r, order.Agreement)
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,10 @@ func (o *Office) allowable(ctx context.Context, r store.Reads, order noroshi.Ord
 	switch {
 	case p.Node != rule.Partner:
 		return noroshi.Errorf(noroshi.Invalid, "standing.form", "a standing rule names its agreement, a limit and an end, and nothing else")
-	case rule.PerHour < 1 || rule.PerHour > noroshi.MaxStandingPerHour:
-		return noroshi.Errorf(noroshi.Invalid, "standing.per-hour", "a standing rule lets 1 to %d an hour go", noroshi.MaxStandingPerHour)
+	case a.FlashPerHour == 0:
+		return noroshi.Errorf(noroshi.Refused, "standing.not-agreed", "the agreement with %s provides for no standing rules", p.Organisation.CallSign)
+	case rule.PerHour < 1 || rule.PerHour > a.FlashPerHour:
+		return noroshi.Errorf(noroshi.Invalid, "standing.per-hour", "a standing rule lets 1 to %d an hour go under this agreement", a.FlashPerHour)
 	case rule.MaxTLP < noroshi.Clear || rule.MaxTLP > noroshi.Amber:
 		return noroshi.Errorf(noroshi.Invalid, "standing.level", "a standing rule is for what is marked TLP:CLEAR to TLP:AMBER")
 	case !rule.Until.After(now) || rule.Until.After(now.AddDate(0, 0, noroshi.MaxStandingDays)):

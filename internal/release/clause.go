@@ -135,14 +135,16 @@ func validator() (*validate.Validator, error) {
 func (c *Clauses) Agreement() *noroshi.Agreement { return c.agreement }
 
 // clause asks the agreement: released alone, with two persons, or not at all.
-// A FLASH always needs two persons, whatever clause permits it. Where some of
+// A FLASH always needs two persons, whatever clause permits it, unless two have
+// signed in advance for its kind (see Allowance). Where some of
 // the label is not understood, a clause may deny and permits nothing yet: no
 // clause sees that part, so what is denied now is denied when it is understood.
 func (c *Case) clause(it *Item, d *Decision) {
 	if c.Clauses == nil || !it.Label.Handled() {
 		return
 	}
-	a := c.Clauses.ask(c.Partner, c.Now, c.classOf(it))
+	class := c.classOf(it)
+	a := c.Clauses.ask(c.Partner, c.Now, class)
 	switch flash := it.Precedence >= noroshi.Flash; {
 	case len(it.Label.Unknown) > 0 && len(a.two)+len(a.alone) > 0:
 	case len(a.alone) > 0 && !flash:
@@ -150,6 +152,11 @@ func (c *Case) clause(it *Item, d *Decision) {
 		d.release(noroshi.Reason{Code: "clause.permit", Clause: d.Clause})
 	case len(a.two)+len(a.alone) > 0:
 		d.Clause = append(slices.Clone(a.two), a.alone...)[0]
+		if r := c.rule(it, class.level, class.classified); flash && r != nil {
+			d.Standing = r.ID
+			d.release(noroshi.Reason{Code: "clause.standing", Clause: d.Clause, Args: []string{r.ID}})
+			return
+		}
 		code := "clause.two-persons"
 		if flash {
 			code = "precedence.flash"

@@ -197,6 +197,10 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)), Urgency: l.urgency,
 	}
 	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
+	var err error
+	if c.Allowed, err = d.allowed(ctx, l); err != nil {
+		return Case{}, err
+	}
 	seqs := make([]int64, 0, len(g.recs)+len(g.stale))
 	for _, list := range [][]store.Record{g.recs, g.stale} {
 		for _, r := range list {
@@ -233,6 +237,9 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 			}
 			if f.Done, err = d.stillDone(ctx, g, l, r, label, id); err != nil {
 				return Case{}, err
+			}
+			if f.Done {
+				f.Freed = ruleCited(g.batches[id])
 			}
 		}
 		if has[string(r.Object.ID)] && !f.Done && !brought(r, l) {
