@@ -62,6 +62,9 @@ func (x *personListCmd) Run(c *cli) error {
 			for _, role := range r.Roles {
 				s = append(s, c.t("role."+string(role)))
 			}
+			for _, d := range r.Delegated {
+				s = append(s, c.t("cli.delegated", c.t("role."+string(d.Role)), utc(d.Until)))
+			}
 			return join(s)
 		}})
 }
