@@ -115,7 +115,17 @@ func (o *Office) actOf(ctx context.Context, order noroshi.Order, by noroshi.Sign
 	if err != nil {
 		return act, err
 	}
-	act.Persons = append(p.Signed, by)
+	all, err := persons(ctx, o.store.Reads, o.o.Now())
+	if err != nil {
+		return act, err
+	}
+	counts := o.standing(all, p)
+	for _, s := range p.Signed {
+		if s.Person != by.Person && slices.Contains(counts, s.Person) {
+			act.Persons = append(act.Persons, s)
+		}
+	}
+	act.Persons = append(act.Persons, by)
 	if order.Agreement.IsZero() {
 		return act, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -77,24 +78,7 @@ func TestRefusedApprovals(t *testing.T) {
 	usa.Settle()
 	hold := open()
 
-	// A second account of the first officer's key, as no command makes one.
-	var first noroshi.Person
-	body, err := usa.Node.Store.Doc(t.Context(), noroshi.DocPerson, "release1")
-	if err == nil {
-		err = json.Unmarshal(body, &first)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	first.ID = "alias"
-	if body, err = json.Marshal(first); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := usa.Node.Store.Do(t.Context(), noroshi.Act{Action: noroshi.ActAddPerson, Subject: "alias"}, func(tx *store.Tx) error {
-		return tx.PutDoc(noroshi.DocPerson, "alias", body)
-	}); err != nil {
-		t.Fatal(err)
-	}
+	second(t, usa, "alias")
 	alias := approval(t, usa, "release1", hold)
 	alias.Person = "alias"
 	if err := approve(hold, approval(t, usa, "release1", hold)); err != nil {
@@ -139,6 +123,88 @@ func TestRefusedApprovals(t *testing.T) {
 		said := refusals(t, usa, "release.approve")
 		if last := said[len(said)-1]; !strings.HasPrefix(last, "release.approve "+h+" release1 ") {
 			t.Errorf("replayed over hold %s: on record is %q", h, last)
+		}
+	}
+	usa.Intact()
+}
+
+// second gives the first officer's key a second account, as no command does.
+func second(t *testing.T, p *nodetest.Party, id string) {
+	t.Helper()
+	var first noroshi.Person
+	body, err := p.Node.Store.Doc(t.Context(), noroshi.DocPerson, "release1")
+	if err == nil {
+		err = json.Unmarshal(body, &first)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.ID = id
+	if body, err = json.Marshal(first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Node.Store.Do(t.Context(), noroshi.Act{Action: noroshi.ActAddPerson, Subject: id}, func(tx *store.Tx) error {
+		return tx.PutDoc(noroshi.DocPerson, id, body)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRefusedSignatures: the same of an agreement. It is in force only with both
+// nodes' consent to one hash, two officers each.
+func TestRefusedSignatures(t *testing.T) {
+	usa, jpn := nodetest.New(t, "USA-01", noroshi.Real), nodetest.New(t, "JPN-01", noroshi.Real)
+	if _, err := crew.Introduce(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
+		t.Fatal(err)
+	}
+	second(t, usa, "alias")
+	var text string
+	usa.Must("agreement.draft", web.DraftRef{With: "JPN-01", Days: 30}, &text)
+	propose := func(text string) noroshi.Hash {
+		t.Helper()
+		h := noroshi.Sum([]byte(text))
+		by, err := usa.Signed(t.Context(), "liaison", noroshi.ActProposeAgreement, h.String(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		usa.Must("agreement.propose", web.ProposeRef{File: []byte(text), By: by}, nil)
+		return h
+	}
+	h, other := propose(text), propose(strings.Replace(text, "Article 1", "Article I", 1))
+	signed := func(person string, h noroshi.Hash) noroshi.Signed {
+		t.Helper()
+		by, err := usa.Signed(t.Context(), strings.Replace(person, "alias", "release1", 1), noroshi.ActSignAgreement, h.String(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by.Person = person
+		return by
+	}
+	usa.Must("agreement.sign", web.SignRef{Hash: h, By: signed("release1", h)}, nil)
+	for _, x := range []struct {
+		name, code string
+		by         noroshi.Signed
+	}{
+		{"same person", "agreement.second-person", signed("release1", h)},
+		{"two credentials of one person", "agreement.second-person", signed("alias", h)},
+		{"an administrator", "person.role-may-not", signed("admin", h)},
+		{"replayed over a file with one byte changed", "person.signature", signed("release2", other)},
+		{"another digest", "person.signature", signed("release2", noroshi.Sum(nil))},
+	} {
+		before := len(refusals(t, usa, "agreement.sign"))
+		if err := usa.Do(t.Context(), "agreement.sign", web.SignRef{Hash: h, By: x.by}, nil); code(err) != x.code {
+			t.Errorf("%s: %v, want %s", x.name, err, x.code)
+		}
+		said := refusals(t, usa, "agreement.sign")
+		if want := strings.Join([]string{"agreement.sign", h.String(), x.by.Person, x.code}, " "); len(said) != before+1 || said[before] != want {
+			t.Errorf("%s: on record is %q, want %q", x.name, said, want)
+		}
+	}
+	var rows []partner.AgreementRow
+	usa.Must("agreement.list", nil, &rows)
+	for _, r := range rows {
+		if r.State != "proposed" || r.Ours {
+			t.Errorf("agreement %s is %s after refusals, ours %v", r.Hash, r.State, r.Ours)
 		}
 	}
 	usa.Intact()
