@@ -154,3 +154,26 @@ func TestParseLabelRefuses(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMarkingLabel: whatever stands in an extension, the label made of it is
+// one that travels, or one that is not understood.
+func FuzzMarkingLabel(f *testing.F) {
+	f.Add(acsHead + `,"control_set":{"classification":"U","permitted_nationalities":["JPN"]},"further_sharing":[{"sharing_scope":["FOREIGNGOV"],"rule_effect":"permit"}]`)
+	f.Add(iepBody + `,"start_date":"2026-01-01T00:00:00.000Z","end_date":"2027-12-31T23:59:60Z"`)
+	f.Add(`"extension_type":"property-extension","kubun":"秘","originator":"JPN.MOD","releasable_to":["USA"]`)
+	f.Fuzz(func(t *testing.T, content string) {
+		for _, id := range []stix.ID{noroshi.ACSExtension, noroshi.IEPExtension, noroshi.JapaneseExtension} {
+			o, err := stix.Parse([]byte(`{"type":"marking-definition","id":"` + string(private) + `","created":"2026-11-01T00:00:00.000Z"` + extensionOf(id, content) + `}`))
+			if err != nil {
+				return
+			}
+			l := noroshi.MarkingLabel(o.ID, []*stix.Object{o}, nil)
+			if len(l.Unknown) > 0 {
+				continue
+			}
+			if back, err := noroshi.ParseLabel(l.String()); err != nil || back.String() != l.String() {
+				t.Errorf("%s: %q does not read back: %v", content, l, err)
+			}
+		}
+	})
+}

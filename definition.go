@@ -208,51 +208,38 @@ func marked(b *stix.Object) bool {
 // is scanned like any text; IEP asks for external references.
 func extended(id stix.ID, b *stix.Object) (l Label, is bool) {
 	var s strict
-	var body stix.RawValue
-	var kind stix.ID
-	s.object(b.Property("extensions"), known{
-		string(ACSExtension):      func(v stix.RawValue) { kind, body = ACSExtension, v },
-		string(IEPExtension):      func(v stix.RawValue) { kind, body = IEPExtension, v },
-		string(JapaneseExtension): func(v stix.RawValue) { kind, body = JapaneseExtension, v },
-	})
-	if s.bad || kind == "" {
-		return Label{}, false
-	}
-	one := 0
-	for range b.Property("extensions").Members() {
-		one++
-	}
-	if one != 1 {
-		return unknown(UnknownExtension, id), true
-	}
-	header := func(stix.RawValue) {} // read when the object was
-	top := known{"type": header, "spec_version": header, "id": header, "created": header, "created_by_ref": header,
-		"extensions": header, "name": func(v stix.RawValue) { s.text(v) }}
+	var n int
 	var ok bool
-	switch kind {
-	case ACSExtension:
-		var m ACS
-		m, ok = readACS(body)
-		l.ACS = []ACS{m}
-	case IEPExtension:
-		var m IEP
-		m, ok = readIEP(body)
-		l.IEP = []IEP{m}
-		text := func(v stix.RawValue) { s.text(v) }
-		top["external_references"] = func(v stix.RawValue) {
-			s.list(v, func(e stix.RawValue) {
-				s.object(e, known{"source_name": text, "description": text, "url": text, "external_id": text}, "source_name")
-			})
-		}
-	case JapaneseExtension:
-		var m Japanese
-		m, ok = readJapanese(body)
-		l.JPN = []Japanese{m}
+	reads := func(read func(stix.RawValue) (Label, bool)) func(stix.RawValue) {
+		return func(v stix.RawValue) { n++; l, ok = read(v) }
+	}
+	top := headerFields(&s)
+	s.object(b.Property("extensions"), known{
+		string(ACSExtension): reads(func(v stix.RawValue) (Label, bool) { m, ok := readACS(v); return Label{ACS: []ACS{m}}, ok }),
+		string(IEPExtension): reads(func(v stix.RawValue) (Label, bool) {
+			top["external_references"] = s.references
+			m, ok := readIEP(v)
+			return Label{IEP: []IEP{m}}, ok
+		}),
+		string(JapaneseExtension): reads(func(v stix.RawValue) (Label, bool) { m, ok := readJapanese(v); return Label{JPN: []Japanese{m}}, ok }),
+	})
+	switch {
+	case s.bad || n == 0:
+		return Label{}, false
+	case n > 1:
+		return unknown(UnknownExtension, id), true
 	}
 	if s.object(b.Root(), top, "created"); s.bad || !ok {
 		return unknown(UnknownField, id), true
 	}
 	return l, true
+}
+
+// headerFields are what every definition of an extended marking may have.
+func headerFields(s *strict) known {
+	read := func(stix.RawValue) {} // when the object was
+	return known{"type": read, "spec_version": read, "id": read, "created": read, "created_by_ref": read, "extensions": read,
+		"name": func(v stix.RawValue) { s.text(v) }}
 }
 
 func knownType(t string) bool { return t == "statement" || t == "tlp" }

@@ -67,6 +67,14 @@ func (s *strict) count(v stix.RawValue) {
 	s.bad = s.bad || len(v) == 0 || len(v) > 9 || strings.Trim(string(v), "0123456789") != ""
 }
 
+// references reads external references (STIX 2.1 §2.5) without hashes.
+func (s *strict) references(v stix.RawValue) {
+	text := func(v stix.RawValue) { s.text(v) }
+	s.list(v, func(e stix.RawValue) {
+		s.object(e, known{"source_name": text, "description": text, "url": text, "external_id": text}, "source_name")
+	})
+}
+
 // word reads a string that is one of these.
 func (s *strict) word(v stix.RawValue, of ...string) string {
 	t := v.Text()

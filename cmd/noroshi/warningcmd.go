@@ -117,9 +117,18 @@ func (x *warningShowCmd) Run(c *cli) error {
 		pairs = append(pairs, [2]string{"acknowledged-by", a.Person + " (" + c.t("role."+string(a.Role)) + ") " + a.Time.UTC().Format(time.RFC3339)})
 	}
 	for _, k := range d.Deliveries {
-		pairs = append(pairs, [2]string{"delivery", string(k.CallSign) + ": " + c.t("state."+k.State)})
+		pairs = append(pairs, [2]string{"delivery", deliveryLine(c, k)})
 	}
 	return one(c, d, pairs...)
+}
+
+// deliveryLine is a delivery in one line: outside, a person is a role.
+func deliveryLine(c *cli, d watch.Delivery) string {
+	line := string(d.CallSign) + ": " + c.t("state."+d.State)
+	if d.Reader == "" {
+		return line
+	}
+	return line + " (" + c.t("role."+string(d.Reader)) + ") " + d.Since.UTC().Format(time.RFC3339)
 }
 
 func showWarning(c *cli, id string) (watch.Detail, error) {

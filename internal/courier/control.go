@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -169,6 +170,19 @@ func tombID(ctx context.Context, r store.Reads, partner noroshi.NodeID, e messag
 // has read.
 const MessageRead store.ChangeKind = "read"
 
+// readAs comes before the reader's role in what is kept of a READ.
+const readAs = "role "
+
+// ReaderOf returns the role of the person who has read a message of ours, by
+// what a step of its trail was told; "" where the step is none of reading.
+func ReaderOf(s store.OutStep) noroshi.Role {
+	role, ok := strings.CutPrefix(s.How, readAs)
+	if s.State != store.ReadThere || !ok {
+		return ""
+	}
+	return noroshi.Role(role)
+}
+
 // readThere notes that a person at the partner has read a message of ours.
 func (l *link) readThere(ctx context.Context, tx *store.Tx, r message.ReadBody) error {
 	out, err := tx.Out(ctx, l.node(), r.Epoch, r.Seq, 1)
@@ -178,7 +192,7 @@ func (l *link) readThere(ctx context.Context, tx *store.Tx, r message.ReadBody) 
 	if len(out) == 0 || out[0].Seq != r.Seq {
 		return nil // of a life this node has lost: it is kept as it came
 	}
-	if err := tx.SetOutState(l.node(), r.Epoch, []uint64{r.Seq}, store.ReadThere, "role "+string(r.Role)); err != nil {
+	if err := tx.SetOutState(l.node(), r.Epoch, []uint64{r.Seq}, store.ReadThere, readAs+string(r.Role)); err != nil {
 		return err
 	}
 	return tx.Notice(MessageRead, out[0].ID.String())

@@ -16,7 +16,7 @@ type Rules struct {
 	Self      noroshi.NodeID
 	Partner   noroshi.NodeID
 	Heartbeat time.Duration // STATE at least this often
-	Probe     time.Duration // hello this often while the link is down or unconfirmed
+	Probe     time.Duration // hello this often while the link is down or unconfirmed; four times as often while a FLASH waits
 	Resend    time.Duration // first wait for a receipt; doubles
 	ResendMax time.Duration // longest wait
 	Urgent    time.Duration // a receipt for FLASH and IMMEDIATE waits this long for company

@@ -86,6 +86,12 @@ func (s *Side) waits(p noroshi.Precedence) bool {
 	return len(s.fresh[p]) > 0
 }
 
+// lacks reports whether a message of the precedence has no receipt.
+func (s *Side) lacks(p noroshi.Precedence) bool {
+	missing := func(k outKey) bool { return s.out[k] != nil }
+	return slices.ContainsFunc(s.fresh[p], missing) || slices.ContainsFunc(s.again[p], missing)
+}
+
 // pick chooses below FLASH: strictly by precedence, but ROUTINE keeps one byte
 // in twenty.
 func (s *Side) pick(now time.Time) (outKey, bool) {

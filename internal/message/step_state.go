@@ -10,6 +10,9 @@ import (
 // maxHellos is how often an unanswered hello is repeated at the quick pace.
 const maxHellos = 60
 
+// flashHellos is how many go in the time of one while a FLASH waits.
+const flashHellos = 4
+
 var never = time.Unix(1<<40, 0)
 
 // soon makes a STATE due within a while, so that receipts travel together.
@@ -24,15 +27,25 @@ func (s *Side) stateAt() time.Time {
 	if s.opening || len(s.mine) == 0 {
 		return never
 	}
-	pace := s.rules.Heartbeat
-	if (!s.confirmed || !s.up) && s.hellos < maxHellos {
-		pace = min(pace, s.rules.Probe)
-	}
-	at := s.said.Add(pace)
+	at := s.said.Add(s.pace())
 	if !s.due.IsZero() && s.due.Before(at) {
 		return s.due
 	}
 	return at
+}
+
+// pace is how soon a STATE follows the last one when nothing asks for it. A
+// waiting FLASH has the link looked for more often, and without end.
+func (s *Side) pace() time.Duration {
+	flash := s.lacks(noroshi.Flash)
+	switch {
+	case s.confirmed && s.up:
+	case flash && s.hellos < flashHellos*maxHellos:
+		return min(s.rules.Heartbeat, s.rules.Probe/flashHellos)
+	case flash || s.hellos < maxHellos:
+		return min(s.rules.Heartbeat, s.rules.Probe)
+	}
+	return s.rules.Heartbeat
 }
 
 // sayState issues the next counter and tells everything that is durable here.

@@ -101,6 +101,44 @@ func TestFlashPassesEverything(t *testing.T) {
 	}
 }
 
+// TestAWaitingFlashLooksForTheLink: while the link is down a FLASH has it looked
+// for four times a second, after a minute once a second, and goes in the step
+// that finds it.
+func TestAWaitingFlashLooksForTheLink(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name         string
+		prec         noroshi.Precedence
+		first, later int // STATEs in the first and in the tenth minute
+	}{{"flash", noroshi.Flash, 240, 60}, {"immediate", noroshi.Immediate, 60, 6}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			o := newOne(t)
+			o.step(message.Up{Up: false})
+			o.write(tc.prec, 10)
+			start, minutes := o.now, [10]int{}
+			for {
+				o.now = o.side.Next()
+				n := int(o.now.Sub(start) / time.Minute)
+				if n >= len(minutes) {
+					break
+				}
+				for _, x := range o.step(message.Tick{}) {
+					if _, ok := x.(message.SayState); ok {
+						minutes[n]++
+					}
+				}
+			}
+			if off := minutes[0] - tc.first; off < -2 || off > 2 || minutes[9] != tc.later {
+				t.Errorf("hellos by minute %v, want %d in the first, %d in the last", minutes, tc.first, tc.later)
+			}
+			if got := sends(o.step(message.Up{Up: true})); len(got) != 1 {
+				t.Errorf("the link is back and %d messages go, want the one that waits", len(got))
+			}
+		})
+	}
+}
+
 func TestRoutineKeepsItsShare(t *testing.T) {
 	t.Parallel()
 	o := newOne(t)

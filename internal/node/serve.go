@@ -120,10 +120,25 @@ func (n *Node) decide(ctx context.Context) error {
 		if err := n.Settle(ctx); err != nil {
 			return err
 		}
-		if err := n.Store.Wait(ctx, head); err != nil {
+		if err := n.waitFor(ctx, head); err != nil {
 			return err
 		}
 	}
+}
+
+// lookAgain is how often the exit gate looks though nothing changed: an
+// agreement or a marking's time may have begun.
+const lookAgain = time.Minute
+
+// waitFor waits until the feed has moved past head, at most for lookAgain.
+func (n *Node) waitFor(ctx context.Context, head int64) error {
+	soon, cancel := context.WithTimeout(ctx, lookAgain)
+	defer cancel()
+	err := n.Store.Wait(soon, head)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
 }
 
 // serveHTTP serves on a listener until ctx ends, then lets running requests

@@ -55,7 +55,9 @@ func (m *acsCase) public() bool {
 		len(m.Sensitivity)+len(m.Nations)+len(m.Orgs) == 0
 }
 
-// audience is about whom the marking names; false when it decides.
+// audience is about whom the marking names; false when it decides. A denial of
+// sharing is read widely: ALL and the partner's country count as well, which in
+// a permit name nobody.
 func (m *acsCase) audience() bool {
 	c := m.j.c
 	switch {

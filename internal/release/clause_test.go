@@ -67,6 +67,21 @@ func tomlKeys(t reflect.Type) (keys []string) {
 	return keys
 }
 
+// TestTemplateShowsTheTerms: the terms a template shows as comments are such.
+func TestTemplateShowsTheTerms(t *testing.T) {
+	file := string(release.Template(release.Draft{Realm: real, Self: usa, Partner: jpn, From: now, Until: now.AddDate(1, 0, 0)}))
+	for _, name := range []string{"max_level", "entities", "japanese_levels"} {
+		file = strings.Replace(file, "\n# "+name+" =", "\n"+name+" =", 1)
+	}
+	a, err := noroshi.ParseAgreement([]byte(file))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, file)
+	}
+	if a.MaxLevel != noroshi.Unclassified || len(a.Entities) != 2 || len(a.Japanese) != 5 {
+		t.Errorf("read as %v %v %v", a.MaxLevel, a.Entities, a.Japanese)
+	}
+}
+
 func TestTemplateClauses(t *testing.T) {
 	c := release.Case{Realm: real, Now: now, Self: usa.Identity, Partner: jpn, Clauses: agreed(t)}
 	item := func(typ string, level noroshi.TLP, from release.Origin, p noroshi.Precedence, warning bool) release.Item {

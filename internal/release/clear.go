@@ -21,12 +21,8 @@ func (d *Desk) Next(ctx context.Context, batch string, first int) (Cleared, erro
 		return Cleared{}, err
 	}
 	for from := max(first, 0); from < b.Count; {
-		rows, err := d.store.BatchRows(ctx, batch, from, maxMessageObjects)
+		rows, objects, why, err := d.checked(ctx, b, from, maxMessageObjects)
 		if err != nil || len(rows) == 0 {
-			return Cleared{}, err
-		}
-		objects, why, err := d.check(ctx, b, rows)
-		if err != nil {
 			return Cleared{}, err
 		}
 		start := 0
@@ -73,16 +69,12 @@ func (d *Desk) Again(ctx context.Context, m store.OutMessage) (Cleared, error) {
 	if b.Partner != m.Partner || m.Count < 1 || m.Count > maxMessageObjects || m.First < 0 || m.First+m.Count > b.Count {
 		return Cleared{}, noroshi.Errorf(noroshi.Refused, "release.not-its-batch", "message %s does not fit its batch %s", m.ID.String(), m.Batch)
 	}
-	rows, err := d.store.BatchRows(ctx, m.Batch, m.First, m.Count)
+	rows, objects, why, err := d.checked(ctx, b, m.First, m.Count)
 	if err != nil {
 		return Cleared{}, err
 	}
 	if len(rows) != m.Count {
 		return Cleared{}, noroshi.Errorf(noroshi.Broken, "release.batch-rows", "batch %s has lost rows: run audit verify", m.Batch)
-	}
-	objects, why, err := d.check(ctx, b, rows)
-	if err != nil {
-		return Cleared{}, err
 	}
 	for _, w := range why {
 		if w != nil {
@@ -104,11 +96,7 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 	if b.Partner != m.Partner || m.Count < 1 || m.Count > maxMessageObjects {
 		return nil, noroshi.Errorf(noroshi.Refused, "release.not-its-batch", "message %s does not fit its batch %s", m.ID.String(), m.Batch)
 	}
-	rows, err := d.store.BatchRows(ctx, m.Batch, m.First, m.Count)
-	if err != nil {
-		return nil, err
-	}
-	objects, why, err := d.check(ctx, b, rows)
+	rows, objects, why, err := d.checked(ctx, b, m.First, m.Count)
 	if noroshi.KindOf(err) == noroshi.Refused {
 		if _, none := d.linkTo(ctx, b.Partner); none != nil {
 			return nil, noroshi.Errorf(noroshi.Queued, "release.waits", "no agreement is in force with %s now: what is left waits", b.Partner.String())
@@ -128,6 +116,32 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 		i += len(c.objects) - 1
 	}
 	return rest, nil
+}
+
+// lookAhead is how many rows behind those asked for are decided too: a marking's
+// definition goes only before something it marks, which may begin the next message.
+const lookAhead = 16
+
+// checked decides a run of a batch's rows again and returns, for each, its
+// bytes or why it may not go now.
+func (d *Desk) checked(ctx context.Context, b store.Batch, first, count int) ([]store.Decided, []Object, []error, error) {
+	rows, err := d.store.BatchRows(ctx, b.ID, first, count)
+	if err != nil || len(rows) == 0 {
+		return nil, nil, nil, err
+	}
+	n := len(rows)
+	if n == count {
+		ahead, err := d.store.BatchRows(ctx, b.ID, first+count, lookAhead)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		rows = append(rows, ahead...)
+	}
+	objects, why, err := d.check(ctx, b, rows)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return rows[:n], objects[:n], why[:n], nil
 }
 
 // check decides rows of a batch again and returns, for each, its bytes or why
@@ -168,6 +182,7 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 		at[r.Seq] = i
 	}
 	objects, why := make([]Object, len(rows)), make([]error, len(rows))
+	uses := map[stix.ID]bool{} // markings of what goes
 	former := map[int64]store.Record{}
 	for _, r := range g.stale {
 		former[r.Seq] = r
@@ -189,12 +204,23 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 		case show(rec, row) == nil:
 			why[k] = refused(b, row, "other bytes than were decided")
 			continue
-		case !stands(b, row, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec):
+		case !stands(b, row, &c.Items[i], &out[i]), old && !d.sameTerms(g, l, b, rec, &c):
 			why[k] = refused(b, row, "it may no longer go")
 		case rec.Object.Type == "marking-definition" && !g.clear(rec, l):
 			why[k] = refused(b, row, "its marking is not understood any more")
 		}
-		objects[k] = Object{View: row.N, Bytes: show(rec, row).Bytes(), typ: rec.Object.Type}
+		view := show(rec, row)
+		objects[k] = Object{View: row.N, Bytes: view.Bytes(), typ: rec.Object.Type, id: rec.Object.ID}
+		if why[k] == nil {
+			for _, m := range append(noroshi.GranularMarkings(view), view.Markings...) {
+				uses[m] = true
+			}
+		}
+	}
+	for k, o := range objects {
+		if why[k] == nil && o.typ == "marking-definition" && !uses[o.id] {
+			why[k] = refused(b, rows[k], "what it marks does not go")
+		}
 	}
 	return objects, why, nil
 }
@@ -221,10 +247,15 @@ func (g *graph) clear(rec store.Record, l *link) bool {
 }
 
 // sameTerms reports whether a former version may still go although a later one
-// is current: it has the batch's label itself, and nothing is wrong with it.
-func (d *Desk) sameTerms(g *graph, l *link, b store.Batch, r store.Record) bool {
+// is current: it has the batch's label itself, that label still lets it go as
+// it did, and nothing is wrong with it. One with portions does not: they were
+// judged for what is current.
+func (d *Desk) sameTerms(g *graph, l *link, b store.Batch, r store.Record, c *Case) bool {
 	label := noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, l.clauses.Agreement().Statements)
-	return label.String() == b.Label && !r.Object.Granular && !r.Withdrawn && !r.Conflict && !r.Foreign
+	it := ItemOf(r.Object, Facts{Label: label, Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party})
+	j := c.Judge(label, it.Origin)
+	may := j.Outcome == noroshi.Release || j.Outcome == noroshi.Hold && b.Hold != "" && strictness(j.Key) <= strictness(noroshi.TwoPersons)
+	return may && !j.SourceDenied && label.String() == b.Label && !r.Object.Granular && !r.Withdrawn && !r.Conflict && !r.Foreign
 }
 
 func refused(b store.Batch, row store.Decided, why string) error {

@@ -8,13 +8,18 @@
 // stored because Decide can be asked again. Officers approve a hold by signing
 // the Merkle root over exactly the bytes the partner will get.
 //
-// Only a Desk makes a Cleared, and only a Cleared holds bytes that may go.
+// What may not go is cut out: portions whose own marking is stricter, references
+// to what the partner does not get, translations of either. What is left leaves
+// as a View: same id and modified, numbered. A batch's row keeps the selectors,
+// so the bytes can be made again at any time and are compared with the hash that
+// was signed; a row stands only while nothing it shows would have to be cut now.
 //
-// Not done yet, and held as not understood: objects that could go only after
-// something is cut out, portions that are marked among it.
+// Only a Desk makes a Cleared, and only a Cleared holds bytes that may go.
 package release
 
 import (
+	"github.com/noroshi-cti/noroshi/stix"
+
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
@@ -32,6 +37,7 @@ type Object struct {
 	View  uint32
 	Bytes []byte
 	typ   string
+	id    stix.ID
 }
 
 // Valid reports whether a Desk made it.

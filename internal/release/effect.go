@@ -346,7 +346,8 @@ func (w *plan) batches() ([]store.Batch, [][]store.Decided, error) {
 	return batches, all, nil
 }
 
-// rows makes the rows of items, the definitions of their markings first.
+// rows makes the rows of items, each behind the definitions of its markings that
+// no row before it brought.
 func (w *plan) rows(items []int, travelled map[stix.ID]bool) ([]store.Decided, error) {
 	rows := make([]store.Decided, 0, len(items))
 	g := w.graph
@@ -358,8 +359,6 @@ func (w *plan) rows(items []int, travelled map[stix.ID]bool) ([]store.Decided, e
 				rows = append(rows, store.Decided{Seq: g.recs[j].Seq, Hash: g.recs[j].Hash, View: g.recs[j].Hash})
 			}
 		}
-	}
-	for _, i := range items {
 		row, err := w.row(i)
 		if err != nil {
 			return nil, err

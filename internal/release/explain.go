@@ -51,9 +51,29 @@ func (d *Desk) Preview(ctx context.Context, seq int64, partner noroshi.NodeID) (
 			return Preview{}, err
 		}
 	}
+	if err := d.approved(ctx, g, &c.Items[0], &p); err != nil {
+		return Preview{}, err
+	}
 	where, err := d.whereNow(ctx, partner, seq)
 	p.Decision.Reasons = append(p.Decision.Reasons, where...)
 	return p, err
+}
+
+// approved says of what persons released that it is, while their approval
+// stands.
+func (d *Desk) approved(ctx context.Context, g *graph, it *Item, p *Preview) error {
+	b, released := g.batches[g.batch[p.Record.Seq]]
+	if !released || p.Decision.Outcome != noroshi.Hold {
+		return nil
+	}
+	row, err := d.row(ctx, g, p.Record)
+	if err == nil && stands(b, row, it, &p.Decision) {
+		p.Decision.Outcome, p.Decision.Key = noroshi.Release, ""
+		if len(p.Decision.Cut) > 0 {
+			p.Decision.Outcome = noroshi.Redact
+		}
+	}
+	return err
 }
 
 // Weigh decides for objects that are not admitted, as they would be decided if

@@ -245,8 +245,8 @@ func TestJapanese(t *testing.T) {
 		}
 	}
 	// A class the agreement does not compare is not understood.
-	w.Levels = noroshi.Kubuns{"極秘": noroshi.Secret}
 	c := w.caseOf(t, "JPN", "USA", noroshi.Real)
+	c.Clauses.Agreement().Japanese = noroshi.Kubuns{"極秘": noroshi.Secret}
 	j := c.Judge(noroshi.Label{JPN: []noroshi.Japanese{{Kubun: "部内限り", Originator: "JPN.MOD", To: []string{"USA"}}}}, release.Self)
 	if j.Outcome != noroshi.Hold || j.Key != noroshi.NotUnderstood {
 		t.Errorf("a class not compared: %+v", j)

@@ -12,8 +12,8 @@ import (
 
 // View returns what leaves of an object: the object itself, or the same id and
 // modified without what the selectors name and without the granular markings
-// that named only that. An error where what is left would be no valid object
-// of its type.
+// that named only that. An error where what is left would lack what its type
+// requires.
 func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if len(cut) == 0 {
 		return o, nil
@@ -25,8 +25,14 @@ func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p := stix.Validate(v); len(p) > 0 {
-		return nil, fmt.Errorf("cut %s: what is left is no valid %s: %s: %s", o.ID, o.Type, p[0].Path, p[0].Msg)
+	had := map[string]int{} // problems by code: sloppy objects come in, and are no worse for a cut
+	for _, p := range stix.Validate(o) {
+		had[p.Code]++
+	}
+	for _, p := range stix.Validate(v) {
+		if had[p.Code]--; had[p.Code] < 0 {
+			return nil, fmt.Errorf("cut %s: what is left is no valid %s: %s: %s", o.ID, o.Type, p.Path, p.Msg)
+		}
 	}
 	return v, nil
 }

@@ -95,7 +95,33 @@ func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 			return going, err
 		}
 	}
-	return false, nil
+	return false, d.begun(ctx, links)
+}
+
+// begun decides anew what waits under a policy (IEP) whose time has begun.
+func (d *Desk) begun(ctx context.Context, links []*link) error {
+	w := touched{seqs: map[int64]bool{}, narrowed: map[int64]bool{}}
+	holds, err := d.store.Holds(ctx, store.HoldOpen)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		waits := func(r noroshi.Reason) bool { return r.Code == "iep.not-in-force" }
+		if h.Count == 0 || !slices.ContainsFunc(h.Reasons, waits) {
+			continue
+		}
+		l, err := noroshi.KeptLabel(h.Label)
+		if err != nil {
+			return err
+		}
+		out := func(p noroshi.IEP) bool { return !p.InForce(d.o.Now()) }
+		if !slices.ContainsFunc(l.IEP, out) {
+			if err := d.members(ctx, h.ID, func(m store.Decided) { w.seqs[m.Seq] = true }); err != nil {
+				return err
+			}
+		}
+	}
+	return d.decideAll(ctx, links, &w)
 }
 
 // advance moves the follower and the places of the partners decided for; where

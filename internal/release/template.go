@@ -50,6 +50,15 @@ func Template(d Draft) []byte {
 		p("%s", tomlString(s))
 	}
 	p("]\n")
+	p("# Nothing classified higher than max_level (U, C, S, TS; U without this line) is released, whoever signs.\n")
+	p("# max_level(U, C, S, TS。この行がなければ U)を超える区分のものは、誰が署名しても提供しません。\n")
+	p("# max_level = \"U\"\n")
+	p("# What the partner's staff are, for ACS markings limited to some: MIL GOV CTR SVR SVC DEV NET.\n")
+	p("# 相手方の要員の種別。ACS マーキングが種別を限る場合に用います。\n")
+	p("# entities = [\"MIL\", \"GOV\"]\n")
+	p("# What Japanese classes are equal to; objects of a class that is not named are held. The line is an example, to be agreed on.\n")
+	p("# 日本の区分に相当する区分。ここに挙げない区分のものは保留されます。次の行は例であり、双方で取り決めるものです。\n")
+	p("# japanese_levels = { \"部内限り\" = \"U\", \"秘\" = \"C\", \"極秘\" = \"S\", \"特定秘密\" = \"S\", \"機密\" = \"TS\" }\n")
 	for _, x := range []noroshi.Party{d.Self, d.Partner} {
 		p("\n[[party]]\ncall_sign = %s\nnode = %s\nidentity = %s\n", q(string(x.CallSign)), q(x.Node.String()), q(string(x.Identity)))
 		if len(x.Tokens) > 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"iter"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,6 +156,21 @@ func wide(s string) string {
 	}, s)
 }
 
+var uuid = regexp.MustCompile(`(?:marking|extension)-definition--[0-9a-f-]{36}`)
+
+// nearIDs returns an object with one digit of its own id, or of its
+// extension's, changed.
+func nearIDs(raw string) (list []string) {
+	for _, at := range uuid.FindAllStringIndex(raw, -1) {
+		for i := at[1] - 36; i < at[1]; i++ {
+			if n := strings.IndexByte("0123456789abcdef0", raw[i]); n >= 0 {
+				list = append(list, raw[:i]+"0123456789abcdef0"[n+1:n+2]+raw[i+1:])
+			}
+		}
+	}
+	return list
+}
+
 // reach says how far an outcome lets a thing go: by itself, after a review,
 // after two persons, not at all as it is.
 func reach(j release.Judgement) int {
@@ -240,7 +256,7 @@ func TestVariantsNeverWiden(t *testing.T) {
 				if err != nil {
 					return noroshi.Label{}, false // refused at the door
 				}
-				l := noroshi.MarkingLabel(id, []*stix.Object{o}, w.Statements)
+				l := noroshi.MarkingLabel(id, []*stix.Object{o}, w.World().Statements)
 				if !l.Handled() { // to see what it adds
 					l = l.Join(noroshi.Label{TLP: noroshi.Green})
 				}
@@ -268,6 +284,20 @@ func TestVariantsNeverWiden(t *testing.T) {
 							t.Errorf("%s: %s for %s, was %s: %s", change, is.Outcome, c.Partner.CallSign, was.Outcome, l)
 						}
 					}
+				}
+			}
+			for _, near := range nearIDs(string(raw)) {
+				tried++
+				o, err := stix.Parse([]byte(near))
+				if err != nil {
+					continue
+				}
+				l := noroshi.MarkingLabel(o.ID, []*stix.Object{o}, w.World().Statements)
+				if o.ID != mark && len(l.Unknown) == 0 && noroshi.TLPOf(id) != noroshi.NoTLP || o.ID == id && len(l.Unknown) == 0 {
+					t.Errorf("understood as %s: %s", l, near)
+				}
+				if l := noroshi.MarkingLabel(o.ID, nil, w.World().Statements); o.ID != id && len(l.Unknown) == 0 {
+					t.Errorf("understood without a definition as %s: %s", l, o.ID)
 				}
 			}
 			if tried < 50 {

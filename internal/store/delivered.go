@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -35,28 +36,94 @@ func (r Reads) AppliedThere(ctx context.Context, partner noroshi.NodeID) (runs [
 // Delivery returns how far the message that carries a version of a batch has
 // got, and since when; Committed with a zero time while it is in no message.
 func (r Reads) Delivery(ctx context.Context, batch string, seq int64) (state OutState, since time.Time, err error) {
+	t, err := r.trail(ctx, batch, seq)
+	return t.state, t.since, err
+}
+
+// Trail is what a partner has said of a message.
+type Trail struct {
+	Precedence noroshi.Precedence
+	Created    time.Time // zero while there is no message
+	Steps      []OutStep // oldest first, attempts left out
+}
+
+// OutStep is a state that a message has got to.
+type OutStep struct {
+	State OutState
+	Time  time.Time
+	How   string // as SetOutState was told
+}
+
+// Trail returns what the partner has said of the message that carries a version
+// of a batch.
+func (r Reads) Trail(ctx context.Context, batch string, seq int64) (Trail, error) {
+	t, err := r.trail(ctx, batch, seq)
+	if err != nil || t.state < StoredThere {
+		return t.Trail, err
+	}
+	var acts []int64
+	err = r.on(ctx, func(c *conn) error {
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var s OutStep
+			var act int64
+			var seqs []byte
+			if err := rows.Scan(&act, &s.State, &s.How, &seqs); err != nil {
+				return err
+			}
+			list, err := unpackRuns(seqs)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(list, func(x span) bool { return x.lo <= t.seq && t.seq <= x.hi }) {
+				t.Steps, acts = append(t.Steps, s), append(acts, act)
+			}
+			return nil
+		}, "SELECT act, state, how, seqs FROM out_event WHERE partner = $1 AND epoch = $2 AND state >= $3 ORDER BY n", t.partner, t.epoch, int64(StoredThere))
+	})
+	for i, act := range acts {
+		list, err := r.Acts(ctx, uint64(act), 1)
+		if err != nil {
+			return t.Trail, err
+		}
+		for _, e := range list {
+			t.Steps[i].Time = e.Time
+		}
+	}
+	return t.Trail, err
+}
+
+// trail is a Trail without its steps, and where they are to be found.
+type trail struct {
+	Trail
+	partner, epoch []byte
+	seq            int64
+	state          OutState
+	since          time.Time
+}
+
+func (r Reads) trail(ctx context.Context, batch string, seq int64) (t trail, err error) {
 	for from := 0; ; from += MaxPage {
 		rows, err := r.BatchRows(ctx, batch, from, MaxPage)
 		if err != nil || len(rows) == 0 {
-			return Committed, time.Time{}, err
+			return t, err
 		}
 		for i, row := range rows {
 			if row.Seq == seq {
-				return r.deliveryOf(ctx, batch, from+i)
+				return r.trailOf(ctx, batch, from+i)
 			}
 		}
 	}
 }
 
-func (r Reads) deliveryOf(ctx context.Context, batch string, ordinal int) (state OutState, since time.Time, err error) {
+func (r Reads) trailOf(ctx context.Context, batch string, ordinal int) (t trail, err error) {
 	err = r.on(ctx, func(c *conn) error {
 		return c.each(ctx, func(rows *sql.Rows) error {
-			var at int64
-			err := rows.Scan(&state, &at)
-			since = fromMicros(at)
+			var created, at int64
+			err := rows.Scan(&t.partner, &t.epoch, &t.seq, &t.Precedence, &created, &t.state, &at)
+			t.Created, t.since = fromMicros(created), fromMicros(at)
 			return err
-		}, `SELECT s.state, s.time FROM out_message o JOIN out_state s ON s.n = o.n
+		}, `SELECT o.partner, o.epoch, o.seq, o.prec, o.created, s.state, s.time FROM out_message o JOIN out_state s ON s.n = o.n
 			WHERE o.batch = $1 AND o.first <= $2 AND o.first + o.count > $3 ORDER BY o.n DESC LIMIT 1`, batch, int64(ordinal), int64(ordinal))
 	})
-	return state, since, err
+	return t, err
 }

@@ -7,8 +7,10 @@ import (
 )
 
 // derive follows the feed with what is made behind it: packed blocks and full
-// text. It works in slices of the lane and ends with ctx. An error ends the
-// round; the next change starts another.
+// text, in turns, so that a long way to go with the one does not keep the other
+// waiting: without its blocks a node starts slowly. It works in slices of the
+// lane and ends with ctx. An error ends the round; the next change starts
+// another.
 func (s *Store) derive(ctx context.Context) {
 	for {
 		select {
@@ -16,13 +18,10 @@ func (s *Store) derive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for _, step := range []func(context.Context) (bool, error){s.packBlock, s.indexText} {
-			for more := true; more; {
-				var err error
-				if more, err = step(ctx); err != nil {
-					break
-				}
-			}
+		for more := true; more; {
+			packed, err := s.packBlock(ctx)
+			indexed, textErr := s.indexText(ctx)
+			more = packed && err == nil || indexed && textErr == nil
 		}
 	}
 }

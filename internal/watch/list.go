@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -129,6 +130,7 @@ type Delivery struct {
 	CallSign noroshi.CallSign `json:"call_sign"`
 	State    string           `json:"state"` // "held", "released", "sent", "stored", "applied", "read", "withheld", "expired"; a partner with none has no row
 	Since    time.Time        `json:"since,omitzero"`
+	Reader   noroshi.Role     `json:"reader,omitempty"` // role of the person who read it first
 	Batch    string           `json:"batch,omitempty"`
 	Hold     string           `json:"hold,omitempty"`
 }
@@ -208,7 +210,14 @@ func (w *Watch) delivery(ctx context.Context, seq int64, d *Delivery) error {
 		return nil
 	}
 	state, since, err := w.store.Delivery(ctx, d.Batch, seq)
+	if err != nil {
+		return err
+	}
 	d.State, d.Since = deliveryStates[state], since
+	t, err := w.store.Trail(ctx, d.Batch, seq)
+	for _, s := range t.Steps {
+		d.Reader = cmp.Or(d.Reader, courier.ReaderOf(s))
+	}
 	return err
 }
 

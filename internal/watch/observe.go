@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,24 @@ type Observed struct {
 	Repeated  int         `json:"repeated"`            // counted before: the same log again
 	Stale     int         `json:"stale"`               // of indicators that are current no more
 	Seq       int64       `json:"seq"`                 // feed sequence of the last commit, 0 when nothing was written
+}
+
+// Add joins what became of the hits that came next.
+func (o *Observed) Add(next Observed) {
+	o.Hits, o.Repeated, o.Stale = o.Hits+next.Hits, o.Repeated+next.Repeated, o.Stale+next.Stale
+	o.Sightings, o.Warnings = append(o.Sightings, next.Sightings...), append(o.Warnings, next.Warnings...)
+	for _, e := range next.Explained {
+		i := slices.IndexFunc(o.Explained, func(x Explained) bool {
+			return x.Indicator == e.Indicator && x.Sensor == e.Sensor && x.Hour.Equal(e.Hour)
+		})
+		if i >= 0 {
+			o.Explained[i].Count += e.Count
+		} else {
+			o.Explained = append(o.Explained, e)
+		}
+	}
+	sortExplained(o.Explained)
+	o.Seq = max(o.Seq, next.Seq)
 }
 
 // Explained is what a warning-list explains: hits on a known-good value within

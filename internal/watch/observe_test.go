@@ -192,7 +192,10 @@ func TestKnownGoodPagesNobody(t *testing.T) {
 	if len(d.objects("sighting"))+len(d.objects("report")) > 0 {
 		t.Error("a sighting or warning was made")
 	}
-	d.observe("a", h)
+	o.Add(d.observe("a", h))
+	if o.Hits != 3 || len(o.Explained) != 1 || o.Explained[0].Count != 3 {
+		t.Errorf("all together %+v, want three hits explained", o)
+	}
 	if err := d.watch.Finish(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -211,6 +214,11 @@ func TestWeakThenStrong(t *testing.T) {
 	weak := d.observe("a", h)
 	h.Strength = detect.Strong
 	strong := d.observe("a", h)
+	both := weak
+	both.Add(strong)
+	if both.Hits != 2 || len(both.Warnings) != 2 || len(both.Sightings) != 1 || both.Seq != strong.Seq {
+		t.Errorf("both %+v", both)
+	}
 	if len(weak.Warnings) != 1 || len(strong.Warnings) != 1 || len(strong.Sightings) != 0 {
 		t.Fatalf("weak %+v, strong %+v", weak, strong)
 	}

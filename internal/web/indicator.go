@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -168,6 +169,11 @@ func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
 	if err := p.Check(in.By, noroshi.ActWithdraw, noroshi.ActDigest(c.Realm, c.Node, noroshi.ActWithdraw, in.Subject, r.Hash)); err != nil {
 		return nil, err
 	}
+	if r.Source.Kind == noroshi.FromPartner {
+		// A withdrawal is for ever and of every version: a partner's word, when
+		// it is a partner's object.
+		return nil, noroshi.Errorf(noroshi.Refused, "indicator.partners", "%s came from %s: only they withdraw it", in.Subject, c.callSign(ctx, r.Source.Partner))
+	}
 	act := noroshi.Act{Action: noroshi.ActWithdraw, Persons: []noroshi.Signed{in.By}, Subject: in.Subject, Precedence: noroshi.Immediate}
 	_, err = c.Store.Do(ctx, act, func(tx *store.Tx) error {
 		return tx.Withdraw(r.Object.ID, r.Source.Owner())
@@ -294,24 +300,48 @@ type HitsRef struct {
 	Sensor string `json:"sensor"`
 }
 
+// maxHits are taken in at once: what a call keeps in memory.
+const maxHits = 1_000_000
+
 func hits(ctx context.Context, c *Call) (any, error) {
 	var in HitsRef
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	var all []detect.Hit
-	dec := json.NewDecoder(c.Body)
-	for len(all) < 1_000_000 {
+	var all watch.Observed
+	err := eachHits(c.Body, maxHits, func(some []detect.Hit) error {
+		o, err := c.Watch.Observe(ctx, in.Sensor, some)
+		all.Add(o)
+		return err
+	})
+	return all, err
+}
+
+// eachHits hands on the hits of a body, at most so many at a time, and at least
+// once.
+func eachHits(body io.Reader, most int, do func([]detect.Hit) error) error {
+	dec := json.NewDecoder(body)
+	some := []detect.Hit{}
+	for n := 1; ; n++ {
 		var h detect.Hit
-		if err := dec.Decode(&h); err != nil {
-			if isEOF(err) {
-				break
+		err := dec.Decode(&h)
+		switch {
+		case isEOF(err):
+			if len(some) > 0 || n == 1 {
+				return do(some)
 			}
-			return nil, noroshi.Errorf(noroshi.Invalid, "hits.syntax", "hit %d: %w", len(all)+1, err)
+			return nil
+		case err != nil:
+			return noroshi.Errorf(noroshi.Invalid, "hits.syntax", "hit %d: %w", n, err)
 		}
-		all = append(all, h)
+		if some = append(some, h); len(some) < most {
+			continue
+		}
+		if err := do(some); err != nil {
+			return err
+		}
+		some = some[:0]
 	}
-	return c.Watch.Observe(ctx, in.Sensor, all)
 }
 
 func hitsFinish(ctx context.Context, c *Call) (any, error) {

@@ -12,6 +12,7 @@
 package https
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -53,6 +54,10 @@ type Options struct {
 	Key   crypto.Signer // the TLS key this node's KEYSET pins
 	Peers Peers
 	Now   func() time.Time // nil = time.Now
+
+	// Silence is after which a sender takes a connection that says nothing for
+	// cut and makes a new one; 0 = 10 s.
+	Silence time.Duration
 }
 
 // New returns both ends of the channel: what sends to partners, and what
@@ -68,7 +73,7 @@ func New(ln net.Listener, o Options) (*Sender, *Listener, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &Sender{cert: cert, peers: o.Peers, now: o.Now, clients: map[noroshi.NodeID]*http.Client{}, pauses: map[string]pause{}}
+	s := &Sender{cert: cert, peers: o.Peers, now: o.Now, silence: cmp.Or(o.Silence, silence), clients: map[noroshi.NodeID]*http.Client{}, pauses: map[string]time.Time{}}
 	return s, &Listener{ln: ln, cert: cert, peers: o.Peers}, nil
 }
 

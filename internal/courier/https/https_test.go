@@ -7,11 +7,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier/https"
@@ -158,6 +161,124 @@ func TestUnreachable(t *testing.T) {
 	}
 	if err := a.sender.Send(t.Context(), noroshi.Partner{}, []byte("x")); noroshi.KindOf(err) != noroshi.Invalid {
 		t.Errorf("no endpoint: got %v, want Invalid", err)
+	}
+}
+
+// wire passes bytes on until it is mute: then it swallows them, as a wire that
+// is cut does.
+type wire struct {
+	ln    net.Listener
+	to    string
+	mute  atomic.Bool
+	tasks sync.WaitGroup
+}
+
+func layWire(t *testing.T, to string) *wire {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{ln: ln, to: to}
+	w.tasks.Go(func() {
+		for {
+			a, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			w.tasks.Go(func() { w.pass(a) })
+		}
+	})
+	return w
+}
+
+func (w *wire) pass(a net.Conn) {
+	b, err := net.Dial("tcp", w.to)
+	if err != nil {
+		a.Close()
+		return
+	}
+	for _, pair := range [][2]net.Conn{{a, b}, {b, a}} {
+		w.tasks.Go(func() {
+			defer pair[0].Close()
+			defer pair[1].Close()
+			buf := make([]byte, 4096)
+			for {
+				n, err := pair[0].Read(buf)
+				if err != nil {
+					return
+				}
+				if w.mute.Load() {
+					continue
+				}
+				if _, err := pair[1].Write(buf[:n]); err != nil {
+					return
+				}
+			}
+		})
+	}
+}
+
+// TestAMuteWire: what is on its way when a wire goes mute fails soon, not when
+// its time is over, and a new connection is made when the wire is back.
+func TestAMuteWire(t *testing.T) {
+	t.Parallel()
+	a, b := newEnd(t, 1), newEnd(t, 2)
+	a.knows(b)
+	b.knows(a)
+	w := layWire(t, b.addr)
+	peers := func() map[noroshi.NodeID][][32]byte { return a.peers }
+	sender, listener, err := https.New(w.ln, https.Options{Key: a.key, Peers: peers, Silence: time.Second})
+	if err != nil || listener == nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		w.ln.Close()
+		sender.Close()
+		w.tasks.Wait()
+	})
+	p := noroshi.Partner{Node: b.id, Endpoints: []string{"https://" + w.ln.Addr().String()}}
+	if err := sender.Send(t.Context(), p, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	w.mute.Store(true)
+	begun := time.Now()
+	if err := sender.Send(t.Context(), p, []byte("x")); noroshi.KindOf(err) != noroshi.Queued {
+		t.Errorf("over a mute wire: got %v, want Queued", err)
+	}
+	if took := time.Since(begun); took > 20*time.Second {
+		t.Errorf("it took %v to see that the wire is mute", took)
+	}
+	w.mute.Store(false)
+	for err = errors.New("not sent"); err != nil; {
+		if err = sender.Send(t.Context(), p, []byte("y")); err != nil && time.Since(begun) > 30*time.Second {
+			t.Fatalf("the wire is back: %v", err)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// TestAnEndpointThatRefusesIsTriedSoon: a refusal costs nothing, so however
+// often it came, the next try is not far.
+func TestAnEndpointThatRefusesIsTriedSoon(t *testing.T) {
+	t.Parallel()
+	a := newEnd(t, 1)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := noroshi.Partner{Node: noroshi.NodeID{9}, Endpoints: []string{"https://" + ln.Addr().String()}}
+	ln.Close()
+	now := time.Now()
+	sender, _, err := https.New(ln, https.Options{Key: a.key, Peers: func() map[noroshi.NodeID][][32]byte { return nil }, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if err := sender.Send(t.Context(), p, []byte("x")); noroshi.KindOf(err) != noroshi.Queued {
+			t.Errorf("a quarter of a second after a refusal: got %v, want it tried", err)
+		}
+		now = now.Add(250 * time.Millisecond)
 	}
 }
 

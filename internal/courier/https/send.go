@@ -20,34 +20,32 @@ import (
 const (
 	dialTimeout = 5 * time.Second
 	postTimeout = 60 * time.Second
-	firstPause  = 250 * time.Millisecond // after a failure; doubles
+	shortPause  = 200 * time.Millisecond // after a failure
 	longPause   = 2 * time.Second
+	silence     = 10 * time.Second // after which a connection counts as cut
 	maxClients  = 1024
 )
 
 // Sender pushes envelopes to partners over kept-alive connections. It is the
 // channel named "https".
 type Sender struct {
-	cert  tls.Certificate
-	peers Peers
-	now   func() time.Time
+	cert    tls.Certificate
+	peers   Peers
+	now     func() time.Time
+	silence time.Duration
 
 	mu      sync.Mutex
 	clients map[noroshi.NodeID]*http.Client
-	pauses  map[string]pause // by endpoint
-}
-
-type pause struct {
-	until time.Time
-	for_  time.Duration
+	pauses  map[string]time.Time // by endpoint: until when it is left alone
 }
 
 // Name is "https".
 func (s *Sender) Name() string { return "https" }
 
 // Send posts an envelope to the first of the partner's endpoints that takes
-// it. An endpoint that failed is left alone for a while that doubles up to two
-// seconds. Errors have the codes https.pin, https.timeout, https.refused,
+// it. An endpoint that failed is left alone for as long as the failure took, two
+// seconds at most: one that refuses costs nothing and is tried again soon, one
+// that does not answer must not hold up the others each time. Errors have the codes https.pin, https.timeout, https.refused,
 // https.paused and https.answer.
 func (s *Sender) Send(ctx context.Context, p noroshi.Partner, envelope []byte) error {
 	err := error(noroshi.Errorf(noroshi.Invalid, "https.no-endpoint", "partner %s has no https endpoint", p.Organisation.CallSign))
@@ -76,10 +74,11 @@ func (s *Sender) post(ctx context.Context, to noroshi.NodeID, endpoint string, e
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
 	req.Header.Set("User-Agent", "NX/1")
+	begun := s.now()
 	resp, err := s.client(to).Do(req)
 	if err != nil {
 		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			s.fail(endpoint)
+			s.fail(endpoint, s.now().Sub(begun))
 		}
 		return classify(endpoint, err)
 	}
@@ -132,6 +131,9 @@ func (s *Sender) client(to noroshi.NodeID) *http.Client {
 			MaxIdleConnsPerHost: 8,
 			IdleConnTimeout:     idleTimeout - time.Minute,
 			DisableCompression:  true,
+			// A cut wire says nothing: without a ping what was on its way would
+			// wait for its timeout, though the wire is back.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: s.silence / 2, PingTimeout: s.silence / 2},
 		},
 	}
 	s.clients[to] = c
@@ -150,17 +152,13 @@ func (s *Sender) Close() {
 func (s *Sender) paused(endpoint string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.now().Before(s.pauses[endpoint].until)
+	return s.now().Before(s.pauses[endpoint])
 }
 
-func (s *Sender) fail(endpoint string) {
+func (s *Sender) fail(endpoint string, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := min(max(firstPause, 2*s.pauses[endpoint].for_), longPause)
-	if s.now().Before(s.pauses[endpoint].until) {
-		return // one failure of several at once counts
-	}
-	s.pauses[endpoint] = pause{until: s.now().Add(d), for_: d}
+	s.pauses[endpoint] = s.now().Add(min(max(shortPause, took), longPause))
 }
 
 func (s *Sender) clear(endpoint string) {

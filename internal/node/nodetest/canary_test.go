@@ -32,7 +32,7 @@ func TestNothingLeaks(t *testing.T) {
 		{"red", "aaaaaaaa-2222-4222-8222-222222222222", `,"object_marking_refs":["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"]`},
 		{"statement", "aaaaaaaa-3333-4333-8333-333333333333", `,"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb","marking-definition--bbbbbbbb-3333-4333-8333-333333333333"]`},
 		{"missing", "aaaaaaaa-4444-4444-8444-444444444444", `,"object_marking_refs":["marking-definition--bbbbbbbb-4444-4444-8444-444444444444"]`},
-		{"granular", "aaaaaaaa-5555-4555-8555-555555555555", `,"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"],"granular_markings":[{"marking_ref":"marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1","selectors":["description"]}]`},
+		{"granular", "aaaaaaaa-5555-4555-8555-555555555555", `,"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"],"granular_markings":[{"marking_ref":"marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1","selectors":["description","pattern"]}]`},
 	}
 	var objects, words, ids []string
 	for _, k := range kinds {
@@ -40,6 +40,12 @@ func TestNothingLeaks(t *testing.T) {
 		words = append(words, "zz-canary-"+k.name)
 		ids = append(ids, k.uuid)
 	}
+	// Of one only some parts may not leave: an indicator may be without them.
+	objects = append(objects, `{"type":"indicator","spec_version":"2.1","id":"indicator--aaaaaaaa-6666-4666-8666-666666666666","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z",
+"name":"zz-canary-part-name","description":"zz-canary-part-description","pattern":"[domain-name:value = 'part.example']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z",
+"x_secret":{"a":["zz-canary-part-x",1]},"external_references":[{"source_name":"open"},{"source_name":"zz-canary-part-reference"}],"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"],
+"granular_markings":[{"marking_ref":"marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1","selectors":["name","description","x_secret.a.[0]","external_references.[1]"]}]}`)
+	words = append(words, "zz-canary-part")
 	objects = append(objects, fmt.Sprintf(canaryMarking, "zz-canary-marking", "bbbbbbbb-3333-4333-8333-333333333333"))
 	words = append(words, "zz-canary-marking", "zz-canary-file", "bbbbbbbb-3333-4333", "bbbbbbbb-4444-4444")
 	words = append(words, ids...)
@@ -58,6 +64,9 @@ func TestNothingLeaks(t *testing.T) {
 	// The free object is there, so something did leave.
 	if _, err := jpn.Node.Store.Current(t.Context(), "malware--dddddddd-1111-4111-8111-111111111111"); err != nil {
 		t.Fatalf("the object that may leave did not: %v", err)
+	}
+	if _, err := jpn.Node.Store.Current(t.Context(), "indicator--aaaaaaaa-6666-4666-8666-666666666666"); err != nil {
+		t.Errorf("what may leave of an object did not: %v", err)
 	}
 	// Answers to the partner's own questions.
 	for _, w := range words {

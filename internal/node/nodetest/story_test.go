@@ -169,7 +169,7 @@ func TestHeldList(t *testing.T) {
 
 // TestDecidedAndWithdrawn: what a person asks about one indicator says where it
 // stands. A decided hold can be looked at, and who withdraws something is told
-// which partner has it all the same.
+// which partner has it all the same. The partner cannot withdraw it.
 func TestDecidedAndWithdrawn(t *testing.T) {
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	usa.Import("list.txt", "tlp:amber", strings.NewReader("withdrawn.example\n"))
@@ -182,19 +182,18 @@ func TestDecidedAndWithdrawn(t *testing.T) {
 		t.Fatalf("%d holds, %d indicators", len(holds), len(found.Data))
 	}
 	id := found.Data[0].ID
-	withdraw := func() (w web.Withdrawn) {
+	withdraw := func(p *nodetest.Party) (w web.Withdrawn, err error) {
 		t.Helper()
 		var d web.ObjectDetail
-		usa.Must("indicator.show", web.ObjectRef{ID: id}, &d)
+		p.Must("indicator.show", web.ObjectRef{ID: id}, &d)
 		if d.Marking != "TLP:AMBER" {
 			t.Errorf("marking %q", d.Marking)
 		}
-		by, err := usa.Signed(t.Context(), "duty", noroshi.ActWithdraw, string(id), d.Hash)
+		by, err := p.Signed(t.Context(), "duty", noroshi.ActWithdraw, string(id), d.Hash)
 		if err != nil {
 			t.Fatal(err)
 		}
-		usa.Must("indicator.withdraw", web.SignedRef{Subject: string(id), By: by}, &w)
-		return w
+		return w, p.Do(t.Context(), "indicator.withdraw", web.SignedRef{Subject: string(id), By: by}, &w)
 	}
 	usa.Approve()
 	nodetest.Whole(t, usa, jpn)
@@ -203,8 +202,12 @@ func TestDecidedAndWithdrawn(t *testing.T) {
 	if d.State != store.HoldApproved || d.Digest != (noroshi.Hash{}) {
 		t.Errorf("the decided hold is %s, to be signed %s", d.State, d.Digest)
 	}
-	if w := withdraw(); len(w.Released) != 1 || w.Released[0] != jpn.Sign {
-		t.Errorf("withdrawn, and %v have it, want %s", w.Released, jpn.Sign)
+	_, err := withdraw(jpn)
+	if r, _ := jpn.Node.Store.Current(t.Context(), id); noroshi.KindOf(err) != noroshi.Refused || r.Withdrawn {
+		t.Errorf("%s withdraws what %s sent: %v, want Refused", jpn.Sign, usa.Sign, err)
+	}
+	if w, err := withdraw(usa); err != nil || len(w.Released) != 1 || w.Released[0] != jpn.Sign {
+		t.Errorf("withdrawn, and %v have it, want %s (%v)", w.Released, jpn.Sign, err)
 	}
 }
 

@@ -1,0 +1,63 @@
+package nodetest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/watch"
+	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// warn has the duty officer warn of an indicator imported just for it.
+func warn(t *testing.T, p *nodetest.Party, audience ...string) (stix.ID, error) {
+	t.Helper()
+	p.Import("warn.txt", "tlp:green", strings.NewReader("warned-of.example\n"))
+	recs, err := p.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 1})
+	if err != nil || len(recs) != 1 {
+		t.Fatalf("%d indicators: %v", len(recs), err)
+	}
+	d := watch.Draft{ID: stix.NewID("report"), TitleEN: "title", TitleJA: "表題", TextEN: "text", TextJA: "本文", Severity: noroshi.High,
+		Precedence: noroshi.Immediate, Action: "check", Refs: []stix.ID{recs[0].Object.ID}, Marking: "tlp:green", Audience: audience}
+	by, err := p.Signed(t.Context(), "duty", noroshi.ActWarn, string(d.ID), d.Bound())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Do(t.Context(), "warning.new", web.NewWarning{Draft: d, By: by}, nil)
+	p.Settle()
+	return d.ID, err
+}
+
+// TestWhoHasRead: who sent a warning sees in what role it was read, and no name.
+func TestWhoHasRead(t *testing.T) {
+	usa, jpn := nodetest.Alliance(t, noroshi.Real)
+	id, err := warn(t, usa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodetest.Whole(t, usa, jpn)
+	show := func(p *nodetest.Party) (d watch.Detail) {
+		t.Helper()
+		p.Must("warning.show", web.ObjectRef{ID: id}, &d)
+		return d
+	}
+	usa.Until("delivered", func() (bool, error) {
+		d := show(usa).Deliveries
+		return len(d) == 1 && d[0].State == "applied" && d[0].Reader == "", nil
+	})
+	by, err := jpn.Signed(t.Context(), "duty", noroshi.ActAck, string(id), show(jpn).Hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jpn.Must("warning.ack", web.SignedRef{Subject: string(id), By: by}, nil)
+	usa.Until("read", func() (bool, error) { return show(usa).Deliveries[0].State == "read", nil })
+	if d := show(usa).Deliveries[0]; d.Reader != noroshi.Duty || d.CallSign != jpn.Sign {
+		t.Errorf("read by %+v, want a duty officer of %s", d, jpn.Sign)
+	}
+	if d := show(jpn); len(d.Acks) != 1 || d.Acks[0].Person != "duty" {
+		t.Errorf("at home %+v, want the person", d.Acks)
+	}
+}

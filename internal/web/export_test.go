@@ -1,0 +1,4 @@
+package web
+
+// EachHits is eachHits.
+var EachHits = eachHits
