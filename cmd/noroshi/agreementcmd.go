@@ -147,6 +147,8 @@ func (x *agreementSignCmd) Run(c *cli) error {
 		c.say("cli.agreement-in-force")
 	case s.Waiting > 0:
 		c.say("cli.approved-waiting", n(s.Waiting))
+	case s.Waits:
+		c.say("cli.agreement-begins")
 	default:
 		c.say("cli.agreement-awaits-partner")
 	}

@@ -133,6 +133,8 @@ func (o *Office) agreementRow(ctx context.Context, file []byte) (r AgreementRow,
 		r.State = "countersigned"
 	case r.InForce:
 		r.State = "in-force"
+	case r.Ours && r.Theirs && r.Waits:
+		r.State = "countersigned"
 	case r.Ours && r.Theirs:
 		r.State = "superseded"
 	}

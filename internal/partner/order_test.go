@@ -1,6 +1,7 @@
 package partner_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -146,6 +147,35 @@ func TestAHigherVersionIsNotSuspended(t *testing.T) {
 	}
 	if _, err := usa.orders("carol", noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h}); code(err) != "agreement.not-in-force" {
 		t.Errorf("resuming what is superseded: %v", err)
+	}
+}
+
+// TestALaterVersionWaitsForItsTime: the lower version stays in force until the
+// higher one begins; then it is superseded, without a further act of a person.
+func TestALaterVersionWaitsForItsTime(t *testing.T) {
+	usa, jpn, h := agreed(t, "")
+	file := bytes.Replace(agreementFile(2, usa, jpn, far), []byte("from = 2026-11-01"), []byte("from = 2026-12-01"), 1)
+	later := noroshi.Sum(file)
+	inForce(t, usa, jpn, file)
+	both := func(first, second string) {
+		t.Helper()
+		for _, s := range []*side{usa, jpn} {
+			if err := s.office.Begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.state(h, first)
+			s.state(later, second)
+		}
+	}
+	both("in-force", "countersigned")
+	usa.now, jpn.now = usa.now.AddDate(0, 0, 8), jpn.now.AddDate(0, 0, 8)
+	both("superseded", "in-force")
+	both("superseded", "in-force")
+	for _, s := range []*side{usa, jpn} {
+		if n, _ := s.acts(noroshi.ActAgreementInForce); n > 3 {
+			t.Errorf("%s: %d acts of coming into force", s.sign, n)
+		}
+		s.intact()
 	}
 }
 
