@@ -31,6 +31,13 @@ const (
 	ActProposeAgreement Action = "propose-agreement"
 	ActSignAgreement    Action = "sign-agreement"
 	ActAgreementInForce Action = "agreement-in-force"
+	ActSuspendAgreement Action = "suspend-agreement"
+	ActResumeAgreement  Action = "resume-agreement"
+	ActDeclareEmergency Action = "declare-emergency"
+	ActStandingRule     Action = "standing-rule"     // FLASH of a stated kind goes without further persons
+	ActEndStandingRule  Action = "end-standing-rule" // or no more
+	ActDelegate         Action = "delegate"
+	ActRefuse           Action = "refuse" // a person's act that was refused; nothing else was done
 	ActAddPerson        Action = "add-person"
 	ActConfigure        Action = "configure"
 	ActAlarm            Action = "alarm" // two messages under one sequence, clone, realm mismatch ...

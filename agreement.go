@@ -14,22 +14,30 @@ import (
 // clause, how fast, over what. Its file is TOML; its hash is the SHA-256 of
 // the file's exact bytes. In force means both nodes signed that hash.
 type Agreement struct {
-	Version      int       `toml:"version"` // counts up; a higher version in force supersedes
-	TitleEN      string    `toml:"title_en"`
-	TitleJA      string    `toml:"title_ja"`
-	Realm        Realm     `toml:"realm"`
-	From         time.Time `toml:"from"`                      // in force not before
-	Until        time.Time `toml:"until"`                     // nor after; past it everything is denied
-	SightingMark string    `toml:"sighting_mark"`             // joined with the indicator's label to mark sightings; default tlp:amber
-	Suites       []string  `toml:"suites"`                    // of docs/wire.md; now only "S1"
-	Channels     []string  `toml:"channels"`                  // now only "https"
-	Statements   []string  `toml:"statements,omitempty"`      // statement markings of exactly this text have no effect
-	MaxLevel     Level     `toml:"max_level,omitempty"`       // U, C, S or TS: nothing classified higher goes, with whatever signatures; default U
-	Entities     []string  `toml:"entities,omitempty"`        // what the partner's staff are, for ACS markings limited to some: MIL GOV CTR SVR SVC DEV NET
-	Japanese     Kubuns    `toml:"japanese_levels,omitempty"` // what each Japanese class is equal to; one that is not named is not understood, but 公開
-	Clocks       []Clock   `toml:"clock"`
-	Parties      []Party   `toml:"party"`
-	Clauses      []Clause  `toml:"clause"`
+	Version       int             `toml:"version"` // counts up; a higher version in force supersedes
+	TitleEN       string          `toml:"title_en"`
+	TitleJA       string          `toml:"title_ja"`
+	Realm         Realm           `toml:"realm"`
+	From          time.Time       `toml:"from"`                      // in force not before
+	Until         time.Time       `toml:"until"`                     // nor after; past it everything is denied
+	SightingMark  string          `toml:"sighting_mark"`             // joined with the indicator's label to mark sightings; default tlp:amber
+	Suites        []string        `toml:"suites"`                    // of docs/wire.md; now only "S1"
+	Channels      []string        `toml:"channels"`                  // now only "https"
+	Statements    []string        `toml:"statements,omitempty"`      // statement markings of exactly this text have no effect
+	MaxLevel      Level           `toml:"max_level,omitempty"`       // U, C, S or TS: nothing classified higher goes, with whatever signatures; default U
+	Entities      []string        `toml:"entities,omitempty"`        // what the partner's staff are, for ACS markings limited to some: MIL GOV CTR SVR SVC DEV NET
+	Japanese      Kubuns          `toml:"japanese_levels,omitempty"` // what each Japanese class is equal to; one that is not named is not understood, but 公開
+	Types         []string        `toml:"types,omitempty"`           // object types that may go at all; empty = every type
+	Sectors       []string        `toml:"sectors,omitempty"`         // sectors (STIX industry-sector-ov) an object may name; empty = every one
+	Communities   []string        `toml:"communities,omitempty"`     // what both parties belong to, for clauses to read
+	Onward        Onward          `toml:"onward,omitempty"`          // whether what one party sends may be passed on; absent = as it is marked
+	OnwardTo      []string        `toml:"onward_to,omitempty"`       // to whom, when listed
+	RetentionDays int             `toml:"retention_days,omitempty"`  // how long what was received may be kept; 0 = not limited
+	FlashPerHour  int             `toml:"flash_per_hour,omitempty"`  // FLASH that may go each hour under standing rules two officers signed in advance; 0 = none
+	Emergency     *EmergencyTerms `toml:"emergency,omitempty"`       // nil = there is never an emergency
+	Clocks        []Clock         `toml:"clock"`
+	Parties       []Party         `toml:"party"`
+	Clauses       []Clause        `toml:"clause"`
 
 	Hash Hash   `toml:"-"`
 	File []byte `toml:"-"` // the exact file
@@ -93,6 +101,11 @@ func ParseAgreement(file []byte) (*Agreement, error) {
 	if a.SightingMark == "" {
 		a.SightingMark = "tlp:amber"
 	}
+	for key, empty := range map[string]bool{"types": len(a.Types) == 0, "sectors": len(a.Sectors) == 0, "onward": a.Onward == "", "retention_days": a.RetentionDays == 0, "flash_per_hour": a.FlashPerHour == 0} {
+		if md.IsDefined(key) && empty { // would read as no limit
+			return nil, Errorf(Invalid, "agreement.field", "agreement: %s: %s", key, "must not be empty: leave it out")
+		}
+	}
 	if !md.IsDefined("max_level") {
 		a.MaxLevel = Unclassified
 	}
@@ -133,6 +146,9 @@ func (a *Agreement) check() error {
 		if !slices.Contains(kubuns, k) || k == KubunOpen && level != Unclassified {
 			return bad("japanese_levels", "must be of "+strings.Join(kubuns, " ")+", and 公開 is U")
 		}
+	}
+	if field, want := a.checkTerms(); field != "" {
+		return bad(field, want)
 	}
 	seen := map[string]bool{}
 	for _, c := range a.Clauses {

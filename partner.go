@@ -21,6 +21,8 @@ const (
 	DocSignature = "agreement-signature" // key: Hash + "/" + NodeID; body: the signed AGREEMENT document (docs/wire.md)
 	DocPerson    = "person"              // key: Person.ID; body: Person as JSON
 	DocKeyset    = "keyset"              // key: NodeID; body: KEYSET document, newest version counts
+	DocEmergency = "emergency"           // key: Hash of the agreement; body: Emergency as JSON, the last one declared
+	DocStanding  = "standing-rule"       // key: StandingRule.ID; body: StandingRule as JSON
 	DocCard      = "card"                // key: NodeID; body: CARD document as handed in or handed out
 )
 
@@ -33,6 +35,7 @@ type Partner struct {
 	GateOut      []byte       `json:"gate_out,omitempty"`     // gate secret of its card: for what we send it
 	GateIn       []byte       `json:"gate_in,omitempty"`      // gate secret of our card for it: for what it sends us
 	Agreement    Hash         `json:"agreement,omitzero"`     // in force; zero = none
+	Suspended    []NodeID     `json:"suspended,omitempty"`    // nodes that suspended the agreement: it is in force when none has
 	Proposed     []Hash       `json:"proposed,omitempty"`     // files proposed by either side, not yet in force
 	ConfirmedBy  []string     `json:"confirmed_by,omitempty"` // persons here who heard the fingerprint
 	CardUntil    time.Time    `json:"card_until,omitzero"`

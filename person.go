@@ -3,6 +3,7 @@ package noroshi
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Role is what a person is here for.
@@ -32,6 +33,31 @@ type Person struct {
 	Key     []byte `json:"key"`    // Ed25519 public key
 	Sealed  []byte `json:"sealed"` // private key sealed by the person's passphrase
 	Removed bool   `json:"removed,omitempty"`
+
+	Delegated []Delegation `json:"delegated,omitempty"` // roles others passed to the person for a time; see At
+}
+
+// Delegation is a role that release officers passed to a person until a day.
+type Delegation struct {
+	Role  Role      `json:"role"`
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
+	By    []string  `json:"by"` // who signed for it
+}
+
+// Last reports whether now lies in the delegation; its end does not.
+func (d Delegation) Last(now time.Time) bool { return !now.Before(d.From) && now.Before(d.Until) }
+
+// At returns the person with the roles delegated to them that last now. A role
+// that is delegated is one like any other, but that it cannot be passed on.
+func (p Person) At(now time.Time) Person {
+	p.Roles = slices.Clone(p.Roles)
+	for _, d := range p.Delegated {
+		if d.Last(now) && !slices.Contains(p.Roles, d.Role) {
+			p.Roles = append(p.Roles, d.Role)
+		}
+	}
+	return p
 }
 
 // May reports whether one of the person's roles may do the action.
@@ -72,6 +98,12 @@ var may = map[Action][]Role{
 	ActIntroduce:        {Administrator, Liaison},
 	ActProposeAgreement: {Liaison, ReleaseOffice},
 	ActSignAgreement:    {ReleaseOffice},
+	ActSuspendAgreement: {ReleaseOffice},
+	ActResumeAgreement:  {ReleaseOffice},
+	ActDeclareEmergency: {ReleaseOffice},
+	ActStandingRule:     {ReleaseOffice},
+	ActEndStandingRule:  {ReleaseOffice},
+	ActDelegate:         {ReleaseOffice},
 	ActAddPerson:        {Administrator},
 	ActConfigure:        {Administrator},
 	ActReadAudit:        {Auditor, Administrator},

@@ -54,7 +54,7 @@ func (p Person) Valid() error {
 			return Errorf(Invalid, "person.role", "role %q is unknown", string(r))
 		}
 	}
-	if len(p.Key) != ed25519.PublicKeySize || p.Removed {
+	if len(p.Key) != ed25519.PublicKeySize || p.Removed || len(p.Delegated) > 0 {
 		return Errorf(Invalid, "person.no-key", "person %s has no key here", p.ID)
 	}
 	return nil

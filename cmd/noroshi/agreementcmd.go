@@ -10,11 +10,15 @@ import (
 )
 
 type agreementCmd struct {
-	Draft   agreementDraftCmd   `cmd:"" help:"${help_agreement_draft}"`
-	List    agreementListCmd    `cmd:"" help:"${help_agreement_list}"`
-	Show    agreementShowCmd    `cmd:"" help:"${help_agreement_show}"`
-	Propose agreementProposeCmd `cmd:"" help:"${help_agreement_propose}"`
-	Sign    agreementSignCmd    `cmd:"" help:"${help_agreement_sign}"`
+	Draft     agreementDraftCmd     `cmd:"" help:"${help_agreement_draft}"`
+	List      agreementListCmd      `cmd:"" help:"${help_agreement_list}"`
+	Show      agreementShowCmd      `cmd:"" help:"${help_agreement_show}"`
+	Propose   agreementProposeCmd   `cmd:"" help:"${help_agreement_propose}"`
+	Sign      agreementSignCmd      `cmd:"" help:"${help_agreement_sign}"`
+	Suspend   agreementSuspendCmd   `cmd:"" help:"${help_agreement_suspend}"`
+	Emergency agreementEmergencyCmd `cmd:"" help:"${help_agreement_emergency}"`
+	Diff      agreementDiffCmd      `cmd:"" help:"${help_agreement_diff}"`
+	Rehearse  agreementRehearseCmd  `cmd:"" help:"${help_agreement_rehearse}"`
 }
 
 type agreementDraftCmd struct {
@@ -143,6 +147,8 @@ func (x *agreementSignCmd) Run(c *cli) error {
 		c.say("cli.agreement-in-force")
 	case s.Waiting > 0:
 		c.say("cli.approved-waiting", n(s.Waiting))
+	case s.Waits:
+		c.say("cli.agreement-begins")
 	default:
 		c.say("cli.agreement-awaits-partner")
 	}

@@ -6,9 +6,10 @@ import (
 )
 
 type personCmd struct {
-	Add   personAddCmd   `cmd:"" help:"${help_person_add}"`
-	List  personListCmd  `cmd:"" help:"${help_person_list}"`
-	Roles personRolesCmd `cmd:"" help:"${help_person_roles}"`
+	Add      personAddCmd      `cmd:"" help:"${help_person_add}"`
+	List     personListCmd     `cmd:"" help:"${help_person_list}"`
+	Roles    personRolesCmd    `cmd:"" help:"${help_person_roles}"`
+	Delegate personDelegateCmd `cmd:"" help:"${help_person_delegate}"`
 }
 
 type personAddCmd struct {
@@ -60,6 +61,9 @@ func (x *personListCmd) Run(c *cli) error {
 			var s []string
 			for _, role := range r.Roles {
 				s = append(s, c.word("role."+string(role)))
+			}
+			for _, d := range r.Delegated {
+				s = append(s, c.t("cli.delegated", c.t("role."+string(d.Role)), utc(d.Until)))
 			}
 			return join(s)
 		}})

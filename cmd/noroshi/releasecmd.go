@@ -15,13 +15,14 @@ import (
 )
 
 type releaseCmd struct {
-	List    releaseListCmd    `cmd:"" help:"${help_release_list}"`
-	Show    releaseShowCmd    `cmd:"" help:"${help_release_show}"`
-	Approve releaseApproveCmd `cmd:"" help:"${help_release_approve}"`
-	Return  releaseReturnCmd  `cmd:"" help:"${help_release_return}"`
-	Preview releasePreviewCmd `cmd:"" help:"${help_release_preview}"`
-	Explain releaseExplainCmd `cmd:"" help:"${help_release_explain}"`
-	Test    releaseTestCmd    `cmd:"" help:"${help_release_test}"`
+	List     releaseListCmd     `cmd:"" help:"${help_release_list}"`
+	Show     releaseShowCmd     `cmd:"" help:"${help_release_show}"`
+	Approve  releaseApproveCmd  `cmd:"" help:"${help_release_approve}"`
+	Return   releaseReturnCmd   `cmd:"" help:"${help_release_return}"`
+	Preview  releasePreviewCmd  `cmd:"" help:"${help_release_preview}"`
+	Explain  releaseExplainCmd  `cmd:"" help:"${help_release_explain}"`
+	Test     releaseTestCmd     `cmd:"" help:"${help_release_test}"`
+	Standing releaseStandingCmd `cmd:"" help:"${help_release_standing}"`
 }
 
 type releaseListCmd struct {

@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -17,11 +18,14 @@ const (
 )
 
 // paper is a document of ours until the partner shows that it has it: a KEYSET
-// when its STATE names that version, an AGREEMENT when it speaks under it.
+// when its STATE names that version, an AGREEMENT when it speaks under it, a
+// SUSPENSION when it speaks under it no more.
 type paper struct {
 	doc       []byte
 	keys      message.KeyVersion
 	agreement noroshi.Hash
+	suspends  bool // the partner has it when it does not speak under the agreement any more
+	stands    bool // a SUSPENSION: the latest takes the place of others
 	due       time.Time
 	wait      time.Duration
 }
@@ -55,9 +59,18 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 		p.keys = ks.KeyVersion()
 	case message.AgreementDocument:
 		p.agreement = agreementOf(doc, c.o.Keys.Keyset())
+	case message.SuspensionDocument:
+		s, err := message.ReadSuspension(c.o.Realm, doc)
+		if err != nil {
+			return err
+		}
+		p.agreement, p.suspends, p.stands = s.Agreement, !s.Resumed, true
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if p.stands {
+		maps.DeleteFunc(l.papers, func(_ string, other *paper) bool { return other.stands && other.agreement == p.agreement })
+	}
 	key := noroshi.Sum(doc).String()
 	if l.papers[key] == nil && len(l.papers) >= maxPapers {
 		return noroshi.Errorf(noroshi.Busy, "courier.documents", "%d documents wait for %s already", maxPapers, partner)
@@ -140,7 +153,7 @@ func (l *link) hurryPapers() {
 // ackPapers forgets documents the partner shows it has; under mu.
 func (l *link) ackPapers(st message.State, agreement noroshi.Hash) {
 	for key, p := range l.papers {
-		if p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && p.agreement == agreement {
+		if p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && (p.agreement == agreement) != p.suspends {
 			delete(l.papers, key)
 		}
 	}

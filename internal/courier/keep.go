@@ -33,6 +33,14 @@ func (l *link) keep(ctx context.Context, in message.In, apply bool) {
 	if !ok {
 		return
 	}
+	if len(l.view.Load().partner.Suspended) > 0 && a.m.Header.Kind == message.Data {
+		// Not held: its sender is being told, withholds it, and sends what may
+		// still go anew when the agreement is resumed.
+		l.forget(at)
+		in.Standing = message.Absent
+		l.step(message.Kept{In: in})
+		return
+	}
 	v := verdict{standing: message.Stored}
 	if apply {
 		v = l.judge(a.m)

@@ -46,6 +46,9 @@ func (l *link) putRest(ctx context.Context, p pendingMessage) error {
 		return err
 	}
 	list, err := l.c.desk.Rest(ctx, store.OutMessage{Partner: l.node(), Batch: p.Batch, First: p.First, Count: p.Count})
+	if noroshi.KindOf(err) == noroshi.Queued {
+		return nil // suspended: it goes when the agreement is resumed
+	}
 	if err != nil && noroshi.KindOf(err) != noroshi.Refused {
 		return err
 	}

@@ -22,6 +22,8 @@ const (
 	KeysetDocument    DocumentKind = "KEYSET"
 	CardDocument      DocumentKind = "CARD"
 	AgreementDocument DocumentKind = "AGREEMENT"
+
+	SuspensionDocument DocumentKind = "SUSPENSION"
 )
 
 type wireDocument struct {
@@ -90,16 +92,20 @@ func (d *wireDocument) signedBy(realm noroshi.Realm, signer noroshi.NodeID, k pu
 	return false
 }
 
-// KindOfDocument tells what a document is by its body: KEYSET and CARD are
-// arrays that begin with their name, an agreement is text. It checks nothing
-// else.
+// KindOfDocument tells what a document is by its body: KEYSET, CARD and
+// SUSPENSION are arrays that begin with their name, an agreement is text. It
+// checks nothing else.
 func KindOfDocument(doc []byte) (DocumentKind, error) {
 	d, err := decodeDocument(doc)
 	if err != nil {
 		return "", err
 	}
-	for _, kind := range []DocumentKind{KeysetDocument, CardDocument} {
-		name := append([]byte{0x80 | documentElements}, encode(string(kind))...)
+	for _, kind := range []DocumentKind{KeysetDocument, CardDocument, SuspensionDocument} {
+		elements := byte(documentElements)
+		if kind == SuspensionDocument {
+			elements = suspensionElements
+		}
+		name := append([]byte{0x80 | elements}, encode(string(kind))...)
 		if bytes.HasPrefix(d.Body, name) {
 			return kind, nil
 		}

@@ -215,6 +215,9 @@ func (n *Node) Close() error {
 // Settle runs the exit gate over what changed, for a folder that no process
 // serves: holds and batches are there when the command ends.
 func (n *Node) Settle(ctx context.Context) error {
+	if err := n.Office.Begin(ctx); err != nil {
+		return err
+	}
 	for {
 		more, err := n.Desk.Step(ctx)
 		if err == nil && !more {

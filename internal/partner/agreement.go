@@ -126,6 +126,9 @@ type Signing struct {
 	Ours    bool `json:"ours"`     // our node has consented
 	Theirs  bool `json:"theirs"`   // the partner's consent is here
 	InForce bool `json:"in_force"` // both, and no higher version is: data flows
+
+	Suspended bool `json:"suspended,omitempty"` // it would be in force, but one of the nodes suspended it
+	Waits     bool `json:"waits,omitempty"`     // both have signed, and its time has not come
 }
 
 // Sign adds a release officer's signature to an agreement; with the second one
@@ -192,7 +195,7 @@ func (o *Office) sign(ctx context.Context, a *noroshi.Agreement, node noroshi.No
 // approve keeps an officer's signature; a second one of the same person, or of
 // another account with the same key, is refused.
 func (o *Office) approve(ctx context.Context, tx *store.Tx, h noroshi.Hash, by noroshi.Signed) error {
-	all, err := persons(ctx, tx.Reads)
+	all, err := persons(ctx, tx.Reads, o.o.Now())
 	if err != nil {
 		return err
 	}
@@ -268,7 +271,7 @@ func (o *Office) agreementArrived(ctx context.Context, p noroshi.Partner, doc []
 
 // enter brings the partner's record up to the signatures that are there now:
 // listed as proposed, or in force when both nodes consented and no agreement of
-// this or a higher version is.
+// this or a higher version is; one that begins later stays listed until then.
 func (o *Office) enter(ctx context.Context, tx *store.Tx, a *noroshi.Agreement, node noroshi.NodeID) (Signing, error) {
 	s, _, err := o.signing(ctx, tx.Reads, a, node)
 	if err != nil {
@@ -284,16 +287,70 @@ func (o *Office) enter(ctx context.Context, tx *store.Tx, a *noroshi.Agreement, 
 		}
 		return s, put(tx, p)
 	}
+	if wait, err := o.notBegun(ctx, tx.Reads, a, p.Agreement); err != nil || wait {
+		if err == nil {
+			err = propose(&p, a.Hash, maxOurs)
+		}
+		return s, errors.Join(err, put(tx, p))
+	}
 	p.Proposed = slices.DeleteFunc(p.Proposed, func(h noroshi.Hash) bool { return h == a.Hash })
 	if newer, err := o.supersedes(ctx, tx.Reads, a, p.Agreement); err != nil || !newer {
 		return s, errors.Join(err, put(tx, p))
 	}
-	p.Agreement, p.Trust = a.Hash, noroshi.InForce
-	s.InForce = true
-	if err := put(tx, p); err != nil {
-		return s, err
+	p.Agreement, p.Trust, s.InForce = a.Hash, noroshi.InForce, true
+	return s, o.settleSuspended(ctx, tx, p)
+}
+
+// notBegun reports whether an agreement both signed waits for its time, while
+// the one before is in force still.
+func (o *Office) notBegun(ctx context.Context, r store.Reads, a *noroshi.Agreement, inForce noroshi.Hash) (bool, error) {
+	if inForce.IsZero() || !o.o.Now().Before(a.From) {
+		return false, nil
 	}
-	return s, tx.Notice(store.AgreementChanged, node.String())
+	file, err := r.Doc(ctx, noroshi.DocAgreement, inForce.String())
+	if err != nil {
+		return false, err
+	}
+	old, err := noroshi.ParseAgreement(file)
+	return err == nil && a.Version > old.Version && old.InForce(o.o.Now()), err
+}
+
+// Begin puts agreements in force that both nodes signed and whose time has
+// come. A node calls it before the exit gate decides.
+func (o *Office) Begin(ctx context.Context) error {
+	all, err := partners(ctx, o.store.Reads)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		for _, h := range p.Proposed {
+			if err := o.begin(ctx, p, h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *Office) begin(ctx context.Context, p noroshi.Partner, h noroshi.Hash) error {
+	file, err := o.store.Doc(ctx, noroshi.DocAgreement, h.String())
+	if err != nil {
+		return err
+	}
+	a, err := noroshi.ParseAgreement(file)
+	if err != nil || !a.InForce(o.o.Now()) {
+		return err
+	}
+	s, officers, err := o.signing(ctx, o.store.Reads, a, p.Node)
+	if err != nil || !s.Ours || !s.Theirs {
+		return err
+	}
+	act := noroshi.Act{Action: noroshi.ActAgreementInForce, Persons: officers, Subject: h.String(), Partner: p.Node, Agreement: h, Precedence: noroshi.Immediate}
+	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
+		_, err := o.enter(ctx, tx, a, p.Node)
+		return err
+	})
+	return err
 }
 
 // supersedes reports whether a may take the place of the agreement in force.
@@ -310,7 +367,7 @@ func (o *Office) supersedes(ctx context.Context, r store.Reads, a *noroshi.Agree
 
 // signing reads where an agreement stands, and the officers' signatures here.
 func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreement, node noroshi.NodeID) (s Signing, officers []noroshi.Signed, err error) {
-	all, err := persons(ctx, r)
+	all, err := persons(ctx, r, o.o.Now())
 	if err != nil {
 		return s, nil, err
 	}
@@ -328,7 +385,9 @@ func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreemen
 		return s, nil, err
 	}
 	p, err := partner(ctx, r, node)
-	s.InForce = p.Agreement == a.Hash
+	s.InForce = p.Agreement == a.Hash && len(p.Suspended) == 0
+	s.Suspended = p.Agreement == a.Hash && len(p.Suspended) > 0
+	s.Waits = s.Ours && s.Theirs && slices.Contains(p.Proposed, a.Hash)
 	return s, officers, err
 }
 

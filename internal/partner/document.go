@@ -15,7 +15,8 @@ import (
 const docPendingKeyset = "keyset-pending"
 
 // Document takes a document that a partner's link brought: a KEYSET that
-// succeeds the one we hold, or an AGREEMENT it proposes or consents to. The
+// succeeds the one we hold, an AGREEMENT it proposes or consents to, or a
+// SUSPENSION of one. The
 // same document again changes nothing. A card is refused: cards are handed in
 // by persons.
 func (o *Office) Document(ctx context.Context, from noroshi.NodeID, doc []byte) error {
@@ -35,6 +36,8 @@ func (o *Office) Document(ctx context.Context, from noroshi.NodeID, doc []byte) 
 		return o.newKeys(ctx, from, doc)
 	case message.AgreementDocument:
 		return o.agreementArrived(ctx, p, doc)
+	case message.SuspensionDocument:
+		return o.suspensionArrived(ctx, p, doc)
 	}
 	return noroshi.Errorf(noroshi.Refused, "partner.document", "a %s is not taken from a link: a person hands it in", string(kind))
 }

@@ -33,7 +33,7 @@ func (o *Office) Confirm(ctx context.Context, node noroshi.NodeID, fingerprint s
 		if digits(fingerprint) != digits(ks.Fingerprint()) {
 			return noroshi.Errorf(noroshi.Broken, "partner.fingerprint", "that is not the fingerprint of node %s: check the card, do not go on", node)
 		}
-		all, err := persons(ctx, tx.Reads)
+		all, err := persons(ctx, tx.Reads, o.o.Now())
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ type AgreementRow struct {
 	SightingMark string           `json:"sighting_mark"`
 	Clauses      []noroshi.Clause `json:"clauses"`
 	File         []byte           `json:"-"`                   // the exact text that is signed
-	State        string           `json:"state"`               // "proposed", "in-force", "superseded", "over", "unreadable"
+	State        string           `json:"state"`               // "proposed", "countersigned" (both signed, not begun), "in-force", "suspended", "superseded", "over", "unreadable"
 	SignedBy     []string         `json:"signed_by,omitempty"` // release officers here
 	Signing
 }
@@ -137,8 +137,14 @@ func (o *Office) agreementRow(ctx context.Context, h noroshi.Hash, file []byte) 
 	switch {
 	case !o.o.Now().Before(a.Until):
 		r.State = "over"
+	case r.Suspended:
+		r.State = "suspended"
+	case r.InForce && o.o.Now().Before(a.From):
+		r.State = "countersigned"
 	case r.InForce:
 		r.State = "in-force"
+	case r.Ours && r.Theirs && r.Waits:
+		r.State = "countersigned"
 	case r.Ours && r.Theirs:
 		r.State = "superseded"
 	}

@@ -6,13 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
-// persons returns everyone who is in the node's register, by id.
-func persons(ctx context.Context, r store.Reads) (map[string]noroshi.Person, error) {
+// persons returns everyone who is in the node's register, by id, with the roles
+// they have now.
+func persons(ctx context.Context, r store.Reads, now time.Time) (map[string]noroshi.Person, error) {
 	docs, err := r.Docs(ctx, noroshi.DocPerson)
 	if err != nil {
 		return nil, err
@@ -23,7 +25,7 @@ func persons(ctx context.Context, r store.Reads) (map[string]noroshi.Person, err
 		if err := json.Unmarshal(body, &p); err != nil {
 			return nil, fmt.Errorf("read person %s: %w", id, err)
 		}
-		all[id] = p
+		all[id] = p.At(now)
 	}
 	return all, nil
 }
@@ -68,7 +70,7 @@ func sameKey(all map[string]noroshi.Person, ids []string, person string) string 
 // ordered checks that a person of this node may do the action and signed
 // exactly this subject and these bytes.
 func (o *Office) ordered(ctx context.Context, by noroshi.Signed, a noroshi.Action, subject string, bound noroshi.Hash) error {
-	all, err := persons(ctx, o.store.Reads)
+	all, err := persons(ctx, o.store.Reads, o.o.Now())
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (o *Office) post(ctx context.Context, to noroshi.NodeID, doc []byte) error 
 // retryResend is how long Resend waits for a courier that is starting.
 const retryResend = 100 * time.Millisecond
 
-// Resend sends our proposals and consents again, as a node does when it starts:
+// Resend sends our proposals, consents and suspensions again, as a node does when it starts:
 // a courier keeps documents no longer than it runs, and a crash may have come
 // between keeping one and handing it over. It waits for the courier to run,
 // until ctx ends. The partner takes the same document once.
@@ -64,6 +64,17 @@ func (o *Office) resend(ctx context.Context) error {
 			if noroshi.KindOf(err) == noroshi.Queued {
 				return err
 			}
+			errs = append(errs, err)
+		}
+		doc, err := o.store.Doc(ctx, docSuspension, signatureKey(p.Agreement, o.o.Keys.NodeID()))
+		if err == nil {
+			err = o.mail.Document(ctx, p.Node, doc)
+		}
+		switch noroshi.KindOf(err) {
+		case noroshi.NotFound: // we never suspended it
+		case noroshi.Queued:
+			return err
+		default:
 			errs = append(errs, err)
 		}
 	}

@@ -129,7 +129,7 @@ func (d *Desk) person(ctx context.Context, id string) (noroshi.Person, error) {
 	if err := json.Unmarshal(body, &p); err != nil {
 		return p, noroshi.Errorf(noroshi.Broken, "release.person", "read person: %w", err)
 	}
-	return p, nil
+	return p.At(d.o.Now()), nil
 }
 
 // standingApprovals returns the approvals that still count: of this digest, by

@@ -19,9 +19,10 @@ import (
 // partner; level is the TLP, an IEP's included: 1 CLEAR, 2 GREEN, 3 AMBER,
 // 4 AMBER+STRICT, 5 RED, 0 none; classification is that of ACS and Japanese
 // markings, these by the agreement's table: 1 U, 2 C, 3 S, 4 TS, 0 none;
-// precedence is 1 routine to 4 flash; source is self, partner or other; now is
-// in milliseconds since 1970 UTC.
-const Schema = `entity Node { call_sign: String, country: String };
+// precedence is 1 routine to 4 flash; source is self, partner or other; sectors
+// are those the object names; now is in milliseconds since 1970 UTC; emergency
+// is whether a declared one lasts.
+const Schema = `entity Node { call_sign: String, country: String, communities: Set<String> };
 entity Object {
   type: String,
   level: Long,
@@ -30,6 +31,7 @@ entity Object {
   audience: String,
   source: String,
   origin: String,
+  sectors: Set<String>,
   precedence: Long,
   warning: Bool,
   known_good: Bool,
@@ -48,7 +50,8 @@ type Clauses struct {
 	agreement *noroshi.Agreement
 	policies  *cedar.PolicySet
 	clause    map[cedar.PolicyID]string
-	timed     bool // a clause reads the context: answers hold for one moment only
+	timed     bool // a clause reads the moment: answers hold for one only
+	emergency bool // a clause may read whether there is an emergency
 
 	mu    sync.Mutex
 	known map[class]answer // guarded by mu; at most maxClasses
@@ -67,6 +70,8 @@ type class struct {
 	classified noroshi.Level
 	source     Origin
 	origin     string
+	sectors    string // joined by line feeds
+	emergency  bool
 	precedence noroshi.Precedence
 	warning    bool
 	knownGood  bool
@@ -98,7 +103,10 @@ func Compile(a *noroshi.Agreement) (*Clauses, error) {
 			c.policies.Add(cedar.PolicyID(id), p)
 			c.clause[cedar.PolicyID(id)] = cl.ID
 		}
-		c.timed = c.timed || strings.Contains(cl.Cedar, "context")
+		// An emergency is part of the class; whatever else is read of the
+		// context is the moment.
+		c.timed = c.timed || strings.Contains(strings.ReplaceAll(cl.Cedar, "context.emergency", ""), "context")
+		c.emergency = c.emergency || strings.Contains(cl.Cedar, "emergency")
 	}
 	return c, nil
 }
@@ -127,14 +135,16 @@ func validator() (*validate.Validator, error) {
 func (c *Clauses) Agreement() *noroshi.Agreement { return c.agreement }
 
 // clause asks the agreement: released alone, with two persons, or not at all.
-// A FLASH always needs two persons, whatever clause permits it. Where some of
+// A FLASH always needs two persons, whatever clause permits it, unless two have
+// signed in advance for its kind (see Allowance). Where some of
 // the label is not understood, a clause may deny and permits nothing yet: no
 // clause sees that part, so what is denied now is denied when it is understood.
 func (c *Case) clause(it *Item, d *Decision) {
 	if c.Clauses == nil || !it.Label.Handled() {
 		return
 	}
-	a := c.Clauses.ask(c.Partner, c.Now, c.classOf(it))
+	class := c.classOf(it)
+	a := c.Clauses.ask(c.Partner, c.Now, class)
 	switch flash := it.Precedence >= noroshi.Flash; {
 	case len(it.Label.Unknown) > 0 && len(a.two)+len(a.alone) > 0:
 	case len(a.alone) > 0 && !flash:
@@ -142,6 +152,11 @@ func (c *Case) clause(it *Item, d *Decision) {
 		d.release(noroshi.Reason{Code: "clause.permit", Clause: d.Clause})
 	case len(a.two)+len(a.alone) > 0:
 		d.Clause = append(slices.Clone(a.two), a.alone...)[0]
+		if r := c.rule(it, class.level, class.classified); flash && r != nil {
+			d.Standing = r.ID
+			d.release(noroshi.Reason{Code: "clause.standing", Clause: d.Clause, Args: []string{r.ID}})
+			return
+		}
 		code := "clause.two-persons"
 		if flash {
 			code = "precedence.flash"
@@ -169,7 +184,11 @@ func (c *Case) classOf(it *Item) class {
 		}
 		classified = max(classified, equal)
 	}
-	return class{c.Partner.Node, it.Type, level, classified, it.Origin, string(it.Maker), it.Precedence, it.Warning, it.KnownGood, it.Revoked}
+	return class{
+		partner: c.Partner.Node, typ: it.Type, level: level, classified: classified, source: it.Origin, origin: string(it.Maker),
+		sectors: strings.Join(it.Sectors, "\n"), emergency: c.inEmergency(), precedence: it.Precedence, warning: it.Warning,
+		knownGood: it.KnownGood, revoked: it.Revoked,
+	}
 }
 
 // ask returns the clauses that permit a class, evaluating each class once.
@@ -196,18 +215,20 @@ func (c *Clauses) permits(action string, p noroshi.Party, now time.Time, k class
 	entities := cedar.EntityMap{
 		who: {UID: who, Attributes: cedar.NewRecord(cedar.RecordMap{
 			"call_sign": cedar.String(p.CallSign), "country": cedar.String(p.CallSign.Country()),
+			"communities": words(c.agreement.Communities),
 		})},
 		what: {UID: what, Attributes: cedar.NewRecord(cedar.RecordMap{
 			"type": cedar.String(k.typ), "level": cedar.Long(k.level), "tlp": cedar.String(k.level.String()),
 			"classification": cedar.Long(k.classified),
 			"audience":       cedar.String(audience(k.level)), "source": cedar.String(k.source.String()), "origin": cedar.String(k.origin),
+			"sectors":    words(strings.FieldsFunc(k.sectors, func(r rune) bool { return r == '\n' })),
 			"precedence": cedar.Long(k.precedence), "warning": cedar.Boolean(k.warning),
 			"known_good": cedar.Boolean(k.knownGood), "revoked": cedar.Boolean(k.revoked),
 		})},
 	}
 	ok, why := cedar.Authorize(c.policies, entities, cedar.Request{
 		Principal: who, Action: cedar.NewEntityUID("Action", cedar.String(action)), Resource: what,
-		Context: cedar.NewRecord(cedar.RecordMap{"now": cedar.Long(now.UnixMilli()), "emergency": cedar.False}),
+		Context: cedar.NewRecord(cedar.RecordMap{"now": cedar.Long(now.UnixMilli()), "emergency": cedar.Boolean(k.emergency)}),
 	})
 	if ok != cedar.Allow || len(why.Errors) > 0 {
 		return nil
@@ -218,6 +239,15 @@ func (c *Clauses) permits(action string, p noroshi.Party, now time.Time, k class
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+// words is a list as clauses see it.
+func words(list []string) cedar.Set {
+	values := make([]cedar.Value, len(list))
+	for i, w := range list {
+		values[i] = cedar.String(w)
+	}
+	return cedar.NewSet(values...)
 }
 
 // audience is whom a level may reach at all.

@@ -45,7 +45,7 @@ func TestSchemaIsOnTheWirePage(t *testing.T) {
 		t.Error("docs/wire.md lacks release.Schema")
 	}
 	for _, key := range tomlKeys(reflect.TypeFor[noroshi.Agreement]()) {
-		if !strings.Contains(string(page), "`"+key+"`") && !strings.Contains(string(page), "`[["+key+"]]`") {
+		if !strings.Contains(string(page), "`"+key+"`") && !strings.Contains(string(page), "`["+key+"]`") && !strings.Contains(string(page), "`[["+key+"]]`") {
 			t.Errorf("docs/wire.md lacks the key %s of an agreement file", key)
 		}
 	}
@@ -60,7 +60,7 @@ func tomlKeys(t reflect.Type) (keys []string) {
 			continue
 		}
 		keys = append(keys, key)
-		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
+		if k := f.Type.Kind(); (k == reflect.Slice || k == reflect.Pointer) && f.Type.Elem().Kind() == reflect.Struct {
 			keys = append(keys, tomlKeys(f.Type.Elem())...)
 		}
 	}

@@ -86,7 +86,8 @@ func (d *Desk) Again(ctx context.Context, m store.OutMessage) (Cleared, error) {
 
 // Rest clears what may still go of a message that must be withheld whole: its
 // bytes are immutable, so the other objects go again in messages of their own,
-// one for each run of rows between those that may not go.
+// one for each run of rows between those that may not go. While no agreement is
+// in force, as when it is suspended, the error is Queued.
 func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) {
 	b, err := d.store.Batch(ctx, m.Batch)
 	if err != nil {
@@ -97,7 +98,10 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 	}
 	rows, objects, why, err := d.checked(ctx, b, m.First, m.Count)
 	if noroshi.KindOf(err) == noroshi.Refused {
-		return nil, nil // no agreement: nothing is left
+		if _, none := d.linkTo(ctx, b.Partner); none != nil {
+			return nil, noroshi.Errorf(noroshi.Queued, "release.waits", "no agreement is in force with %s now: what is left waits", b.Partner.String())
+		}
+		return nil, nil // another agreement: all is decided anew
 	}
 	if err != nil {
 		return nil, err

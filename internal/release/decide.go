@@ -40,8 +40,11 @@ type Item struct {
 	KnownGood  bool              // named by a warning-list
 	Revoked    bool              // a revoked version: goes like any other
 	Mark       string            // portion mark found in its text
+	Sectors    []string          // that it names, sorted
+	From       *Sender           // the partner that brought it, when one did and it is not the one it is decided for
 	Withdrawn  bool
 	Conflict   bool   // another body under the same id and modified
+	Freed      string // the standing rule this version was released under
 	Theirs     bool   // the partner brought it: never sent back
 	Done       bool   // this version went to the partner, or is decided to
 	Group      string // what it is held together with: its import or feed run
@@ -69,32 +72,38 @@ type Case struct {
 	Partner noroshi.Party        // to whom
 	Public  bool                 // the partner is everybody: no agreement is with it, it has no country and no token
 	Clauses *Clauses             // of the agreement in force; nil = none, which denies
+	Urgency noroshi.Emergency    // the emergency declared under it; zero = none
+	Allowed []Allowance          // standing rules for FLASH, sorted by id
 	Items   []Item               // to be decided; ids are unique
 	Around  map[stix.ID]Standing // what else they refer to; not named = Absent
 	Stopped map[stix.ID]bool     // in the stream, never left, and may not leave any more: named to nobody
 	Nodes   map[stix.ID]bool     // identities of other nodes known here: may be named as makers
+
+	freed map[stix.ID]string // see free
 }
 
 // Decision is the answer for one item. Redact releases it without what Cut
 // names; a Hold that persons lift releases it so too.
 type Decision struct {
-	Outcome noroshi.Outcome
-	Key     noroshi.HoldKey // of a Hold
-	Clause  string          // that permits it, alone or with two persons
-	Label   noroshi.Label   // of what would leave: the object's joined with those of the portions that stay
-	Cut     []string        // selectors of what is cut out, and selector=>how of what is said less exactly; sorted; see View
-	Reasons []noroshi.Reason
-	Group   string    // the run a Hold is grouped under
-	Travels []stix.ID // markings whose definitions leave with it
-	Ring    bool      // waits together with what it refers to in a circle
-	Whole   bool      // its marking lets nothing be cut out (ACS 3.0, TEARLINE denied)
-	Unnamed bool      // its marking denies the partner the source's name (ACS 3.0, IDSRC denied)
+	Outcome  noroshi.Outcome
+	Key      noroshi.HoldKey // of a Hold
+	Clause   string          // that permits it, alone or with two persons
+	Standing string          // rule under which a FLASH goes without further persons
+	Label    noroshi.Label   // of what would leave: the object's joined with those of the portions that stay
+	Cut      []string        // selectors of what is cut out, and selector=>how of what is said less exactly; sorted; see View
+	Reasons  []noroshi.Reason
+	Group    string    // the run a Hold is grouped under
+	Travels  []stix.ID // markings whose definitions leave with it
+	Ring     bool      // waits together with what it refers to in a circle
+	Whole    bool      // its marking lets nothing be cut out (ACS 3.0, TEARLINE denied)
+	Unnamed  bool      // its marking denies the partner the source's name (ACS 3.0, IDSRC denied)
 }
 
 // Decide answers for every item of a case, in their order: the worst of what
 // the markings mean, what a clause permits, what the text says and what the
 // graph allows, with every rule that spoke.
 func Decide(c Case) []Decision {
+	c.free()
 	out := make([]Decision, len(c.Items))
 	for i := range c.Items {
 		out[i] = c.alone(&c.Items[i])
@@ -122,6 +131,8 @@ func (c *Case) alone(it *Item) Decision {
 		c.portions(it, &d)
 		c.unname(it, &d)
 		c.generalise(it, &d)
+		c.limits(it, &d)
+		c.onward(it, &d)
 	}
 	c.standing(it, &d)
 	return d

@@ -49,38 +49,73 @@ func New(s *store.Store, o Options) (*Desk, error) {
 type link struct {
 	party   noroshi.Party
 	clauses *Clauses
+	now     time.Time // when it was looked up
 	senders map[noroshi.NodeID]stix.ID
+	from    map[noroshi.NodeID]*Sender // by partner that may bring objects: what they may be passed on under
+	urgency noroshi.Emergency          // declared under the agreement, the last one
 }
 
 // links reads the partners things may be released to, in the order of their ids.
-func (d *Desk) links(ctx context.Context) ([]*link, error) {
+func (d *Desk) links(ctx context.Context) ([]*link, error) { return d.linksAt(ctx, d.o.Now()) }
+
+func (d *Desk) linksAt(ctx context.Context, now time.Time) ([]*link, error) {
+	all, err := d.partners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	senders, from, err := d.senders(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	var found []*link
+	for _, p := range all {
+		l, err := d.link(ctx, p, now)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			l.senders, l.from = senders, from
+			found = append(found, l)
+		}
+	}
+	return found, nil
+}
+
+// partners reads every partner, in the order of their ids.
+func (d *Desk) partners(ctx context.Context) ([]noroshi.Partner, error) {
 	docs, err := d.store.Docs(ctx, noroshi.DocPartner)
 	if err != nil {
 		return nil, err
 	}
-	senders := map[noroshi.NodeID]stix.ID{}
-	var found []*link
+	all := make([]noroshi.Partner, 0, len(docs))
 	for _, body := range docs {
 		var p noroshi.Partner
 		if err := json.Unmarshal(body, &p); err != nil {
 			return nil, noroshi.Errorf(noroshi.Broken, "release.partner", "read partner: %w", err)
 		}
-		senders[p.Node] = p.Organisation.Identity
-		l, err := d.link(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		if l != nil {
-			l.senders = senders
-			found = append(found, l)
-		}
+		all = append(all, p)
 	}
-	slices.SortFunc(found, func(a, b *link) int { return slices.Compare(a.party.Node[:], b.party.Node[:]) })
-	return found, nil
+	slices.SortFunc(all, func(a, b noroshi.Partner) int { return slices.Compare(a.Node[:], b.Node[:]) })
+	return all, nil
+}
+
+// senders returns the identities of partners, and what may be passed on of what
+// they bring.
+func (d *Desk) senders(ctx context.Context, all []noroshi.Partner) (map[noroshi.NodeID]stix.ID, map[noroshi.NodeID]*Sender, error) {
+	ids, from := map[noroshi.NodeID]stix.ID{}, map[noroshi.NodeID]*Sender{}
+	for _, p := range all {
+		ids[p.Node] = p.Organisation.Identity
+		s, err := d.sender(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		from[p.Node] = s
+	}
+	return ids, from, nil
 }
 
 // link returns a partner's link, nil when none is in force.
-func (d *Desk) link(ctx context.Context, p noroshi.Partner) (*link, error) {
+func (d *Desk) link(ctx context.Context, p noroshi.Partner, now time.Time) (*link, error) {
 	if p.Trust != noroshi.InForce || p.Agreement.IsZero() {
 		return nil, nil
 	}
@@ -93,10 +128,44 @@ func (d *Desk) link(ctx context.Context, p noroshi.Partner) (*link, error) {
 		return nil, err
 	}
 	party, ok := c.Agreement().Other(d.o.Node)
-	if a := c.Agreement(); !ok || party.Node != p.Node || a.Realm != d.o.Realm || !a.InForce(d.o.Now()) {
+	if a := c.Agreement(); !ok || party.Node != p.Node || a.Realm != d.o.Realm || !a.InForce(now) {
 		return nil, nil // an agreement of others, of another realm or another time releases nothing
 	}
-	return &link{party: party, clauses: c}, nil
+	l := &link{party: party, clauses: c, now: now}
+	if c.emergency && c.Agreement().Emergency != nil {
+		l.urgency, err = d.urgency(ctx, p.Agreement)
+	}
+	return l, err
+}
+
+// sender returns a partner as the one who brought objects. Its agreement counts
+// whether it is in force or not: what was received under it stays under it.
+func (d *Desk) sender(ctx context.Context, p noroshi.Partner) (*Sender, error) {
+	s := &Sender{CallSign: p.Organisation.CallSign}
+	if p.Agreement.IsZero() {
+		return s, nil
+	}
+	c, err := d.compiled(ctx, p.Agreement)
+	if err != nil {
+		return nil, err
+	}
+	s.Terms = c.Agreement()
+	return s, nil
+}
+
+// urgency returns the last emergency that was declared under an agreement.
+func (d *Desk) urgency(ctx context.Context, h noroshi.Hash) (e noroshi.Emergency, err error) {
+	body, err := d.store.Doc(ctx, noroshi.DocEmergency, h.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return e, nil
+	}
+	if err != nil {
+		return e, err
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return e, noroshi.Errorf(noroshi.Broken, "release.emergency", "read the emergency under %s: %w", h.String(), err)
+	}
+	return e, nil
 }
 
 // linkTo returns the link to one partner, or a Refused error.

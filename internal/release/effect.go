@@ -151,7 +151,7 @@ func (w *plan) place(ctx context.Context, i int) error {
 	}
 	switch {
 	case d.Outcome == noroshi.Release, d.Outcome == noroshi.Redact:
-		k := ready{d.Clause, d.Label.String(), it.Precedence}
+		k := ready{d.cited(), d.Label.String(), it.Precedence}
 		w.ready[k] = append(w.ready[k], i)
 		w.drop(w.graph.recs[i].Seq)
 	case d.Outcome == noroshi.Hold && asked:
@@ -298,7 +298,7 @@ func (w *plan) write(ctx context.Context) error {
 					return err
 				}
 			}
-			return nil
+			return w.use(ctx, tx)
 		})
 		if err != nil {
 			return err

@@ -84,7 +84,7 @@ func (d *Desk) Weigh(ctx context.Context, objects []*stix.Object, assign func(*s
 	if err != nil {
 		return nil, err
 	}
-	c := Case{Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses, Around: map[stix.ID]Standing{}, Nodes: map[stix.ID]bool{}}
+	c := Case{Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses, Around: map[stix.ID]Standing{}, Nodes: map[stix.ID]bool{}, Urgency: l.urgency}
 	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
 	for _, id := range l.senders {
 		c.Nodes[id] = true

@@ -199,9 +199,13 @@ func (d *Desk) define(ctx context.Context, g *graph, id stix.ID) error {
 func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 	c := Case{
 		Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses,
-		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)),
+		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)), Urgency: l.urgency,
 	}
 	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
+	var err error
+	if c.Allowed, err = d.allowed(ctx, l); err != nil {
+		return Case{}, err
+	}
 	seqs := make([]int64, 0, len(g.recs)+len(g.stale))
 	for _, list := range [][]store.Record{g.recs, g.stale} {
 		for _, r := range list {
@@ -227,6 +231,9 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 			Run: r.Run, KnownGood: len(r.Flags) > 0, Withdrawn: r.Withdrawn, Conflict: r.Conflict, Mark: g.marks[i],
 			Portions: noroshi.PortionsOf(r.Object, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, labels.statements),
 		}
+		if r.Source.Kind == noroshi.FromPartner && !brought(r, l) {
+			f.From = l.sender(r.Source.Partner)
+		}
 		if id, decided := done[r.Seq]; decided {
 			label := f.Label
 			if len(f.Portions) > 0 {
@@ -235,6 +242,9 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 			}
 			if f.Done, err = d.stillDone(ctx, g, l, r, label, id); err != nil {
 				return Case{}, err
+			}
+			if f.Done {
+				f.Freed = ruleCited(g.batches[id])
 			}
 		}
 		if has[string(r.Object.ID)] && !f.Done && !brought(r, l) {
@@ -322,6 +332,15 @@ func (d *Desk) partnerHas(ctx context.Context, g *graph, l *link) (map[string]bo
 	}
 	slices.Sort(ids)
 	return d.store.PartnerHas(ctx, l.party.Node, slices.Compact(ids))
+}
+
+// sender returns the partner that brought something; one that is not known any
+// more has no terms.
+func (l *link) sender(n noroshi.NodeID) *Sender {
+	if s := l.from[n]; s != nil {
+		return s
+	}
+	return &Sender{CallSign: noroshi.CallSign(n.String())}
 }
 
 // brought reports whether a version came from the partner itself.

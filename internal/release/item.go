@@ -18,9 +18,11 @@ type Facts struct {
 	KnownGood bool          // named by a warning-list
 	Withdrawn bool
 	Conflict  bool
-	Had       bool   // the partner sent this id itself
-	Done      bool   // this version went to the partner, or is decided to
-	Mark      string // PortionMark of its bytes
+	From      *Sender // the partner that brought it, when it is not the one it is decided for
+	Had       bool    // the partner sent this id itself
+	Done      bool    // this version went to the partner, or is decided to
+	Freed     string  // the standing rule it was released under
+	Mark      string  // PortionMark of its bytes
 	Portions  []noroshi.Portion
 }
 
@@ -30,6 +32,7 @@ func ItemOf(o *stix.Object, f Facts) Item {
 		ID: o.ID, Type: o.Type, Label: f.Label, Precedence: noroshi.Routine, Refs: o.Refs(),
 		KnownGood: f.KnownGood, Revoked: o.Revoked, Withdrawn: f.Withdrawn, Conflict: f.Conflict,
 		Done: f.Done, Group: f.Run, Mark: f.Mark, Object: o, Portions: f.Portions,
+		Sectors: sectorsOf(o), From: f.From, Freed: f.Freed,
 		Theirs: f.Had || (f.Source.Kind == noroshi.FromPartner && f.Source.Partner == f.Partner.Node),
 	}
 	for _, m := range o.Markings {
@@ -75,6 +78,15 @@ func warning(o *stix.Object) (noroshi.Precedence, bool) {
 		return noroshi.Flash, true
 	}
 	return w.Precedence, true
+}
+
+// saysFlash reports whether an object's own words are that it is FLASH.
+func saysFlash(o *stix.Object) bool {
+	var ext map[stix.ID]struct {
+		Precedence noroshi.Precedence `json:"precedence"`
+	}
+	raw := o.Property("extensions")
+	return raw != nil && json.Unmarshal(raw, &ext) == nil && ext[noroshi.WarningExtension].Precedence == noroshi.Flash
 }
 
 // Translate gives translations of warnings what the warning has: a warning and

@@ -2,7 +2,9 @@ package release
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -16,7 +18,33 @@ import (
 const follower = "release"
 
 func (l *link) place() string {
-	return "release " + l.party.Node.String() + " " + l.clauses.Agreement().Hash.String()
+	return "release " + l.party.Node.String() + " " + l.clauses.Agreement().Hash.String() + l.circumstances()
+}
+
+// circumstances name what a decision for a partner depends on beyond its
+// agreement and the feed: a declared emergency, whether it lasts, and what
+// others let be passed on. When they change, what this node holds is decided
+// again, because the place is a new one.
+func (l *link) circumstances() string {
+	var parts []string
+	if !l.urgency.Until.IsZero() {
+		state := "over"
+		if l.urgency.At(l.now) {
+			state = "on"
+		}
+		parts = append(parts, "emergency", l.urgency.From.UTC().Format(time.RFC3339), state)
+	}
+	for _, n := range slices.SortedFunc(maps.Keys(l.from), func(a, b noroshi.NodeID) int { return slices.Compare(a[:], b[:]) }) {
+		s := l.from[n]
+		if n == l.party.Node || s.Terms == nil || s.Terms.Onward == noroshi.OnwardMarked {
+			continue
+		}
+		parts = append(append(parts, "onward", n.String(), string(s.Terms.Onward)), s.Terms.OnwardTo...)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " " + digest(parts...)[:16]
 }
 
 // gap names the ends of what is still to be walked.

@@ -110,29 +110,21 @@ var templateClauses = []noroshi.Clause{
 		ID: "1", ArticleEN: "Article 1", ArticleJA: "第1条",
 		EN: "Objects marked TLP:CLEAR or TLP:GREEN, and sightings and warnings a party made itself marked up to TLP:AMBER, are released without a further act.",
 		JA: "TLP:CLEAR 又は TLP:GREEN のオブジェクト、並びに当事者が自ら作成した TLP:AMBER 以下の観測及び警報は、個別の承認なしに提供する。",
-		Cedar: `permit (principal, action == Action::"release", resource)
-when { resource.level >= 1 && resource.level <= 2 && resource.precedence < 4 };
-permit (principal, action == Action::"release", resource)
-when {
-  resource.level == 3 && resource.precedence < 4 && resource.source == "self" &&
-  (resource.type == "sighting" || resource.warning)
-};
-`,
+		Cedar: FormsCedar(
+			ClauseForm{MinTLP: noroshi.Clear, MaxTLP: noroshi.Green, MaxPrecedence: noroshi.Immediate},
+			ClauseForm{MinTLP: noroshi.Amber, MaxTLP: noroshi.Amber, MaxPrecedence: noroshi.Immediate, Sources: []string{"self"}, Types: []string{"sighting"}},
+			ClauseForm{MinTLP: noroshi.Amber, MaxTLP: noroshi.Amber, MaxPrecedence: noroshi.Immediate, Sources: []string{"self"}, Warnings: OnlyWarnings}),
 	},
 	{
 		ID: "2", ArticleEN: "Article 2", ArticleJA: "第2条",
-		EN: "Other objects a party made itself marked TLP:AMBER or TLP:AMBER+STRICT, such as indicators and what describes them, are released when two release officers have signed.",
-		JA: "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト(脅威指標及びこれを説明するもの等)は、提供承認者2名が署名した場合に提供する。",
-		Cedar: `permit (principal, action == Action::"releaseWithTwoPersons", resource)
-when { resource.level >= 3 && resource.level <= 4 && resource.source == "self" && resource.precedence < 4 };
-`,
+		EN:    "Other objects a party made itself marked TLP:AMBER or TLP:AMBER+STRICT, such as indicators and what describes them, are released when two release officers have signed.",
+		JA:    "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト(脅威指標及びこれを説明するもの等)は、提供承認者2名が署名した場合に提供する。",
+		Cedar: FormsCedar(ClauseForm{TwoPersons: true, MinTLP: noroshi.Amber, MaxTLP: noroshi.AmberStrict, Sources: []string{"self"}, MaxPrecedence: noroshi.Immediate}),
 	},
 	{
 		ID: "3", ArticleEN: "Article 3", ArticleJA: "第3条",
-		EN: "What is sent at FLASH precedence is released when two release officers have signed.",
-		JA: "優先度 FLASH で送るものは、提供承認者2名が署名した場合に提供する。",
-		Cedar: `permit (principal, action == Action::"releaseWithTwoPersons", resource)
-when { resource.level >= 1 && resource.level <= 4 && resource.precedence == 4 };
-`,
+		EN:    "What is sent at FLASH precedence is released when two release officers have signed.",
+		JA:    "優先度 FLASH で送るものは、提供承認者2名が署名した場合に提供する。",
+		Cedar: FormsCedar(ClauseForm{TwoPersons: true, MinTLP: noroshi.Clear, MaxTLP: noroshi.AmberStrict, MinPrecedence: noroshi.Flash}),
 	},
 }

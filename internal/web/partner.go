@@ -150,7 +150,8 @@ type AgreementRef struct {
 // AgreementText is an agreement with its exact text.
 type AgreementText struct {
 	partner.AgreementRow
-	Text string `json:"text"`
+	Text  string                          `json:"text"`
+	Forms map[string][]release.ClauseForm `json:"forms"` // by clause; one that is not here can be edited as Cedar only
 }
 
 func agreementShow(ctx context.Context, c *Call) (any, error) {
@@ -162,7 +163,13 @@ func agreementShow(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return AgreementText{a, string(a.File)}, nil
+	forms := map[string][]release.ClauseForm{}
+	for _, k := range a.Clauses {
+		if f, ok := release.FormsOf(k.Cedar); ok {
+			forms[k.ID] = f
+		}
+	}
+	return AgreementText{a, string(a.File), forms}, nil
 }
 
 // ProposeRef proposes an agreement file.

@@ -116,7 +116,9 @@ func PersonBound(p noroshi.Person) noroshi.Hash {
 type PersonRow struct {
 	ID    string         `json:"id"`
 	Name  string         `json:"name"`
-	Roles []noroshi.Role `json:"roles"`
+	Roles []noroshi.Role `json:"roles"` // of their own
+
+	Delegated []noroshi.Delegation `json:"delegated,omitempty"` // those that last
 }
 
 func personList(ctx context.Context, c *Call) (any, error) {
@@ -128,7 +130,8 @@ func personList(ctx context.Context, c *Call) (any, error) {
 			return nil, err
 		}
 		if !p.Removed {
-			rows = append(rows, PersonRow{p.ID, p.Name, p.Roles})
+			last := slices.DeleteFunc(p.Delegated, func(d noroshi.Delegation) bool { return !d.Last(c.Now()) })
+			rows = append(rows, PersonRow{p.ID, p.Name, p.Roles, last})
 		}
 	}
 	slices.SortFunc(rows, func(a, b PersonRow) int { return strings.Compare(a.ID, b.ID) })

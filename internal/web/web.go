@@ -53,7 +53,8 @@ type Op struct {
 	Run    func(context.Context, *Call) (any, error)
 }
 
-// Invoke runs an operation by name; NotFound when there is none.
+// Invoke runs an operation by name; NotFound when there is none. That a person's
+// act was refused goes on record.
 func Invoke(ctx context.Context, s *Services, name string, input []byte, body io.Reader, progress func(any)) (any, error) {
 	op, ok := Ops[name]
 	if !ok {
@@ -65,7 +66,12 @@ func Invoke(ctx context.Context, s *Services, name string, input []byte, body io
 	if progress == nil {
 		progress = func(any) {}
 	}
-	return op.Run(ctx, &Call{Services: s, Input: input, Body: body, Progress: progress})
+	c := &Call{Services: s, Input: input, Body: body, Progress: progress}
+	result, err := op.Run(ctx, c)
+	if err != nil {
+		c.refused(ctx, name, op, err)
+	}
+	return result, err
 }
 
 // Problem is an error as the API tells it.

@@ -175,6 +175,13 @@ func TestEverySignedOperation(t *testing.T) {
 		"agreement.propose": func(by noroshi.Signed) any { return web.ProposeRef{File: file, By: by} },
 		"agreement.sign":    func(by noroshi.Signed) any { return web.SignRef{Hash: noroshi.Sum(file), By: by} },
 	}
+	for name, action := range map[string]noroshi.Action{"agreement.suspend": noroshi.ActSuspendAgreement, "agreement.resume": noroshi.ActResumeAgreement,
+		"agreement.emergency": noroshi.ActDeclareEmergency, "standing.add": noroshi.ActStandingRule, "standing.end": noroshi.ActEndStandingRule,
+		"person.delegate": noroshi.ActDelegate} {
+		inputs[name] = func(by noroshi.Signed) any {
+			return web.OrderRef{Order: noroshi.Order{Action: action, At: time.Now().UTC(), Person: "duty", Role: noroshi.ReleaseOffice}, By: by}
+		}
+	}
 	before := orders(t, usa)
 	for name, op := range web.Ops {
 		if op.Signed != (inputs[name] != nil) {
@@ -194,6 +201,11 @@ func TestEverySignedOperation(t *testing.T) {
 			}
 		}
 	}
+	for _, name := range []string{"release.approve", "release.return", "agreement.suspend", "person.delegate"} {
+		if got := len(refusals(t, usa, name)); got != 3 {
+			t.Errorf("%s: %d refusals on record, want 3", name, got)
+		}
+	}
 	if after := orders(t, usa); after != before {
 		t.Errorf("%d acts that persons order before, %d after", before, after)
 	}
@@ -208,7 +220,7 @@ func orders(t *testing.T, p *nodetest.Party) (n int) {
 	}
 	for _, e := range entries {
 		switch e.Act.Action {
-		case noroshi.ActReceive, noroshi.ActReceipt, noroshi.ActSend, noroshi.ActAttempt, noroshi.ActEpoch:
+		case noroshi.ActRefuse, noroshi.ActReceive, noroshi.ActReceipt, noroshi.ActSend, noroshi.ActAttempt, noroshi.ActEpoch:
 		default:
 			n++
 		}
