@@ -125,5 +125,11 @@ func clockKeys(c Clock) (string, []pair) {
 }
 
 func clauseKeys(c Clause) (string, []pair) {
-	return c.ID, []pair{{"article_en", c.ArticleEN}, {"article_ja", c.ArticleJA}, {"en", c.EN}, {"ja", c.JA}, {"cedar", strings.TrimSpace(c.Cedar)}}
+	less := make([]string, len(c.Generalise))
+	for i, g := range c.Generalise {
+		less[i] = fmt.Sprint(g.Type, " ", g.Selector, " ", g.How)
+	}
+	slices.Sort(less)
+	return c.ID, []pair{{"article_en", c.ArticleEN}, {"article_ja", c.ArticleJA}, {"en", c.EN}, {"ja", c.JA}, {"cedar", strings.TrimSpace(c.Cedar)},
+		{"generalise", strings.Join(less, "; ")}}
 }

@@ -20,8 +20,8 @@ func StandIn(marking stix.ID, as TLP) stix.ID {
 
 // Doubt is assigned to an object that would go by its own markings although
 // something else about it says it may not: it is never understood, whatever
-// definition somebody makes for it.
-var Doubt = stix.DeriveID("marking-definition", standInSpace, "doubt")
+// definition somebody makes for it. It is derived of "doubt" as stand-ins are.
+const Doubt stix.ID = "marking-definition--716851ca-41fa-5afa-90e5-3feeabf6b459"
 
 // MarkingsLabel returns the join of what an object's own markings and those
 // assigned to it mean. A stand-in among the assigned makes one marking of the
