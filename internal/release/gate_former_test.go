@@ -58,3 +58,18 @@ func TestFormerVersionNamesNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestReferenceToTwoBodies: an id of which two bodies are kept is here and
+// withheld, so that no reference names it.
+func TestReferenceToTwoBodies(t *testing.T) {
+	o := newOffice(t, jpn)
+	body := object("malware", 1, usa.Identity, noroshi.Green, `,"name":"m","is_family":false`)
+	o.put(version(t, made, "", body), version(t, made, "", strings.Replace(body, `"name":"m"`, `"name":"n"`, 1)),
+		version(t, made, "", object("tool", 2, usa.Identity, noroshi.Green, fmt.Sprintf(`,"name":"t","x_from_ref":%q`, id("malware", 1)))))
+	o.settle()
+	got := o.sends(jpn)
+	has(t, got, id("tool", 2))
+	if strings.Contains(fmt.Sprint(got), string(id("malware", 1))) {
+		t.Errorf("leaves: %s", got)
+	}
+}
