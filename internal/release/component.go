@@ -80,7 +80,7 @@ func (c *Case) rings(goes func(int) bool) [][]int {
 	t := tarjan{c: c, at: make(map[stix.ID]int, len(c.Items)), number: make([]int, len(c.Items)), low: make([]int, len(c.Items)), on: make([]bool, len(c.Items))}
 	for i := range c.Items {
 		it := &c.Items[i]
-		if goes(i) && !it.Done && !it.Theirs && it.Type != "marking-definition" {
+		if goes(i) && !it.Done && !it.Theirs && !it.Echo && it.Type != "marking-definition" {
 			t.at[it.ID] = i
 		}
 	}

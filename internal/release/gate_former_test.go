@@ -73,3 +73,17 @@ func TestReferenceToTwoBodies(t *testing.T) {
 		t.Errorf("leaves: %s", got)
 	}
 }
+
+// TestNoEchoToTheMaker: what names the partner as its maker is not sent back to
+// it, whoever brought it here; what refers to it goes.
+func TestNoEchoToTheMaker(t *testing.T) {
+	o := newOffice(t, jpn, kor)
+	fromKOR := fromJPN
+	fromKOR.Partner = kor.Node
+	o.put(version(t, fromKOR, "", object("indicator", 1, jpn.Identity, noroshi.Green, "")),
+		version(t, fromFile, "", object("indicator", 2, jpn.Identity, noroshi.Green, "")),
+		version(t, made, "", object("sighting", 3, usa.Identity, noroshi.Green, fmt.Sprintf(`,"sighting_of_ref":%q`, id("indicator", 1)))))
+	o.settle()
+	has(t, o.sends(jpn), id("sighting", 3))
+	has(t, o.sends(kor), id("indicator", 2), id("sighting", 3))
+}

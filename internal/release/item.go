@@ -32,6 +32,7 @@ func ItemOf(o *stix.Object, f Facts) Item {
 		Done: f.Done, Group: f.Run, Mark: f.Mark, Object: o, Portions: f.Portions,
 		Theirs: f.Had || (f.Source.Kind == noroshi.FromPartner && f.Source.Partner == f.Partner.Node),
 	}
+	it.Echo = !it.Theirs && o.Type != "marking-definition" && o.CreatedBy != "" && o.CreatedBy == f.Partner.Identity
 	for _, m := range o.Markings {
 		if noroshi.TLPOf(m) == noroshi.NoTLP {
 			it.Markings = append(it.Markings, m)
