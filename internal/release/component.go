@@ -19,13 +19,13 @@ import (
 // says, and how it is marked, changes nothing for the others.
 func (c *Case) components(out []Decision) {
 	goes := func(i int) bool { return goes(&out[i]) }
-	if len(c.rings(goes)) == 0 {
+	if len(c.rings(out, goes)) == 0 {
 		return
 	}
 	n := c.neighbours(out)
 	n.hopes = true
 	n.fall()
-	for _, ring := range c.rings(func(i int) bool { return n.going[i] }) {
+	for _, ring := range c.rings(out, func(i int) bool { return n.going[i] }) {
 		first := &c.Items[ring[0]]
 		label := first.Label.String()
 		alike := func(i int) bool {
@@ -76,8 +76,9 @@ func join(out []Decision, ring []int) {
 // rings returns the strongly connected components of more than one item that
 // go and have not: Tarjan's algorithm, members ascending by id so that the
 // order of a case's items decides nothing.
-func (c *Case) rings(goes func(int) bool) [][]int {
-	t := tarjan{c: c, at: make(map[stix.ID]int, len(c.Items)), number: make([]int, len(c.Items)), low: make([]int, len(c.Items)), on: make([]bool, len(c.Items))}
+// A reference that is cut out binds nothing.
+func (c *Case) rings(out []Decision, goes func(int) bool) [][]int {
+	t := tarjan{c: c, out: out, at: make(map[stix.ID]int, len(c.Items)), number: make([]int, len(c.Items)), low: make([]int, len(c.Items)), on: make([]bool, len(c.Items))}
 	for i := range c.Items {
 		it := &c.Items[i]
 		if goes(i) && !it.Done && !it.Theirs && !it.Echo && it.Type != "marking-definition" {
@@ -97,6 +98,7 @@ func (c *Case) rings(goes func(int) bool) [][]int {
 
 type tarjan struct {
 	c           *Case
+	out         []Decision
 	at          map[stix.ID]int
 	number, low []int // number is 0 before a visit
 	on          []bool
@@ -112,7 +114,7 @@ func (t *tarjan) visit(i int) {
 	for _, r := range t.c.Items[i].Refs {
 		j, ok := t.at[r.Target]
 		switch {
-		case !ok:
+		case !ok, within(t.out[i].Cut, r.Path):
 		case t.number[j] == 0:
 			t.visit(j)
 			t.low[i] = min(t.low[i], t.low[j])
