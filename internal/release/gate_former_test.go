@@ -87,3 +87,13 @@ func TestNoEchoToTheMaker(t *testing.T) {
 	has(t, o.sends(jpn), id("sighting", 3))
 	has(t, o.sends(kor), id("indicator", 2), id("sighting", 3))
 }
+
+// TestMarkedTwice: an object that names a marking twice can be approved.
+func TestMarkedTwice(t *testing.T) {
+	o := newOffice(t, jpn)
+	mark := id("marking-definition", 8)
+	o.put(version(t, made, "", definition(8, "", allowed)), version(t, made, "", marked(object("indicator", 1, usa.Identity, noroshi.Amber, ""), mark, mark)))
+	o.settle()
+	o.twoApprove(o.holds()[0].ID)
+	has(t, o.sends(jpn), id("indicator", 1), mark)
+}
