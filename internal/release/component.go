@@ -44,8 +44,11 @@ func (c *Case) components(out []Decision) {
 // is required, and no other entry of its list would stay.
 func (n *neighbours) needs(i int, r stix.Ref) bool {
 	list, listed := listName(r)
-	if !r.Required || !listed {
-		return r.Required
+	if !r.Required || within(n.base[i].Cut, r.Path) {
+		return false
+	}
+	if !listed {
+		return true
 	}
 	return !slices.ContainsFunc(n.c.Items[i].Refs, func(o stix.Ref) bool {
 		other, _ := listName(o)
@@ -88,13 +91,13 @@ func join(out []Decision, ring []int) {
 }
 
 // rings returns the strongly connected components, by the references that are
-// needed, of more than one item that go and have not: Tarjan's algorithm, members ascending by id so that the
-// order of a case's items decides nothing.
+// needed, of more than one item that go and have not: Tarjan's algorithm,
+// members ascending by id so that the order of a case's items decides nothing.
 func (c *Case) rings(goes func(int) bool, needs func(int, stix.Ref) bool) [][]int {
 	t := tarjan{c: c, needs: needs, at: make(map[stix.ID]int, len(c.Items)), number: make([]int, len(c.Items)), low: make([]int, len(c.Items)), on: make([]bool, len(c.Items))}
 	for i := range c.Items {
 		it := &c.Items[i]
-		if goes(i) && !it.Done && !it.Theirs && it.Type != "marking-definition" {
+		if goes(i) && !it.Done && !it.Theirs && !it.Echo && it.Type != "marking-definition" {
 			t.at[it.ID] = i
 		}
 	}

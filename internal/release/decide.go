@@ -46,6 +46,7 @@ type Item struct {
 	Conflict   bool   // another body under the same id and modified
 	Freed      string // the standing rule this version was released under
 	Theirs     bool   // the partner brought it: never sent back
+	Echo       bool   // names the partner as its maker and came from elsewhere: not sent back, but may be named where it might go
 	Done       bool   // this version went to the partner, or is decided to
 	Group      string // what it is held together with: its import or feed run
 }
@@ -114,6 +115,11 @@ func Decide(c Case) []Decision {
 	}
 	c.components(out)
 	c.closure(out)
+	for i := range c.Items {
+		if c.Items[i].Echo {
+			out[i].deny(noroshi.Reason{Code: "object.theirs"})
+		}
+	}
 	return out
 }
 

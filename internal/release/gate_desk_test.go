@@ -153,7 +153,7 @@ func TestDeskNonInterference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rounds := uint64(tier.N(40, 1500))
+	rounds := uint64(tier.N(40, 800))
 	objects := 0
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -58,3 +58,42 @@ func TestFormerVersionNamesNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestReferenceToTwoBodies: an id of which two bodies are kept is here and
+// withheld, so that no reference names it.
+func TestReferenceToTwoBodies(t *testing.T) {
+	o := newOffice(t, jpn)
+	body := object("malware", 1, usa.Identity, noroshi.Green, `,"name":"m","is_family":false`)
+	o.put(version(t, made, "", body), version(t, made, "", strings.Replace(body, `"name":"m"`, `"name":"n"`, 1)),
+		version(t, made, "", object("tool", 2, usa.Identity, noroshi.Green, fmt.Sprintf(`,"name":"t","x_from_ref":%q`, id("malware", 1)))))
+	o.settle()
+	got := o.sends(jpn)
+	has(t, got, id("tool", 2))
+	if strings.Contains(fmt.Sprint(got), string(id("malware", 1))) {
+		t.Errorf("leaves: %s", got)
+	}
+}
+
+// TestNoEchoToTheMaker: what names the partner as its maker is not sent back to
+// it, whoever brought it here; what refers to it goes.
+func TestNoEchoToTheMaker(t *testing.T) {
+	o := newOffice(t, jpn, kor)
+	fromKOR := fromJPN
+	fromKOR.Partner = kor.Node
+	o.put(version(t, fromKOR, "", object("indicator", 1, jpn.Identity, noroshi.Green, "")),
+		version(t, fromFile, "", object("indicator", 2, jpn.Identity, noroshi.Green, "")),
+		version(t, made, "", object("sighting", 3, usa.Identity, noroshi.Green, fmt.Sprintf(`,"sighting_of_ref":%q`, id("indicator", 1)))))
+	o.settle()
+	has(t, o.sends(jpn), id("sighting", 3))
+	has(t, o.sends(kor), id("indicator", 2), id("sighting", 3))
+}
+
+// TestMarkedTwice: an object that names a marking twice can be approved.
+func TestMarkedTwice(t *testing.T) {
+	o := newOffice(t, jpn)
+	mark := id("marking-definition", 8)
+	o.put(version(t, made, "", definition(8, "", allowed)), version(t, made, "", marked(object("indicator", 1, usa.Identity, noroshi.Amber, ""), mark, mark)))
+	o.settle()
+	o.twoApprove(o.holds()[0].ID)
+	has(t, o.sends(jpn), id("indicator", 1), mark)
+}

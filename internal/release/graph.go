@@ -167,7 +167,17 @@ func (d *Desk) load(ctx context.Context, g *graph, id stix.ID, always bool) erro
 	rec, err := d.store.Current(ctx, id)
 	switch {
 	case noroshi.KindOf(err) == noroshi.NotFound:
-		g.absent[id] = true
+		held, err := d.store.Held(ctx, []stix.ID{id})
+		if err != nil {
+			return err
+		}
+		// What is here and has no current version, such as one of two bodies, is
+		// withheld: nobody is told by a reference that it is here.
+		if held[id] {
+			g.beyond[id] = true
+		} else {
+			g.absent[id] = true
+		}
 		return nil
 	case err != nil:
 		return err

@@ -1,6 +1,8 @@
 package release
 
 import (
+	"slices"
+
 	"github.com/go-json-experiment/json"
 
 	"github.com/noroshi-cti/noroshi"
@@ -35,8 +37,9 @@ func ItemOf(o *stix.Object, f Facts) Item {
 		Sectors: sectorsOf(o), From: f.From, Freed: f.Freed,
 		Theirs: f.Had || (f.Source.Kind == noroshi.FromPartner && f.Source.Partner == f.Partner.Node),
 	}
+	it.Echo = !it.Theirs && o.Type != "marking-definition" && o.CreatedBy != "" && o.CreatedBy == f.Partner.Identity
 	for _, m := range o.Markings {
-		if noroshi.TLPOf(m) == noroshi.NoTLP {
+		if noroshi.TLPOf(m) == noroshi.NoTLP && !slices.Contains(it.Markings, m) {
 			it.Markings = append(it.Markings, m)
 		}
 	}

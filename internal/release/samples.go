@@ -289,7 +289,7 @@ func (s *Samples) Case(holder, partner, mode string, objects []*stix.Object) (Ca
 		src, sender := w.source(holder, o)
 		it := ItemOf(o, Facts{Label: noroshi.LabelOf(o, nil, defs, w.Statements), Portions: noroshi.PortionsOf(o, defs, w.Statements),
 			Source: src, Self: c.Self, Sender: sender, Partner: c.Partner, Mark: PortionMark(o.Bytes())})
-		it.Theirs = false // the samples ask what may go, not whether it is news
+		it.Theirs, it.Echo = false, false // the samples ask what may go, not whether it is news
 		if at, twice := seen[o.ID]; twice {
 			again(&c.Items[at], it)
 			continue
