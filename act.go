@@ -11,7 +11,7 @@ const (
 	ActQuarantine       Action = "quarantine"
 	ActAssignMarking    Action = "assign-marking"
 	ActWithdraw         Action = "withdraw"
-	ActObserve          Action = "observe" // sightings and warnings the node makes from hits
+	ActObserve          Action = "observe"       // sightings and warnings the node makes from hits
 	ActRecall           Action = "recall"        // take an object back, from partners too
 	ActRefuseRecall     Action = "refuse-recall" // tell a partner that not all it asks is done
 	ActWarn             Action = "warn"
