@@ -170,14 +170,12 @@ func TestRecallAlongTheRing(t *testing.T) {
 	// The same value of KOR-01's own: another claim, another object.
 	kor.Import("own.txt", "tlp:green", strings.NewReader("ring.example\n"))
 	kor.Settle()
-	nodetest.Whole(t, kor, usa)
 	own := only(t, kor)
+	armed(usa, own, true)
+	armed(jpn, own, true)
 	kor.Stop() // so that it has USA-01's object from JPN-01 as well
 	usa.Import("list.txt", "tlp:green", strings.NewReader("ring.example\n"))
 	usa.Settle()
-	nodetest.Whole(t, usa, jpn)
-	jpn.Settle()
-	kor.Start()
 	recs, err := usa.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 10})
 	if err != nil {
 		t.Fatal(err)
@@ -188,6 +186,9 @@ func TestRecallAlongTheRing(t *testing.T) {
 			id = r.Object.ID
 		}
 	}
+	armed(jpn, id, true)
+	jpn.Settle()
+	kor.Start()
 	kor.Until("a claim by each way", func() (bool, error) {
 		versions, err := kor.Node.Store.Versions(t.Context(), id)
 		return len(versions) == 2, err
