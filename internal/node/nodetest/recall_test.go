@@ -170,14 +170,12 @@ func TestRecallAlongTheRing(t *testing.T) {
 	// The same value of KOR-01's own: another claim, another object.
 	kor.Import("own.txt", "tlp:green", strings.NewReader("ring.example\n"))
 	kor.Settle()
-	nodetest.Whole(t, kor, usa)
 	own := only(t, kor)
+	armed(usa, own, true)
+	armed(jpn, own, true)
 	kor.Stop() // so that it has USA-01's object from JPN-01 as well
 	usa.Import("list.txt", "tlp:green", strings.NewReader("ring.example\n"))
 	usa.Settle()
-	nodetest.Whole(t, usa, jpn)
-	jpn.Settle()
-	kor.Start()
 	recs, err := usa.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 10})
 	if err != nil {
 		t.Fatal(err)
@@ -188,24 +186,26 @@ func TestRecallAlongTheRing(t *testing.T) {
 			id = r.Object.ID
 		}
 	}
-	nodetest.Whole(t, jpn, kor)
-	nodetest.Whole(t, usa, kor)
+	armed(jpn, id, true)
+	jpn.Settle()
+	kor.Start()
+	kor.Until("a claim by each way", func() (bool, error) {
+		versions, err := kor.Node.Store.Versions(t.Context(), id)
+		return len(versions) == 2, err
+	})
 	armed(kor, id, true)
-	versions, err := kor.Node.Store.Versions(t.Context(), id)
-	if err != nil || len(versions) != 2 {
-		t.Fatalf("KOR-01 has %d versions (%v), want one of each", len(versions), err)
-	}
 	if sent, err := recall(t, usa, "duty", id); err != nil || !slices.Equal(sent.From, []noroshi.CallSign{"JPN-01", "KOR-01"}) && !slices.Equal(sent.From, []noroshi.CallSign{"KOR-01", "JPN-01"}) {
 		t.Fatalf("recalled: %+v, %v", sent, err)
 	}
 	usa.Until("all answers", func() (bool, error) {
-		rows := recalls(usa, true)
+		rows := slices.DeleteFunc(recalls(usa, true), func(r web.RecallRow) bool { return r.Direction == "came" })
 		return len(rows) == 2 && !slices.ContainsFunc(rows, func(r web.RecallRow) bool {
-			return r.State != "confirmed" || r.Found != 1 || r.Partner == "JPN-01" && (r.Onward != 1 || r.Answered != 1) || r.Partner == "KOR-01" && r.Onward != 0
+			// KOR-01 may have passed it on to JPN-01 before it came from there.
+			return r.State != "confirmed" || r.Found != 1 || r.Answered != r.Onward || r.Partner == "JPN-01" && r.Onward != 1
 		}), nil
 	})
 	passed := recalls(jpn, true)
-	if len(passed) != 2 || !slices.ContainsFunc(passed, func(r web.RecallRow) bool {
+	if !slices.ContainsFunc(passed, func(r web.RecallRow) bool {
 		return r.Direction == "sent" && r.Partner == "KOR-01" && r.For == "USA-01" && r.State == "confirmed"
 	}) {
 		t.Errorf("at JPN-01: %+v", passed)
