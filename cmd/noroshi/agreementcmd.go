@@ -95,6 +95,9 @@ func (x *agreementShowCmd) Run(c *cli) error {
 		return err
 	}
 	pairs := [][2]string{{"agreement", h.String()}, {"partner", string(a.CallSign)}, {"state", c.word("state." + a.State)}, {"approved-by", join(a.SignedBy)}}
+	if a.Emergency != nil {
+		pairs = append(pairs, [2]string{"emergency", c.t("cli.emergency-until", utc(a.Emergency.Until))})
+	}
 	for _, k := range a.Clauses {
 		pairs = append(pairs, [2]string{"clause", k.ID + " " + c.bilingual(k.ArticleEN, k.ArticleJA) + ": " + c.bilingual(k.EN, k.JA)})
 	}

@@ -287,10 +287,15 @@ func TestDocumentVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	suspended, err := message.SignSuspension(p.a, message.Suspension{Agreement: noroshi.Sum([]byte(agreementFile)), Counter: 1, Created: now})
+	if err != nil {
+		t.Fatal(err)
+	}
 	golden(t, "documents.json", []documentVector{
 		{"card of USA-01", message.Body(c), c},
 		{"agreement, consent of USA-01 and JPN-01", message.Body(both), both},
 		{"agreement, proposed by USA-01", message.Body(proposed), proposed},
+		{"agreement, suspended by USA-01", message.Body(suspended), suspended},
 	})
 	v := load[[]documentVector](t, "documents.json")
 	got, err := message.ParseCard(noroshi.Real, v[0].Document)
@@ -304,6 +309,9 @@ func TestDocumentVectors(t *testing.T) {
 	}
 	if h, err := message.VerifyAgreement(v[2].Document, p.a.Keyset()); err != nil || h != noroshi.Sum([]byte(agreementFile)) {
 		t.Errorf("proposal: got %s, %v", h, err)
+	}
+	if s, err := message.VerifySuspension(v[3].Document, p.a.Keyset()); err != nil || s.Counter != 1 || s.Resumed || s.Agreement != noroshi.Sum([]byte(agreementFile)) {
+		t.Errorf("suspension: got %+v, %v", s, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package partner
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -81,6 +82,8 @@ type AgreementRow struct {
 	State        string           `json:"state"`               // "proposed", "countersigned" (both signed, not begun), "in-force", "suspended", "superseded", "over", "unreadable"
 	SignedBy     []string         `json:"signed_by,omitempty"` // release officers here
 	Signing
+
+	Emergency *noroshi.Emergency `json:"emergency,omitempty"` // declared here, while it lasts
 }
 
 // Agreements lists every agreement we hold: by partner, newest version first.
@@ -129,6 +132,9 @@ func (o *Office) agreementRow(ctx context.Context, h noroshi.Hash, file []byte) 
 		From: a.From, Until: a.Until, SightingMark: a.SightingMark, Clauses: a.Clauses, File: file, State: "proposed"}
 	var officers []noroshi.Signed
 	if r.Signing, officers, err = o.signing(ctx, o.store.Reads, a, other.Node); err != nil {
+		return r, err
+	}
+	if r.Emergency, err = o.emergency(ctx, a.Hash); err != nil {
 		return r, err
 	}
 	for _, s := range officers {
@@ -197,4 +203,20 @@ func (o *Office) Agreed(ctx context.Context) (list []AgreementRow, err error) {
 		list = append(list, r)
 	}
 	return list, nil
+}
+
+// emergency returns the emergency declared under an agreement while it lasts.
+func (o *Office) emergency(ctx context.Context, h noroshi.Hash) (*noroshi.Emergency, error) {
+	body, err := o.store.Doc(ctx, noroshi.DocEmergency, h.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return nil, nil
+	}
+	var e noroshi.Emergency
+	if err == nil {
+		err = json.Unmarshal(body, &e)
+	}
+	if err != nil || !e.At(o.o.Now()) {
+		return nil, err
+	}
+	return &e, nil
 }

@@ -152,11 +152,13 @@ for v in load("statements.json"):
     signed, body = read(H(v["encoded"]))
     assert check_signed(signed, 2) == H(v["sig_structure"]) and sha(body) == signed[3] and body == H(v["body"])
     read(body)
-card, both, proposal = (read(H(v["document"])) for v in load("documents.json"))
+card, both, proposal, suspension = (read(H(v["document"])) for v in load("documents.json"))
 context = lambda node: ["NX/1 document", realm, node, bytes(16), bytes(16), bytes(32)]
 assert read(card[0])[:3] == ["CARD", realm, a] and read(card[0])[6] == H(keys[0]["keyset_document"])
 verify(read(read(read(card[0])[6])[0])[6], context(a), card[1][0][0], card[0], card[1][0][1])
-for (body, signatures), use, who in ((both, 1, (0, 1)), (proposal, 2, (0,))):
+name, its_realm, its_node, its_agreement, counter, state, created = read(suspension[0])
+assert [name, its_realm, its_node, its_agreement, counter, state] == ["SUSPENSION", realm, a, sha(both[0]), 1, 1]
+for (body, signatures), use, who in ((both, 1, (0, 1)), (proposal, 2, (0,)), (suspension, 1, (0,))):
     for (protected, signature), i in zip(signatures, who, strict=True):
         key = nodes[i][2][read(protected)[4]]
         assert key[2] == use
