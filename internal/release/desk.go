@@ -146,6 +146,11 @@ func (d *Desk) sender(ctx context.Context, p noroshi.Partner) (*Sender, error) {
 		return s, nil
 	}
 	c, err := d.compiled(ctx, p.Agreement)
+	switch noroshi.KindOf(err) {
+	case noroshi.Invalid, noroshi.Broken, noroshi.NotFound:
+		s.Terms = &noroshi.Agreement{Onward: noroshi.OnwardNone} // what cannot be read lets nothing be passed on
+		return s, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -112,8 +112,10 @@ func (p *Party) Start() {
 	p.Node, p.stop = n, stop
 	p.addr = strings.TrimPrefix(n.Endpoints()[0], "https://") // partners know it
 	ready := make(chan struct{})
+	open := sync.OnceFunc(func() { close(ready) })
 	p.gone.Go(func() {
-		if err := n.Serve(ctx, func() { close(ready) }); err != nil {
+		defer open() // a node that ends at once keeps nobody waiting
+		if err := n.Serve(ctx, open); err != nil {
 			p.t.Errorf("%s: serve: %v", p.Sign, err)
 		}
 		if err := n.Close(); err != nil {
