@@ -51,6 +51,7 @@ type Courier struct {
 	desk *release.Desk
 	o    Options
 
+	making sync.Mutex // held while a link is made: two would open two first epochs; taken before mu
 	mu     sync.Mutex // guards links, ctx, begun; taken before any link's lock
 	links  map[noroshi.NodeID]*link
 	ctx    context.Context // of Run; nil before
@@ -186,6 +187,8 @@ func live(p noroshi.Partner) bool {
 }
 
 func (c *Courier) refreshLink(ctx context.Context, p noroshi.Partner) error {
+	c.making.Lock()
+	defer c.making.Unlock()
 	c.mu.Lock()
 	l, run := c.links[p.Node], c.ctx
 	c.mu.Unlock()
