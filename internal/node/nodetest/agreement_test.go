@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/node/crew"
@@ -262,7 +261,13 @@ func TestSuspendStopsWhatIsQueued(t *testing.T) {
 	usa.Import("here.txt", "tlp:green", strings.NewReader("here.example\n"))
 	usa.Settle()
 	jpn.Settle()
-	time.Sleep(500 * time.Millisecond)
+	for range 3 { // the control stream goes on: what would go has had its turns
+		for _, pair := range [][2]*nodetest.Party{{usa, jpn}, {jpn, usa}} {
+			if _, err := pair[0].Node.Courier.Test(t.Context(), pair[1].Node.Keys.NodeID()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	if got, want := [2]int{lists(usa), lists(jpn)}, [2]int{2, 1}; got != want {
 		t.Fatalf("suspended, the nodes hold %v indicators, want %v", got, want)
 	}
