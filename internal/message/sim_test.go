@@ -40,6 +40,7 @@ type world struct {
 	binding    [2]map[key]noroshi.Hash
 	everStored [2]map[key]bool
 	lives      [2]map[message.Epoch]map[key]message.Standing // of each life of a node: the best it ever held
+	closed     [2]map[key]bool                               // what a tombstone closed before it came: dealt with, whatever comes after
 	fault      string
 
 	recalls, dones map[noroshi.Hash]noroshi.Hash // a RECALL or its answer, by the message it is about
@@ -65,6 +66,7 @@ func newWorld(seed uint64, f flaw) *world {
 		w.nodes[i] = n
 		w.volatile[i], w.binding[i], w.everStored[i] = map[message.Epoch][]message.Out{}, map[key]noroshi.Hash{}, map[key]bool{}
 		w.lives[i] = map[message.Epoch]map[key]message.Standing{}
+		w.closed[i] = map[key]bool{}
 	}
 	for _, n := range w.nodes {
 		n.open(message.Open{})
@@ -119,6 +121,9 @@ func (w *world) bound(n *simNode, m message.In) {
 	w.everStored[n.i][k] = true
 	rec := w.lives[n.i][n.d.mine[len(n.d.mine)-1].Epoch]
 	rec[k] = max(rec[k], m.Standing)
+	if m.Standing == message.Entombed {
+		w.closed[n.i][k] = true
+	}
 }
 
 // applied checks I1 and I2 at the moment of the effect, and that deps were met.
@@ -145,7 +150,7 @@ func (w *world) checkReceipt(n *simNode, r message.Receipt) {
 	check := func(list []message.Range, least message.Standing) {
 		for _, x := range list {
 			for s := x.A; s <= x.B; s++ {
-				if got := rec[key{r.Epoch, s}]; got == message.Absent || got == message.Stored && least == message.Applied {
+				if got := rec[key{r.Epoch, s}]; got == message.Absent || got == message.Stored && least == message.Applied && !w.closed[1-n.i][key{r.Epoch, s}] {
 					w.failf("I3: node %d believes %d is %d there; in that life it was %d", n.i, s, least, got)
 				}
 			}
