@@ -234,6 +234,14 @@ func (p *pair) fill(b *testing.B, skip, n int) {
 	p.jpn.Import("tenth.tsv", "tlp:red", fresh("tenth", n/10))
 	b.ReportMetric(float64(n/10)/time.Since(start).Seconds(), "objects/s-import-full")
 	p.jpn.Settle()
+	start = time.Now()
+	if err := crew.Until(b.Context(), 5*time.Minute, "full text of all", func() (bool, error) {
+		_, behind, err := p.jpn.Node.Store.Search(b.Context(), "trails", 0, 1)
+		return behind == 0, err
+	}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(time.Since(start).Seconds(), "s-text-behind")
 }
 
 // facts matches the real logs against what a folder holds, and compares with
