@@ -19,18 +19,8 @@ import (
 // nodes are killed at any moment. In the end every recall is answered, nothing
 // recalled is in use anywhere, everything else is, and the records are intact.
 func TestKilledInARecall(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	usa, jpn := newSite(t, "USA-01"), newSite(t, "JPN-01")
-	if _, err := crew.Introduce(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := crew.Agree(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
-		t.Fatal(err)
-	}
 	kills, lists, size := tier.N(10, 60), 10, 40
-	storm := &storm{sites: []*site{usa, jpn}, kills: kills}
-	storm.begin(t, seed)
+	usa, jpn, storm := allied(t, uint64(time.Now().UnixNano()), kills)
 	var recalled []stix.ID
 	for i := range lists {
 		storm.until(t, i*kills/lists)

@@ -21,23 +21,30 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// TestKilledNodes: two real nodes exchange 10,000 objects while either is
-// killed with SIGKILL again and again, at any moment, also while it starts, and
-// the cables between them break connections off. In the end nothing is lost,
-// nothing is applied twice, the streams are equal and the records intact.
-func TestKilledNodes(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+// allied makes two real nodes with an agreement in force and begins to kill them.
+func allied(t *testing.T, seed uint64, kills int) (usa, jpn *site, s *storm) {
+	t.Helper()
 	t.Logf("seed %d", seed)
-	usa, jpn := newSite(t, "USA-01"), newSite(t, "JPN-01")
+	usa, jpn = newSite(t, "USA-01"), newSite(t, "JPN-01")
 	if _, err := crew.Introduce(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := crew.Agree(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
 		t.Fatal(err)
 	}
+	s = &storm{sites: []*site{usa, jpn}, kills: kills}
+	s.begin(t, seed)
+	return usa, jpn, s
+}
+
+// TestKilledNodes: two real nodes exchange 10,000 objects while either is
+// killed with SIGKILL again and again, at any moment, also while it starts, and
+// the cables between them break connections off. In the end nothing is lost,
+// nothing is applied twice, the streams are equal and the records intact.
+func TestKilledNodes(t *testing.T) {
 	kills, fromUSA, fromJPN, files := tier.N(50, 200), 6000, 4000, 50
-	storm := &storm{sites: []*site{usa, jpn}, kills: kills}
-	storm.begin(t, seed)
+	seed := uint64(time.Now().UnixNano())
+	usa, jpn, storm := allied(t, seed, kills)
 	var importing sync.WaitGroup
 	for n, from := range []struct {
 		*site

@@ -11,9 +11,9 @@ import (
 // components makes objects that need each other in a circle wait in one hold:
 // none of them can go before the others, so persons see and approve them
 // together, under every reason any of them has and so the strictest key. It
-// only adds reasons to hold. What can be cut out closes no circle. Objects that differ in label or precedence share
-// no batch; a circle of such goes on waiting, and is mended by marking them
-// alike.
+// only adds reasons to hold. What can be cut out closes no circle. Objects that
+// differ in label or precedence share no batch; a circle of such goes on
+// waiting, and is mended by marking them alike.
 //
 // What could not go though persons approved everything is in no circle: what it
 // says, and how it is marked, changes nothing for the others.
