@@ -112,6 +112,9 @@ func TestTheCheckFindsPlantedFaults(t *testing.T) {
 
 var quoted = regexp.MustCompile("\"([a-z0-9][A-Za-z0-9+:._-]*)\"|`([a-z0-9][A-Za-z0-9+:._-]*)`")
 
+// columns are the headings of tables: the first field of a column of a row type.
+var columns = regexp.MustCompile(`column\[[A-Za-z.]+\]\{"([a-z-]+)"`)
+
 // TestKeysAndCodeAgree: no text that nothing uses, no text asked for by name
 // that is not there, no error code without a text.
 func TestKeysAndCodeAgree(t *testing.T) {
@@ -180,6 +183,9 @@ func sources(t *testing.T) (used map[string]bool, asked map[string]string) {
 			}
 			for _, m := range codes.FindAllStringSubmatch(string(b), -1) {
 				asked["error."+m[1]] = path
+			}
+			for _, m := range columns.FindAllStringSubmatch(string(b), -1) {
+				asked["col."+m[1]] = path
 			}
 		}
 		return nil
