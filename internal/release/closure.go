@@ -16,9 +16,15 @@ import (
 //
 // A hold that persons may lift counts as going for members of the same group,
 // because they are approved and leave together, and for nobody else.
-func (c *Case) closure(out []Decision) {
+//
+// It reports whether the items are to be decided again first, because parts
+// that were to stay cannot.
+func (c *Case) closure(out []Decision) (again bool) {
 	n := c.neighbours(out)
 	n.fall()
+	if n.unfit() {
+		return true
+	}
 	lost := make([]*loss, len(c.Items))
 	for i := range c.Items {
 		if goes(&out[i]) {
@@ -28,6 +34,63 @@ func (c *Case) closure(out []Decision) {
 	for i, l := range lost {
 		l.tell(&out[i])
 	}
+	return false
+}
+
+// part names the parts of an object that have a marking of their own.
+type part struct{ of, marking stix.ID }
+
+// Why parts are cut out though their marking lets them go.
+const (
+	unsaid = "granular.unsaid" // its definition cannot go: the partner could not read it
+	torn   = "granular.torn"   // it lets them go whole or not at all, and something is cut out of them
+)
+
+// unfit notes the parts that cannot stay though their marking lets them go, and
+// reports whether there are more of them. They are then cut out as if it let
+// less go; until that is decided they take nothing down with them.
+func (n *neighbours) unfit() (more bool) {
+	for i := range n.c.Items {
+		it := &n.c.Items[i]
+		for _, p := range it.Portions {
+			at := part{it.ID, p.Marking}
+			var why string
+			switch sealed, mild := n.base[i].Mild[p.Marking]; {
+			case !mild || n.c.unfit[at] != "":
+				continue
+			case noroshi.TLPOf(p.Marking) == noroshi.NoTLP && n.stands(i, p.Marking) != Had:
+				why = unsaid
+			case sealed && n.torn(i, p):
+				why = torn
+			default:
+				continue
+			}
+			if n.c.unfit == nil {
+				n.c.unfit = map[part]string{}
+			}
+			n.c.unfit[at], more = why, true
+		}
+	}
+	return more
+}
+
+// torn reports whether something is cut out of a part of an item that is not
+// all of it. What else is cut does not count: that more is makes nothing freer.
+func (n *neighbours) torn(i int, p noroshi.Portion) bool {
+	cut := n.base[i].Cut
+	if l := n.loses(i); l != nil {
+		cut = slices.Clone(cut)
+		for _, x := range l.cut {
+			cut = append(cut, x.selector)
+		}
+	}
+	return slices.ContainsFunc(cut, func(s string) bool {
+		s, _ = Generalised(s)
+		touches := slices.ContainsFunc(p.Selectors, func(place string) bool {
+			return within([]string{s}, place) || within([]string{place}, s)
+		})
+		return s != "created_by_ref" && touches && !allWithin([]string{s}, p.Selectors)
+	})
 }
 
 // neighbours starts a closure of decisions made without neighbours.
@@ -210,7 +273,7 @@ func (n *neighbours) named(i int, target stix.ID) bool {
 	if !in || n.c.Items[j].Type != "marking-definition" || n.c.Around[target] == Had {
 		return true
 	}
-	return n.c.Items[j].Theirs || n.c.Items[j].Done || slices.Contains(n.base[i].Travels, target)
+	return n.c.Items[j].Theirs || n.c.Items[j].Done || slices.Contains(n.base[i].marks(), target)
 }
 
 // within reports whether a place is cut, or lies inside one that is; of a place

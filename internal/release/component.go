@@ -59,7 +59,7 @@ func (n *neighbours) needs(i int, r stix.Ref) bool {
 // join gives the members of a ring one clause, run, and list of reasons.
 func join(out []Decision, ring []int) {
 	var all []noroshi.Reason
-	var marks []stix.ID
+	var marks, parts []stix.ID
 	strict := ring[0]
 	group := out[ring[0]].Group
 	for _, i := range ring {
@@ -68,7 +68,7 @@ func join(out []Decision, ring []int) {
 			strict = i
 		}
 		group = min(group, d.Group)
-		marks = append(marks, d.Travels...)
+		marks, parts = append(marks, d.Travels...), append(parts, d.Parts...)
 		for _, r := range d.Reasons {
 			if r.Outcome == noroshi.Hold {
 				all = append(all, r)
@@ -78,7 +78,8 @@ func join(out []Decision, ring []int) {
 	slices.SortFunc(all, func(a, b noroshi.Reason) int { return cmp.Compare(reasonKey(a), reasonKey(b)) })
 	all = slices.CompactFunc(all, func(a, b noroshi.Reason) bool { return reasonKey(a) == reasonKey(b) })
 	slices.Sort(marks)
-	marks = slices.Compact(marks)
+	slices.Sort(parts)
+	marks, parts = slices.Compact(marks), slices.Compact(parts)
 	clause := out[strict].Clause
 	for _, i := range ring {
 		d := &out[i]
@@ -86,7 +87,7 @@ func join(out []Decision, ring []int) {
 		for _, r := range all {
 			d.add(r)
 		}
-		d.Clause, d.Group, d.Travels, d.Ring = clause, group, marks, true
+		d.Clause, d.Group, d.Travels, d.Parts, d.Ring = clause, group, marks, parts, true
 	}
 }
 

@@ -81,6 +81,7 @@ type Case struct {
 	Nodes   map[stix.ID]bool     // identities of other nodes known here: may be named as makers
 
 	freed map[stix.ID]string // see free
+	unfit map[part]string    // parts that cannot stay, and why
 }
 
 // Decision is the answer for one item. Redact releases it without what Cut
@@ -94,10 +95,13 @@ type Decision struct {
 	Cut      []string        // selectors of what is cut out, and selector=>how of what is said less exactly; sorted; see View
 	Reasons  []noroshi.Reason
 	Group    string    // the run a Hold is grouped under
-	Travels  []stix.ID // markings whose definitions leave with it
+	Travels  []stix.ID // markings of the whole whose definitions leave with it
+	Parts    []stix.ID // and markings of parts that stay in it
 	Ring     bool      // waits together with what it refers to in a circle
 	Whole    bool      // its marking lets nothing be cut out (ACS 3.0, TEARLINE denied)
 	Unnamed  bool      // its marking denies the partner the source's name (ACS 3.0, IDSRC denied)
+
+	Mild map[stix.ID]bool // markings of parts that let them go as it does; true: whole or not at all (TEARLINE denied)
 }
 
 // Decide answers for every item of a case, in their order: the worst of what
@@ -105,6 +109,20 @@ type Decision struct {
 // graph allows, with every rule that spoke.
 func Decide(c Case) []Decision {
 	c.free()
+	out := c.apart()
+	for c.closure(out) {
+		out = c.apart()
+	}
+	for i := range c.Items {
+		if c.Items[i].Echo {
+			out[i].deny(noroshi.Reason{Code: "object.theirs"})
+		}
+	}
+	return out
+}
+
+// apart answers for every item as if whatever it needs could go with it.
+func (c *Case) apart() []Decision {
 	out := make([]Decision, len(c.Items))
 	for i := range c.Items {
 		out[i] = c.alone(&c.Items[i])
@@ -114,13 +132,18 @@ func Decide(c Case) []Decision {
 		c.text(&c.Items[i], &out[i])
 	}
 	c.components(out)
-	c.closure(out)
-	for i := range c.Items {
-		if c.Items[i].Echo {
-			out[i].deny(noroshi.Reason{Code: "object.theirs"})
+	return out
+}
+
+// marks returns the markings whose definitions leave with the object.
+func (d *Decision) marks() []stix.ID {
+	all := slices.Clone(d.Travels)
+	for _, m := range d.Parts {
+		if !slices.Contains(all, m) {
+			all = append(all, m)
 		}
 	}
-	return out
+	return all
 }
 
 // travels is the reason of a marking definition: it leaves with what it marks.

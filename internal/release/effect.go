@@ -217,7 +217,7 @@ func (c *Case) group(i int, d *Decision) store.HoldGroup {
 		g.Agreement = c.Clauses.Agreement().Hash
 	}
 	_, approvable := Approvals(d.Key)
-	for _, m := range d.Travels {
+	for _, m := range d.marks() {
 		if !approvable {
 			break
 		}
@@ -362,7 +362,7 @@ func (w *plan) rows(items []int, travelled map[stix.ID]bool) ([]store.Decided, e
 	rows := make([]store.Decided, 0, len(items))
 	g := w.graph
 	for _, i := range items {
-		for _, m := range w.out[i].Travels {
+		for _, m := range w.out[i].marks() {
 			j, ok := g.at[m]
 			// One that an earlier batch has may not go with that: it goes with this too.
 			if ok && !travelled[m] && !g.streamed[g.recs[j].Seq] && !w.c.Items[j].Theirs {

@@ -34,27 +34,39 @@ func TestBytesMonotone(t *testing.T) {
 			continue // the first handling marking is what lifts "unmarked"
 		}
 		more := stamps()[r.IntN(len(stamps()))]
+		names := func(y *thing) bool {
+			return slices.ContainsFunc(references(y), func(r reference) bool { return r.to == more.id })
+		}
+		if slices.ContainsFunc(g.things, names) {
+			continue // what speaks of a marking may go once its definition does
+		}
+		if x.dirty {
+			continue // with the text cut out that a person had to look at, the rest goes
+		}
 		if places := portionsOf(x); r.IntN(2) == 0 && len(places) > 0 {
 			x.portions = append(x.portions, &portion{stamp: more, selectors: []string{places[r.IntN(len(places))]}})
 		} else {
 			x.stamps = append(x.stamps, more)
 		}
-		_, before, err := g.outbound(0, sound(), true)
+		now, approved, err := g.outbound(0, sound(), true)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		_, after, err := h.outbound(0, sound(), true)
+		nowToo, approvedToo, err := h.outbound(0, sound(), true)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
+		kept := g.forbidden(g.sees(persons))
 		for _, y := range g.things {
 			var words []string
 			texts(y.root, &words)
 			for _, w := range append(words, string(y.id)) {
-				if strings.Contains(after, w) && !strings.Contains(before, w) {
-					t.Fatalf("seed %d: %s leaves only because %s was marked %s too:\n%s\nof\n%s", seed, w, x.id, more.name, after, h)
-				}
-				if !strings.Contains(after, w) && strings.Contains(before, w) {
+				switch {
+				case w == string(more.by): // the definition names its maker
+				case strings.Contains(nowToo, w) && !strings.Contains(now, w),
+					strings.Contains(approvedToo, w) && !strings.Contains(approved, w) && slices.Contains(kept, w):
+					t.Fatalf("seed %d: %s leaves only because %s was marked %s too:\n%s\nof\n%s", seed, w, x.id, more.name, approvedToo, h)
+				case !strings.Contains(approvedToo, w) && strings.Contains(approved, w):
 					fewer++
 				}
 			}

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,7 +54,15 @@ func (c *Case) portions(it *Item, d *Decision) {
 	var gone, left, inner []noroshi.Portion
 	var places []string
 	for _, p := range it.Portions {
-		if pd := c.portion(it, it.Label.Join(p.Label)); stricter(&pd, d) {
+		pd := c.portion(it, it.Label.Join(p.Label))
+		strict := stricter(&pd, d)
+		if !strict {
+			if d.Mild == nil {
+				d.Mild = map[stix.ID]bool{}
+			}
+			d.Mild[p.Marking] = d.Mild[p.Marking] || pd.Whole
+		}
+		if strict || c.unfit[part{it.ID, p.Marking}] != "" {
 			gone, places = append(gone, p), append(places, p.Selectors...)
 		} else {
 			left = append(left, p)
@@ -98,19 +107,19 @@ func (c *Case) portions(it *Item, d *Decision) {
 // together joins what portions that stay say to the object's decision, and
 // reports whether they may not stay together: then it joins nothing.
 func (c *Case) together(it *Item, left []noroshi.Portion, d *Decision) (not bool) {
-	label, whole, unnamed := it.Label, d.Whole, d.Unnamed
-	travels := d.Travels
+	label, unnamed := it.Label, d.Unnamed
+	parts := d.Parts
 	for _, p := range left {
 		pd := c.portion(it, it.Label.Join(p.Label))
-		label, whole, unnamed = label.Join(p.Label), whole || pd.Whole, unnamed || pd.Unnamed
-		if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(travels, p.Marking) {
-			travels = append(slices.Clone(travels), p.Marking)
+		label, unnamed = label.Join(p.Label), unnamed || pd.Unnamed
+		if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(parts, p.Marking) {
+			parts = append(parts, p.Marking)
 		}
 	}
 	if all := c.portion(it, label); stricter(&all, d) {
 		return true
 	}
-	d.Label, d.Whole, d.Unnamed, d.Travels = label, whole, unnamed, travels
+	d.Label, d.Unnamed, d.Parts = label, unnamed, parts
 	return false
 }
 
@@ -139,8 +148,9 @@ func (c *Case) cutPortion(it *Item, p noroshi.Portion, d *Decision) bool {
 	if v, err := View(it.Object, p.Selectors); err != nil || !handledAs(it, v) {
 		return false
 	}
+	code := cmp.Or(c.unfit[part{it.ID, p.Marking}], "granular.cut")
 	for _, s := range p.Selectors {
-		d.cut(s, noroshi.Reason{Code: "granular.cut", Marking: string(p.Marking), Args: []string{s}})
+		d.cut(s, noroshi.Reason{Code: code, Marking: string(p.Marking), Args: []string{s}})
 	}
 	return true
 }
@@ -170,6 +180,12 @@ func (c *Case) instead(it *Item, p noroshi.Portion, d *Decision) {
 			r.Args = append(slices.Clone(r.Args), p.Selectors...)
 			d.add(r)
 		}
+	}
+	switch c.unfit[part{it.ID, p.Marking}] {
+	case unsaid:
+		d.hold(noroshi.NotUnderstood, noroshi.Reason{Code: "closure.marking", Marking: string(p.Marking)})
+	case torn:
+		d.deny(noroshi.Reason{Code: "acs.tearline"})
 	}
 	if pd.Clause != "" {
 		d.Clause = pd.Clause

@@ -246,7 +246,7 @@ func leaving(c Case, out []Decision) (string, error) {
 			return "", err
 		}
 		wire.Write(v.Bytes())
-		for _, m := range d.Travels {
+		for _, m := range d.marks() {
 			travel[m] = true
 		}
 	}
