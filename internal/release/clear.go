@@ -271,11 +271,15 @@ func refused(b store.Batch, row store.Decided, why string) error {
 }
 
 // stands reports whether a decision made now still bears out a batch's row: the
-// same label and precedence, nothing to be cut that the row shows and, where
-// persons must approve, their approvals.
+// same precedence, the label of what is decided now or, where the row shows
+// less, of that, nothing to be cut that the row shows and, where persons must
+// approve, their approvals.
 func stands(b store.Batch, row store.Decided, it *Item, d *Decision) bool {
-	if it.Type != "marking-definition" && (d.Label.String() != b.Label || it.Precedence != b.Precedence) {
-		return false
+	if it.Type != "marking-definition" {
+		label := d.Label.String() == b.Label || it.labelWithout(row.Cut).String() == b.Label
+		if !label || it.Precedence != b.Precedence {
+			return false
+		}
 	}
 	if slices.ContainsFunc(d.Cut, func(s string) bool { return !within(row.Cut, s) }) {
 		return false

@@ -144,9 +144,12 @@ func (w *plan) place(ctx context.Context, i int) error {
 		return nil
 	}
 	if it.Done {
-		row, err := w.desk.row(ctx, w.graph, w.graph.recs[i])
-		if err != nil || !goes(d) || slices.Equal(row.Cut, d.Cut) {
+		had, err := w.desk.row(ctx, w.graph, w.graph.recs[i])
+		if err != nil || !goes(d) || slices.Equal(had.Cut, d.Cut) {
 			return err
+		}
+		if now, err := w.row(i); err != nil || now.View == had.View {
+			return err // cut at other places, with the same left
 		}
 	}
 	switch {

@@ -245,12 +245,16 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 			f.From = l.sender(r.Source.Partner)
 		}
 		if id, decided := done[r.Seq]; decided {
-			label := f.Label
+			labels := []noroshi.Label{f.Label}
 			if len(f.Portions) > 0 {
+				row, err := d.rowIn(ctx, g, id, r)
+				if err != nil {
+					return Case{}, err
+				}
 				it := ItemOf(r.Object, f)
-				label = c.alone(&it).Label
+				labels = []noroshi.Label{c.alone(&it).Label, it.labelWithout(row.Cut)}
 			}
-			if f.Done, err = d.stillDone(ctx, g, l, r, label, id); err != nil {
+			if f.Done, err = d.stillDone(ctx, g, l, r, labels, id); err != nil {
 				return Case{}, err
 			}
 			if f.Done {
@@ -306,9 +310,9 @@ func (d *Desk) rowIn(ctx context.Context, g *graph, id string, r store.Record) (
 }
 
 // stillDone reports whether a version's earlier release stands: it is in the
-// stream, or was decided under this agreement and this label. What was decided
-// otherwise and never got out is decided anew.
-func (d *Desk) stillDone(ctx context.Context, g *graph, l *link, r store.Record, label noroshi.Label, id string) (bool, error) {
+// stream, or was decided under this agreement and one of these labels. What was
+// decided otherwise and never got out is decided anew.
+func (d *Desk) stillDone(ctx context.Context, g *graph, l *link, r store.Record, labels []noroshi.Label, id string) (bool, error) {
 	b, ok := g.batches[id]
 	if !ok {
 		var err error
@@ -317,7 +321,8 @@ func (d *Desk) stillDone(ctx context.Context, g *graph, l *link, r store.Record,
 		}
 		g.batches[id] = b
 	}
-	return g.streamed[r.Seq] || b.Agreement == l.clauses.Agreement().Hash && (b.Label == label.String() || r.Object.Type == "marking-definition"), nil
+	as := r.Object.Type == "marking-definition" || slices.ContainsFunc(labels, func(l noroshi.Label) bool { return l.String() == b.Label })
+	return g.streamed[r.Seq] || b.Agreement == l.clauses.Agreement().Hash && as, nil
 }
 
 // partnerHas asks which objects the partner has, of those for which it matters:

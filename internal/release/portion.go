@@ -123,6 +123,18 @@ func (c *Case) together(it *Item, left []noroshi.Portion, d *Decision) (not bool
 	return false
 }
 
+// labelWithout returns the label of what is left of an item: its own joined with
+// those of the portions that are not cut.
+func (it *Item) labelWithout(cut []string) noroshi.Label {
+	l := it.Label
+	for _, p := range it.Portions {
+		if !allWithin(cut, p.Selectors) {
+			l = l.Join(p.Label)
+		}
+	}
+	return l
+}
+
 // allWithin reports whether each of some places is cut.
 func allWithin(cut, places []string) bool {
 	return !slices.ContainsFunc(places, func(s string) bool { return !within(cut, s) })
