@@ -250,7 +250,9 @@ func (c *Courier) ReadBy(ctx context.Context, partner noroshi.NodeID, msg norosh
 
 // find looks for a received message by its id, newest epoch first.
 func (l *link) find(ctx context.Context, id noroshi.Hash) (store.InMessage, error) {
-	epochs := l.copyMemo().Theirs
+	l.mu.Lock()
+	epochs := slices.Clone(l.memo.Theirs)
+	l.mu.Unlock()
 	for i := len(epochs) - 1; i >= 0; i-- {
 		for from := uint64(1); ; {
 			rows, err := l.c.s.In(ctx, l.node(), epochs[i], from, 1000)

@@ -42,16 +42,19 @@ func (l *link) open(ctx context.Context, x message.Open) {
 func (l *link) newEpoch(ctx context.Context, x message.Open) (e message.Epoch, first message.Out, err error) {
 	rand.Read(e[:])
 	body := message.EpochBody{Reason: x.Reason}
-	m := l.copyMemo()
-	m.Parents = nil
 	for _, p := range x.Parents {
 		body.Parents = append(body.Parents, message.Parent{Epoch: p.Epoch, Seq: p.Head, Chain: p.Chain})
-		m.Parents = append(m.Parents, epochID(p.Epoch))
-		if !slices.Contains(m.Mine, epochID(p.Epoch)) {
-			m.Mine = append(m.Mine, epochID(p.Epoch))
-		}
 	}
-	m.Mine = append(m.Mine, epochID(e))
+	opens := func(m *memo) {
+		m.Parents = nil
+		for _, p := range x.Parents {
+			m.Parents = append(m.Parents, epochID(p.Epoch))
+			if !slices.Contains(m.Mine, epochID(p.Epoch)) {
+				m.Mine = append(m.Mine, epochID(p.Epoch))
+			}
+		}
+		m.Mine = append(m.Mine, epochID(e))
+	}
 	d := draft{kind: message.EpochStart, prec: noroshi.Immediate, content: message.EncodeEpoch(body)}
 	act := noroshi.Act{Action: noroshi.ActEpoch, Subject: epochText(e), Partner: l.node(), Precedence: noroshi.Immediate}
 	_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error {
@@ -61,10 +64,10 @@ func (l *link) newEpoch(ctx context.Context, x message.Open) (e message.Epoch, f
 			return err
 		}
 		first = outOf(out)
-		return l.remember(tx, m)
+		return l.remember(ctx, tx, opens)
 	})
 	if err == nil {
-		l.setMemo(m)
+		l.learn(opens)
 	}
 	return e, first, err
 }
@@ -74,28 +77,17 @@ func epochText(e message.Epoch) string {
 	return "epoch " + string(b)
 }
 
-func (l *link) copyMemo() memo {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.memo.clone()
-}
-
-func (l *link) setMemo(m memo) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.memo = m
-}
-
 // rememberLives keeps which of the partner's epochs counts, with the statement
 // that made it so.
 func (l *link) rememberLives(ctx context.Context, x message.Lives) {
-	m := l.copyMemo()
-	m.Live, m.Retired = epochID(x.Live), nil
-	for _, e := range x.Retired {
-		m.Retired = append(m.Retired, epochID(e))
-		m.know(e)
+	counts := func(m *memo) {
+		m.Live, m.Retired = epochID(x.Live), nil
+		for _, e := range x.Retired {
+			m.Retired = append(m.Retired, epochID(e))
+			m.know(e)
+		}
+		m.know(x.Live)
 	}
-	m.know(x.Live)
 	l.mu.Lock()
 	told := l.told
 	l.mu.Unlock()
@@ -106,13 +98,13 @@ func (l *link) rememberLives(ctx context.Context, x message.Lives) {
 				return err
 			}
 		}
-		return l.remember(tx, m)
+		return l.remember(ctx, tx, counts)
 	})
 	if err != nil {
 		l.note(err)
 		return
 	}
-	l.setMemo(m)
+	l.learn(counts)
 }
 
 // know adds one of the partner's epochs.

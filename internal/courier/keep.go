@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/intake"
@@ -180,9 +181,18 @@ func outcomeOf(code string) (uint8, bool) {
 
 // commitIn writes a received message and what it comes to in one act.
 func (l *link) commitIn(ctx context.Context, in message.In, a arrived, v verdict) (kept message.Kept, tombs []message.In, err error) {
-	m := l.copyMemo()
-	m.know(in.Epoch)
-	fresh := len(m.Theirs) != len(l.copyMemo().Theirs)
+	l.mu.Lock()
+	fresh, live := !slices.Contains(l.memo.Theirs, epochID(in.Epoch)), l.memo.Live
+	if live == (epochID{}) {
+		live = epochID(l.side.Status().Live)
+	}
+	l.mu.Unlock()
+	knows := func(m *memo) {
+		m.know(in.Epoch)
+		if m.Live == (epochID{}) {
+			m.Live = live
+		}
+	}
 	row := store.InMessage{Partner: l.node(), Epoch: in.Epoch, Seq: in.Seq, ID: in.ID, Kind: uint8(in.Kind), Prec: in.Prec,
 		Created: a.m.Header.Created, Signed: a.m.EncodeSigned(), Content: a.m.Content, Channel: a.channel,
 		State: store.InState(v.standing), Time: l.c.o.Now()}
@@ -201,7 +211,7 @@ func (l *link) commitIn(ctx context.Context, in message.In, a arrived, v verdict
 			return err
 		}
 		if fresh {
-			if err := l.remember(tx, m); err != nil {
+			if err := l.remember(ctx, tx, knows); err != nil {
 				return err
 			}
 		}
@@ -212,7 +222,7 @@ func (l *link) commitIn(ctx context.Context, in message.In, a arrived, v verdict
 		return kept, nil, err
 	}
 	if fresh && !kept.Second && !kept.Again {
-		l.learn(in.Epoch)
+		l.learn(knows)
 	}
 	l.c.settle(then)
 	if kept.Second {
@@ -303,11 +313,4 @@ func (l *link) effects(ctx context.Context, tx *store.Tx, in message.In, m *mess
 		then, err = l.answered(ctx, tx, m.Header, *v.done)
 	}
 	return tombs, then, err
-}
-
-// learn adds one of the partner's epochs to the memo in memory.
-func (l *link) learn(e message.Epoch) {
-	l.mu.Lock()
-	l.memo.know(e)
-	l.mu.Unlock()
 }

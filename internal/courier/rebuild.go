@@ -40,19 +40,32 @@ func (e *epochID) UnmarshalText(b []byte) error {
 	return err
 }
 
-func (m memo) clone() memo {
-	m.Mine, m.Parents = slices.Clone(m.Mine), slices.Clone(m.Parents)
-	m.Theirs, m.Retired = slices.Clone(m.Theirs), slices.Clone(m.Retired)
-	return m
-}
-
-// remember keeps a changed memo inside an act, and in memory once it is sure.
-func (l *link) remember(tx *store.Tx, m memo) error {
-	body, err := json.Marshal(m)
+// remember changes the kept memo inside an act: what another act has changed
+// meanwhile stays. Once the act is sure, learn changes the one in memory alike.
+func (l *link) remember(ctx context.Context, tx *store.Tx, change func(*memo)) error {
+	var m memo
+	body, err := tx.Doc(ctx, docLink, l.node().String())
+	switch {
+	case err == nil:
+		err = json.Unmarshal(body, &m)
+	case noroshi.KindOf(err) == noroshi.NotFound:
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
+	change(&m)
+	if body, err = json.Marshal(m); err != nil {
+		return err
+	}
 	return tx.PutDoc(docLink, l.node().String(), body)
+}
+
+// learn changes the memo in memory.
+func (l *link) learn(change func(*memo)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(&l.memo)
 }
 
 // counterName is the cursor that holds the last counter issued in an epoch.
