@@ -1,8 +1,11 @@
 package courier
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
@@ -21,19 +24,17 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 	for i, e := range entries {
 		x := taken{entry: e}
 		var err error
-		if x.versions, err = about(ctx, tx, e, owner); err != nil {
+		if x.versions, in.Results[i].ActiveBefore, err = about(ctx, tx, e, owner); err != nil {
 			return nil, err
 		}
 		x.entry.Message = noroshi.Hash{}
-		in.Results[i].Found, in.Results[i].ActiveBefore = uint32(len(x.versions)), inUse(x.versions)
+		in.Results[i].Found = uint32(len(x.versions))
 		if err := withdraw(tx, e, owner); err != nil {
 			return nil, err
 		}
-		after, err := about(ctx, tx, e, owner)
-		if err != nil {
+		if _, in.Results[i].ActiveAfter, err = about(ctx, tx, e, owner); err != nil {
 			return nil, err
 		}
-		in.Results[i].ActiveAfter = inUse(after)
 		objects = append(objects, x)
 	}
 	to, done, err := l.c.recall(ctx, tx, pass, objects)
@@ -47,26 +48,27 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 }
 
 // about returns the versions that came from an owner and that an entry of a
-// RECALL is about.
-func about(ctx context.Context, tx *store.Tx, e message.RecallEntry, owner string) (list []store.Record, err error) {
+// RECALL is about, and how many of them are in use as far as the owner says:
+// whether this node or others say more of the object is not for it to learn.
+func about(ctx context.Context, tx *store.Tx, e message.RecallEntry, owner string) (list []store.Record, inUse uint32, err error) {
 	all, err := tx.Versions(ctx, e.Object)
+	all = slices.DeleteFunc(all, func(v store.Record) bool { return v.Source.Owner() != owner })
 	upto, _ := stix.ParseTime(e.Modified)
+	revoked := slices.ContainsFunc(all, func(v store.Record) bool { return v.Object.Revoked })
 	for _, v := range all {
 		bounded := e.Scope == message.RecallReMark && !upto.IsZero()
-		if v.Source.Owner() == owner && !(bounded && (v.Object.Modified.IsZero() || v.Object.Modified.Compare(upto) > 0)) {
-			list = append(list, v)
+		if bounded && (v.Object.Modified.IsZero() || v.Object.Modified.Compare(upto) > 0) {
+			continue
+		}
+		list = append(list, v)
+		later := func(w store.Record) bool {
+			return cmp.Or(w.Object.Modified.Compare(v.Object.Modified), cmp.Compare(w.View, v.View), bytes.Compare(v.Hash[:], w.Hash[:])) > 0
+		}
+		if !v.Withdrawn && !v.Conflict && !revoked && !slices.ContainsFunc(all, later) {
+			inUse++
 		}
 	}
-	return list, err
-}
-
-func inUse(list []store.Record) (n uint32) {
-	for _, v := range list {
-		if v.Current && !v.Withdrawn && !v.Object.Revoked && !v.Conflict {
-			n++
-		}
-	}
-	return n
+	return list, inUse, err
 }
 
 func withdraw(tx *store.Tx, e message.RecallEntry, owner string) error {
