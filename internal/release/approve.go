@@ -215,7 +215,9 @@ func (d *Desk) settle(ctx context.Context, g store.HoldGroup, rows []store.Decid
 	if err != nil {
 		return "", err
 	}
-	b.ID = batchID(b, all, former)
+	if b.ID, err = d.batchID(ctx, b, all, former); err != nil {
+		return "", err
+	}
 	act.Subject = b.ID
 	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error {
 		if err := tx.PutApproval(by[len(by)-1].signed); err != nil {

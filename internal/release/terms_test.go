@@ -116,17 +116,14 @@ func TestEmergencyEndsByItself(t *testing.T) {
 // over what it holds; ended, what has not left stays.
 func TestWhatAnEmergencyLetGoIsStoppedWhenItEnds(t *testing.T) {
 	o := newOffice(t)
-	file := release.Template(release.Draft{Realm: real, Self: usa, Partner: jpn, From: now.AddDate(0, -1, 0), Until: now.AddDate(0, 1, 0)})
-	file = append(file, "\n[[clause]]\nid = \"9\"\narticle_en = \"Article 9\"\narticle_ja = \"第9条\"\nen = \"In an emergency AMBER goes.\"\nja = \"緊急時には AMBER を提供する。\"\n"+
-		"cedar = 'permit (principal, action == Action::\"release\", resource) when { context.emergency && resource.level == 3 };'\n\n[emergency]\nhours = 4\n"...)
+	file := inEmergency()
 	o.agree(jpn, file)
 	listed(t, o, 3, noroshi.Amber)
 	o.settle()
 	if len(o.sends(jpn)) != 0 || len(o.holds()) != 1 {
 		t.Fatalf("in peace %d go, %d holds; want none and one", len(o.sends(jpn)), len(o.holds()))
 	}
-	o.doc(noroshi.DocEmergency, noroshi.Sum(file).String(), noroshi.Emergency{From: o.now, Until: o.now.Add(4 * time.Hour)})
-	o.do(noroshi.ActConfigure, func(tx *store.Tx) error { return tx.Notice(store.AgreementChanged, jpn.Node.String()) })
+	o.declare(file)
 	o.settle()
 	ids, err := o.store.UnsentBatches(o.ctx, jpn.Node)
 	if err != nil || len(ids) != 1 {
@@ -144,6 +141,49 @@ func TestWhatAnEmergencyLetGoIsStoppedWhenItEnds(t *testing.T) {
 	if got := len(o.sends(jpn)); got != 0 {
 		t.Errorf("after its end %d go", got)
 	}
+}
+
+// TestAnEmergencyDeclaredAgainLetsTheSameGo: what one let go was stopped before
+// it left; as often as another begins the same goes by the same decision.
+func TestAnEmergencyDeclaredAgainLetsTheSameGo(t *testing.T) {
+	o := newOffice(t)
+	file := inEmergency()
+	o.agree(jpn, file)
+	listed(t, o, 3, noroshi.Amber)
+	for range 3 {
+		o.declare(file)
+		o.settle()
+		if ids, err := o.store.UnsentBatches(o.ctx, jpn.Node); err != nil || len(ids) == 0 {
+			t.Fatalf("declared: %d batches, %v", len(ids), err)
+		}
+		o.now = o.now.Add(5 * time.Hour)
+		o.settle()
+		if h := o.holds(); len(h) != 1 || h[0].Count != 3 {
+			t.Fatalf("after its end: %+v", h)
+		}
+	}
+	o.declare(file)
+	o.settle()
+	if got := len(o.sends(jpn)); got != 3 {
+		t.Errorf("declared again, %d go; want 3", got)
+	}
+	if v, err := o.store.Verify(o.ctx, nil); err != nil || len(v.Faults) > 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// inEmergency is an agreement under which AMBER goes in an emergency.
+func inEmergency() []byte {
+	file := release.Template(release.Draft{Realm: real, Self: usa, Partner: jpn, From: now.AddDate(0, -1, 0), Until: now.AddDate(0, 1, 0)})
+	return append(file, "\n[[clause]]\nid = \"9\"\narticle_en = \"Article 9\"\narticle_ja = \"第9条\"\nen = \"In an emergency AMBER goes.\"\nja = \"緊急時には AMBER を提供する。\"\n"+
+		"cedar = 'permit (principal, action == Action::\"release\", resource) when { context.emergency && resource.level == 3 };'\n\n[emergency]\nhours = 4\n"...)
+}
+
+// declare declares an emergency of four hours under an agreement with JPN.
+func (o *office) declare(file []byte) {
+	o.t.Helper()
+	o.doc(noroshi.DocEmergency, noroshi.Sum(file).String(), noroshi.Emergency{From: o.now, Until: o.now.Add(4 * time.Hour)})
+	o.do(noroshi.ActConfigure, func(tx *store.Tx) error { return tx.Notice(store.AgreementChanged, jpn.Node.String()) })
 }
 
 // TestOnwardSharing: what a partner sent is passed on to another as the
