@@ -44,7 +44,8 @@ func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
 }
 
 // decide decides, and what was released, has not gone and may not go as it was
-// released is decided as if it never had been, until nothing changes.
+// released, or was passed over, is decided as if it never had been, until
+// nothing changes.
 func (w *plan) decide(ctx context.Context) (err error) {
 	for again := true; again; {
 		again = false
@@ -60,7 +61,8 @@ func (w *plan) decide(ctx context.Context) (err error) {
 			if err != nil {
 				return err
 			}
-			if !stands(w.graph.batches[w.graph.batch[r.Seq]], row, it, &w.out[i]) {
+			in := w.graph.batch[r.Seq]
+			if w.graph.passed[r.Seq] == in || !stands(w.graph.batches[in], row, it, &w.out[i]) {
 				it.Done, again = false, true
 			}
 		}

@@ -244,6 +244,7 @@ func (d *Desk) decideAll(ctx context.Context, links []*link, w *touched) error {
 	if err != nil {
 		return err
 	}
+	g.passed = w.passed
 	if err := d.former(ctx, g, w); err != nil {
 		return err
 	}
