@@ -256,6 +256,36 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// TestNotBackToWhoBroughtItMeanwhile: what names no maker, or another, is
+// released to a partner, and before it goes the partner brings it itself.
+func TestNotBackToWhoBroughtItMeanwhile(t *testing.T) {
+	for name, maker := range map[string]stix.ID{"no maker": "", "another": id("identity", 7)} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t, jpn, kor)
+			file := noroshi.Source{Kind: noroshi.FromFile, Name: "feed.json"}
+			x := object("malware", 1, maker, noroshi.Green, `,"name":"m","is_family":false`)
+			o.put(version(t, file, "", x), version(t, file, "", object("malware", 2, maker, noroshi.Green, `,"name":"m","is_family":false`)))
+			o.settle()
+			o.put(version(t, fromJPN, "", x))
+			faster, err := o.store.UnsentBatches(o.ctx, jpn.Node)
+			if err != nil || len(faster) != 1 {
+				t.Fatal(faster, err)
+			}
+			if c, err := o.desk.Next(o.ctx, faster[0], 0); err != nil || c.First() != 1 || len(c.Objects()) != 1 {
+				t.Errorf("before the desk has looked, from row %d: %d objects, %v; want the second alone", c.First(), len(c.Objects()), err)
+			}
+			o.settle()
+			has(t, o.sends(jpn), id("malware", 2))
+			has(t, o.sends(kor), id("malware", 1), id("malware", 2))
+			o.settle()
+			has(t, o.sends(jpn))
+			if h := o.holds(); len(h) != 0 {
+				t.Errorf("held: %+v", h)
+			}
+		})
+	}
+}
+
 // TestNewAgreement: what was here before is decided when an agreement comes
 // into force, and anew under the next one; nothing goes twice.
 func TestNewAgreement(t *testing.T) {

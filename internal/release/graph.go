@@ -258,7 +258,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 				f.Freed = ruleCited(g.batches[id])
 			}
 		}
-		if has[string(r.Object.ID)] && !f.Done && !brought(r, l) {
+		if has[string(r.Object.ID)] && !g.streamed[r.Seq] && !brought(r, l) {
 			if f.Had, err = d.theirs(ctx, r.Object.ID, l.party.Node); err != nil {
 				return Case{}, err
 			}

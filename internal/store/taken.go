@@ -37,7 +37,7 @@ func (t *Tx) TakeBack(partner noroshi.NodeID, seqs []int64) error {
 // are put into no stream under it, and wait to be decided anew.
 func (t *Tx) PassRows(batch string, first, count int) error {
 	for ; count > 0; first, count = first+MaxPage, count-MaxPage {
-if err := t.Notice(RowsPassed, rowsID(batch, first, min(count, MaxPage))); err != nil {
+		if err := t.Notice(RowsPassed, rowsID(batch, first, min(count, MaxPage))); err != nil {
 			return err
 		}
 	}
