@@ -416,6 +416,49 @@ func TestReviewAndReturn(t *testing.T) {
 	has(t, o.sends(jpn))
 }
 
+// TestWhatIsSignedIsWhatLeaves: the definitions that leave with what is held are
+// shown and signed with it: the batch has the root each person signed, whether or
+// not the definition has gone before or goes in between.
+func TestWhatIsSignedIsWhatLeaves(t *testing.T) {
+	o := newOffice(t, jpn)
+	mark := id("marking-definition", 8)
+	o.put(version(t, made, "", definition(8, "", allowed)), version(t, made, "", marked(object("indicator", 1, usa.Identity, noroshi.Amber, ""), mark)))
+	for n := 1; n <= 2; n++ {
+		o.settle()
+		h := o.holds()
+		if len(h) != 1 {
+			t.Fatalf("holds: %+v", h)
+		}
+		shown, err := o.desk.Shown(o.ctx, h[0], 0, 1)
+		if err != nil || len(shown) != 2 || shown[0].Record.Object.ID != mark || string(shown[0].View.Bytes()) != definition(8, "", allowed) {
+			t.Fatalf("shown: %+v, %v; want the definition first", shown, err)
+		}
+		if n, _, err := o.approve("sato", h[0].ID); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		o.put(version(t, made, "", marked(object("malware", n, usa.Identity, noroshi.Green, `,"name":"m","is_family":false`), mark)))
+		o.settle()
+		if got := o.sends(jpn); got[id("malware", n)] == "" {
+			t.Fatalf("what nobody need approve does not go: %v", got)
+		}
+		missing, batch, err := o.approve("jones", h[0].ID)
+		if missing != 0 || err != nil {
+			t.Fatalf("the second approval: %d missing, %v", missing, err)
+		}
+		b, err := o.store.Batch(o.ctx, batch)
+		if err != nil || len(b.Approvals) != 2 {
+			t.Fatalf("%+v, %v", b, err)
+		}
+		for _, a := range b.Approvals {
+			if a.Root != b.Root {
+				t.Errorf("%s signed %s, and %s leaves", a.Person, a.Root, b.Root)
+			}
+		}
+		has(t, o.sends(jpn), id("indicator", n), mark)
+		o.put(version(t, made, "", marked(object("indicator", n+1, usa.Identity, noroshi.Amber, ""), mark)))
+	}
+}
+
 // TestStepTwice: a desk that reads the feed again, as after a crash before its
 // cursor moved, does nothing twice.
 func TestStepTwice(t *testing.T) {
