@@ -6,6 +6,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
 // late counts what has no receipt and should have had one by the agreement's
@@ -45,11 +46,11 @@ func (c *Courier) late(ctx context.Context, p noroshi.Partner) (n int, err error
 		if err != nil {
 			return n, err
 		}
-		next, err := c.s.Cursor(ctx, batchName(id))
+		next, err := c.s.Cursor(ctx, store.BatchPlace(id))
 		if err != nil {
 			return n, err
 		}
-		if left := b.Count - int(min(next, exhausted)); left > 0 && len(acts) > 0 && acts[0].Time.Before(due(b.Precedence)) {
+		if left := b.Count - int(next); left > 0 && len(acts) > 0 && acts[0].Time.Before(due(b.Precedence)) {
 			n += (left + message.MaxBatch - 1) / message.MaxBatch
 		}
 	}

@@ -73,10 +73,6 @@ func counterName(partner noroshi.NodeID, e message.Epoch) string {
 	return fmt.Sprintf("courier/counter/%s/%x", partner, e[:])
 }
 
-// batchName is the cursor that holds the next row of a batch to be put into
-// the stream.
-func batchName(id string) string { return "courier/batch/" + id }
-
 // build makes a link of what is durable, with the stream's first epoch if it
 // has none.
 func (c *Courier) build(ctx context.Context, v *view) (*link, error) {

@@ -41,8 +41,8 @@ func (l *link) putRest(ctx context.Context, p pendingMessage) error {
 	if err != nil {
 		return err
 	}
-	next, err := l.c.s.Cursor(ctx, batchName(p.Batch))
-	if err != nil || !b.Sent && next < exhausted {
+	next, err := l.c.s.Cursor(ctx, store.BatchPlace(p.Batch))
+	if err != nil || !b.Sent && next < store.Exhausted {
 		return err
 	}
 	list, err := l.c.desk.Rest(ctx, store.OutMessage{Partner: l.node(), Batch: p.Batch, First: p.First, Count: p.Count})

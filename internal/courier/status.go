@@ -11,6 +11,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
 // LinkStatus is what is known of a link now.
@@ -121,11 +122,11 @@ func (c *Courier) unsent(ctx context.Context, st *LinkStatus) error {
 		if err != nil {
 			return err
 		}
-		next, err := c.s.Cursor(ctx, batchName(id))
+		next, err := c.s.Cursor(ctx, store.BatchPlace(id))
 		if err != nil {
 			return err
 		}
-		if left := b.Count - int(min(next, exhausted)); left > 0 {
+		if left := b.Count - int(next); left > 0 {
 			st.Waiting[b.Precedence.String()] += (left + message.MaxBatch - 1) / message.MaxBatch
 		}
 	}

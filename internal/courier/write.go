@@ -3,7 +3,6 @@ package courier
 import (
 	"context"
 	"errors"
-	"math"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
@@ -77,7 +76,7 @@ func (l *link) put(ctx context.Context, act noroshi.Act, drafts []draft, also fu
 		}
 		for _, d := range drafts {
 			if d.data() && d.pending == "" {
-				next, err := tx.Cursor(ctx, batchName(d.cleared.Batch().ID))
+				next, err := tx.Cursor(ctx, store.BatchPlace(d.cleared.Batch().ID))
 				if err != nil {
 					return err
 				}
@@ -126,7 +125,15 @@ func (l *link) mark(ctx context.Context, tx *store.Tx, d draft, o store.OutMessa
 		return tx.PutDoc(docPending, d.pending, nil)
 	}
 	if d.data() {
-		return tx.SetCursor(batchName(o.Batch), int64(o.First+o.Count))
+		place := store.BatchPlace(o.Batch)
+		next, err := tx.Cursor(ctx, place)
+		if err != nil {
+			return err
+		}
+		if err := tx.PassRows(o.Batch, int(next), o.First-int(next)); err != nil {
+			return err
+		}
+		return tx.SetCursor(place, int64(o.First+o.Count))
 	}
 	return nil
 }
@@ -233,25 +240,19 @@ func (l *link) hasRoom() bool {
 // no more when something new was released meanwhile.
 func (l *link) pullOne(ctx context.Context, ids []string) (bool, error) {
 	for _, id := range ids {
-		next, err := l.c.s.Cursor(ctx, batchName(id))
+		next, err := l.c.s.Cursor(ctx, store.BatchPlace(id))
 		if err != nil {
 			return false, err
-		}
-		if next >= exhausted {
-			continue
 		}
 		var list []release.Cleared
 		size := 0
 		for len(list) < maxActMessages && size < maxActBytes && (len(list) == 0 || !l.released.Load()) {
 			x, err := l.c.desk.Next(ctx, id, int(next))
-			if noroshi.KindOf(err) == noroshi.Refused {
+			if noroshi.KindOf(err) == noroshi.Refused || err == nil && !x.Valid() {
 				break // what was decided stands no more; the desk decides anew
 			}
 			if err != nil {
-				return false, err
-			}
-			if !x.Valid() {
-				break
+				return false, err // suspended: it waits where it is
 			}
 			next = int64(x.First() + len(x.Objects()))
 			list = append(list, x)
@@ -260,7 +261,7 @@ func (l *link) pullOne(ctx context.Context, ids []string) (bool, error) {
 			}
 		}
 		if len(list) == 0 {
-			if err := l.c.s.Advance(ctx, batchName(id), exhausted); err != nil {
+			if err := l.exhaust(ctx, id); err != nil {
 				return false, err
 			}
 			continue
@@ -270,5 +271,28 @@ func (l *link) pullOne(ctx context.Context, ids []string) (bool, error) {
 	return false, nil
 }
 
-// exhausted marks a batch of which nothing more may go.
-const exhausted = math.MaxInt32
+// exhaust closes a batch of which nothing more may go. The rows that are not in
+// the stream are left to the desk in the same act.
+func (l *link) exhaust(ctx context.Context, id string) error {
+	b, err := l.c.s.Batch(ctx, id)
+	if err != nil {
+		return err
+	}
+	place := store.BatchPlace(id)
+	act := noroshi.Act{Action: noroshi.ActWithhold, Partner: b.Partner, Agreement: b.Agreement, Label: b.Label,
+		Previous: b.Act + 1, Precedence: b.Precedence}
+	_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error {
+		next, err := tx.Cursor(ctx, place)
+		if err != nil {
+			return err
+		}
+		if left := b.Count - int(next); left > 0 {
+			tx.Act().Subject, tx.Act().Count = id, left
+			if err := tx.PassRows(id, int(next), left); err != nil {
+				return err
+			}
+		}
+		return tx.SetCursor(place, store.Exhausted)
+	})
+	return err
+}

@@ -11,15 +11,16 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// Digest returns what release officers sign for a hold: its Merkle root bound
-// to partner, agreement, clause, label and counts.
+// Digest returns what release officers sign for a hold: the Merkle root of all
+// that would leave, definitions of markings included, bound to partner,
+// agreement, clause, label, counts and opening.
 func (d *Desk) Digest(ctx context.Context, hold string) (noroshi.Hash, error) {
 	g, err := d.openHold(ctx, hold)
 	if err != nil {
 		return noroshi.Hash{}, err
 	}
-	_, _, bound, err := d.bound(ctx, g)
-	return bound, err
+	b, err := d.bound(ctx, g)
+	return b.digest, err
 }
 
 // openHold returns a hold that waits.
@@ -36,18 +37,33 @@ func (d *Desk) openHold(ctx context.Context, id string) (store.HoldGroup, error)
 	return store.HoldGroup{}, noroshi.Errorf(noroshi.NotFound, "release.no-hold", "no open hold %s", id)
 }
 
-// bound returns a hold's members, their root, and the digest that binds it.
-func (d *Desk) bound(ctx context.Context, g store.HoldGroup) ([]store.Decided, noroshi.Hash, noroshi.Hash, error) {
-	var rows []store.Decided
-	if err := d.members(ctx, g.ID, func(m store.Decided) { rows = append(rows, m) }); err != nil {
-		return nil, noroshi.Hash{}, noroshi.Hash{}, err
+// signing is what persons sign of a hold.
+type signing struct {
+	members []store.Decided
+	rows    []store.Decided // of the batch it becomes: definitions that leave with the members, and those
+	root    noroshi.Hash    // of rows
+	digest  noroshi.Hash
+}
+
+// bound returns what persons sign of a hold.
+func (d *Desk) bound(ctx context.Context, g store.HoldGroup) (b signing, err error) {
+	if err := d.members(ctx, g.ID, func(m store.Decided) { b.members = append(b.members, m) }); err != nil {
+		return b, err
 	}
-	if len(rows) == 0 {
-		return nil, noroshi.Hash{}, noroshi.Hash{}, noroshi.Errorf(noroshi.Conflict, "release.hold-empty", "nothing waits in hold %s any more", g.ID)
+	if len(b.members) == 0 {
+		return b, noroshi.Errorf(noroshi.Conflict, "release.hold-empty", "nothing waits in hold %s any more", g.ID)
 	}
-	g.Count = len(rows)
-	root := store.BatchRoot(rows)
-	return rows, root, HoldDigest(d.o.Realm, d.o.Node, g, root), nil
+	defs, err := d.definitions(ctx, g)
+	if err != nil {
+		return b, err
+	}
+	for _, r := range defs {
+		b.rows = append(b.rows, store.Decided{Seq: r.Seq, Hash: r.Hash, View: r.Hash})
+	}
+	b.rows = append(b.rows, b.members...)
+	g.Count, b.root = len(b.rows), store.BatchRoot(b.rows)
+	b.digest = HoldDigest(d.o.Realm, d.o.Node, g, b.root)
+	return b, nil
 }
 
 // Approve adds a person's approval (signature over
@@ -77,11 +93,11 @@ func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (wait
 	if a := l.clauses.Agreement(); a.Hash != g.Agreement || !a.InForce(d.o.Now()) {
 		return 0, "", noroshi.Errorf(noroshi.Refused, "release.agreement-changed", "the agreement hold %s was decided under is no longer in force", g.ID)
 	}
-	rows, root, bound, err := d.bound(ctx, g)
+	what, err := d.bound(ctx, g)
 	if err != nil {
 		return 0, "", err
 	}
-	want := noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActApprove, g.ID, bound)
+	want := noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActApprove, g.ID, what.digest)
 	p, err := d.person(ctx, s.Person)
 	if err != nil {
 		return 0, "", err
@@ -99,15 +115,15 @@ func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (wait
 		}
 	}
 	if need == 1 {
-		if err := d.notOwn(ctx, p.ID, rows); err != nil {
+		if err := d.notOwn(ctx, p.ID, what.members); err != nil {
 			return 0, "", err
 		}
 	}
-	mine := approval{person: p, signed: store.Approval{Hold: g.ID, Person: p.ID, Root: root, Digest: want, Signature: s.Signature, Time: d.o.Now()}}
+	mine := approval{person: p, signed: store.Approval{Hold: g.ID, Person: p.ID, Root: what.root, Digest: want, Signature: s.Signature, Time: d.o.Now()}}
 	if missing := need - len(former) - 1; missing > 0 {
 		return missing, "", d.note(ctx, g, mine, s)
 	}
-	batch, err = d.settle(ctx, g, rows, root, append(former, mine))
+	batch, err = d.settle(ctx, g, what, append(former, mine))
 	return 0, batch, err
 }
 
@@ -189,33 +205,30 @@ func (d *Desk) note(ctx context.Context, g store.HoldGroup, a approval, s norosh
 }
 
 // settle makes the approved hold a batch: approval, batch and closing in one act.
-func (d *Desk) settle(ctx context.Context, g store.HoldGroup, rows []store.Decided, root noroshi.Hash, by []approval) (string, error) {
-	defs, err := d.definitions(ctx, g)
-	if err != nil {
-		return "", err
-	}
-	all := append(defs, rows...)
+func (d *Desk) settle(ctx context.Context, g store.HoldGroup, what signing, by []approval) (string, error) {
 	b := store.Batch{
 		Partner: g.Partner, Agreement: g.Agreement, Clause: g.Clause, Label: g.Label, Precedence: g.Precedence,
-		Count: len(all), Root: store.BatchRoot(all), Hold: g.ID,
+		Count: len(what.rows), Root: what.root, Hold: g.ID,
 	}
 	act := noroshi.Act{
 		Action: noroshi.ActRelease, Partner: g.Partner, Agreement: g.Agreement, Label: g.Label,
-		Count: len(all), Precedence: g.Precedence,
+		Count: len(what.rows), Precedence: g.Precedence,
 	}
 	for _, a := range by {
 		b.Approvals = append(b.Approvals, a.signed)
 		act.Persons = append(act.Persons, noroshi.Signed{Person: a.signed.Person, Digest: a.signed.Digest, Signature: a.signed.Signature})
 	}
-	seqs := make([]int64, len(all))
-	for i, r := range all {
+	seqs := make([]int64, len(what.rows))
+	for i, r := range what.rows {
 		seqs[i] = r.Seq
 	}
 	former, err := d.store.Released(ctx, g.Partner, seqs)
 	if err != nil {
 		return "", err
 	}
-	b.ID = batchID(b, all, former)
+	if b.ID, err = d.batchID(ctx, b, what.rows, former); err != nil {
+		return "", err
+	}
 	act.Subject = b.ID
 	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error {
 		if err := tx.PutApproval(by[len(by)-1].signed); err != nil {
@@ -224,34 +237,33 @@ func (d *Desk) settle(ctx context.Context, g store.HoldGroup, rows []store.Decid
 		if err := tx.CloseHold(g.ID, store.HoldApproved); err != nil {
 			return err
 		}
-		return tx.PutBatch(b, all)
+		return tx.PutBatch(b, what.rows)
 	})
 	return b.ID, err
 }
 
-// definitions returns the rows of the marking definitions that a hold's members
-// carry and the partner lacks. Their text is on the agreement's list, so they
-// are no part of what persons approve.
-func (d *Desk) definitions(ctx context.Context, g store.HoldGroup) ([]store.Decided, error) {
-	var rows []store.Decided
+// definitions returns the marking definitions that leave with a hold's members,
+// but those the partner brought. They are part of what persons approve, and are
+// the same to the second as to the first, whatever went meanwhile.
+func (d *Desk) definitions(ctx context.Context, g store.HoldGroup) ([]store.Record, error) {
+	var defs []store.Record
 	for _, reason := range g.Reasons {
 		if reason.Code != travels {
 			continue
 		}
 		rec, err := d.store.Current(ctx, stix.ID(reason.Marking))
-		if err != nil {
-			return nil, err
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			continue // two bodies: what it marks is refused when its turn comes
 		}
-		gone, err := d.store.Streamed(ctx, g.Partner, []int64{rec.Seq})
 		if err != nil {
 			return nil, err
 		}
 		theirs := rec.Source.Kind == noroshi.FromPartner && rec.Source.Partner == g.Partner
-		if !gone[rec.Seq] && !theirs && !rec.Withdrawn {
-			rows = append(rows, store.Decided{Seq: rec.Seq, Hash: rec.Hash, View: rec.Hash})
+		if !theirs && !rec.Withdrawn {
+			defs = append(defs, rec)
 		}
 	}
-	return rows, nil
+	return defs, nil
 }
 
 // Return refuses a hold as a group; it stays on record.
@@ -262,7 +274,7 @@ func (d *Desk) Return(ctx context.Context, hold string, s noroshi.Signed) error 
 	if err != nil {
 		return err
 	}
-	_, _, bound, err := d.bound(ctx, g)
+	what, err := d.bound(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -270,7 +282,7 @@ func (d *Desk) Return(ctx context.Context, hold string, s noroshi.Signed) error 
 	if err != nil {
 		return err
 	}
-	if err := p.Check(s, noroshi.ActReturn, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActReturn, g.ID, bound)); err != nil {
+	if err := p.Check(s, noroshi.ActReturn, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActReturn, g.ID, what.digest)); err != nil {
 		return err
 	}
 	act := noroshi.Act{

@@ -14,7 +14,8 @@ import (
 // object with the definitions of its markings and its translations. Everything is decided again: agreement in force, nothing withdrawn,
 // superseded, relabelled or without what it refers to. Rows that may no longer
 // go are passed over, so First may be later than asked for; when none is left
-// the zero Cleared comes back without an error.
+// the zero Cleared comes back without an error. While no agreement is in force,
+// as when it is suspended, the error is Queued.
 func (d *Desk) Next(ctx context.Context, batch string, first int) (Cleared, error) {
 	b, err := d.store.Batch(ctx, batch)
 	if err != nil {
@@ -22,6 +23,9 @@ func (d *Desk) Next(ctx context.Context, batch string, first int) (Cleared, erro
 	}
 	for from := max(first, 0); from < b.Count; {
 		rows, objects, why, err := d.checked(ctx, b, from, maxMessageObjects)
+		if noroshi.KindOf(err) == noroshi.Refused {
+			return Cleared{}, d.orWaits(ctx, b, err)
+		}
 		if err != nil || len(rows) == 0 {
 			return Cleared{}, err
 		}
@@ -98,10 +102,9 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 	}
 	rows, objects, why, err := d.checked(ctx, b, m.First, m.Count)
 	if noroshi.KindOf(err) == noroshi.Refused {
-		if _, none := d.linkTo(ctx, b.Partner); none != nil {
-			return nil, noroshi.Errorf(noroshi.Queued, "release.waits", "no agreement is in force with %s now: what is left waits", b.Partner.String())
+		if err = d.orWaits(ctx, b, err); noroshi.KindOf(err) == noroshi.Refused {
+			return nil, nil // another agreement: all is decided anew
 		}
-		return nil, nil // another agreement: all is decided anew
 	}
 	if err != nil {
 		return nil, err
@@ -116,6 +119,15 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 		i += len(c.objects) - 1
 	}
 	return rest, nil
+}
+
+// orWaits returns why nothing of a batch may go: Queued while no agreement is in
+// force with its partner, else what it was refused for.
+func (d *Desk) orWaits(ctx context.Context, b store.Batch, refused error) error {
+	if _, err := d.linkTo(ctx, b.Partner); err != nil {
+		return noroshi.Errorf(noroshi.Queued, "release.waits", "no agreement is in force with %s now: what is left waits", b.Partner.String())
+	}
+	return refused
 }
 
 // lookAhead is how many rows behind those asked for are decided too: a marking's

@@ -160,22 +160,25 @@ func (o *office) sends(p noroshi.Party) map[stix.ID]string {
 		o.t.Fatal(err)
 	}
 	for _, id := range ids {
-		cursor, err := o.store.Cursor(o.ctx, "test "+id)
+		place := store.BatchPlace(id)
+		cursor, err := o.store.Cursor(o.ctx, place)
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		for first := int(cursor); ; {
-			c, err := o.desk.Next(o.ctx, id, first)
-			if err != nil {
-				if noroshi.KindOf(err) == noroshi.Refused {
-					break
-				}
+		for at := int(cursor); ; {
+			c, err := o.desk.Next(o.ctx, id, at)
+			if noroshi.KindOf(err) == noroshi.Queued {
+				break
+			}
+			if err != nil && noroshi.KindOf(err) != noroshi.Refused {
 				o.t.Fatal(err)
 			}
 			if !c.Valid() {
-				if err := o.store.Advance(o.ctx, "test "+id, 1<<30); err != nil {
+				b, err := o.store.Batch(o.ctx, id)
+				if err != nil {
 					o.t.Fatal(err)
 				}
+				o.pass(id, at, b.Count, store.Exhausted)
 				break
 			}
 			o.stream(p, c)
@@ -189,13 +192,25 @@ func (o *office) sends(p noroshi.Party) map[stix.ID]string {
 				}
 				out[ob.ID] = string(x.Bytes)
 			}
-			first = c.First() + len(c.Objects())
-			if err := o.store.Advance(o.ctx, "test "+id, int64(first)); err != nil {
-				o.t.Fatal(err)
-			}
+			next := c.First() + len(c.Objects())
+			o.pass(id, at, c.First(), next)
+			at = next
 		}
 	}
 	return out
+}
+
+// pass moves a batch's place, and says which rows were passed over.
+func (o *office) pass(batch string, at, to, place int) {
+	o.t.Helper()
+	if _, err := o.store.Do(o.ctx, noroshi.Act{Action: noroshi.ActWithhold}, func(tx *store.Tx) error {
+		if err := tx.PassRows(batch, at, to-at); err != nil {
+			return err
+		}
+		return tx.SetCursor(store.BatchPlace(batch), int64(place))
+	}); err != nil {
+		o.t.Fatal(err)
+	}
 }
 
 func (o *office) stream(p noroshi.Party, c release.Cleared) {

@@ -44,7 +44,8 @@ func (d *Desk) decide(ctx context.Context, l *link, g *graph) error {
 }
 
 // decide decides, and what was released, has not gone and may not go as it was
-// released is decided as if it never had been, until nothing changes.
+// released, or was passed over, is decided as if it never had been, until
+// nothing changes.
 func (w *plan) decide(ctx context.Context) (err error) {
 	for again := true; again; {
 		again = false
@@ -60,7 +61,8 @@ func (w *plan) decide(ctx context.Context) (err error) {
 			if err != nil {
 				return err
 			}
-			if !stands(w.graph.batches[w.graph.batch[r.Seq]], row, it, &w.out[i]) {
+			in := w.graph.batch[r.Seq]
+			if w.graph.passed[r.Seq] == in || !stands(w.graph.batches[in], row, it, &w.out[i]) {
 				it.Done, again = false, true
 			}
 		}
@@ -264,7 +266,7 @@ func (w *plan) drop(seq int64) {
 // write writes the effects: one act for what leaves holds and what is
 // released, one for what is held. Written twice they add nothing.
 func (w *plan) write(ctx context.Context) error {
-	batches, rows, err := w.batches()
+	batches, rows, err := w.batches(ctx)
 	if err != nil {
 		return err
 	}
@@ -337,7 +339,7 @@ func (w *plan) writeHolds(ctx context.Context) error {
 
 // batches makes one batch per clause, label and precedence, the urgent first.
 // A marking definition goes with the first batch that needs it.
-func (w *plan) batches() ([]store.Batch, [][]store.Decided, error) {
+func (w *plan) batches(ctx context.Context) ([]store.Batch, [][]store.Decided, error) {
 	keys := slices.SortedFunc(maps.Keys(w.ready), func(a, b ready) int {
 		return cmp.Or(cmp.Compare(b.precedence, a.precedence), strings.Compare(a.label, b.label), strings.Compare(a.clause, b.clause))
 	})
@@ -353,7 +355,9 @@ func (w *plan) batches() ([]store.Batch, [][]store.Decided, error) {
 			Partner: w.link.party.Node, Agreement: w.link.clauses.Agreement().Hash, Clause: k.clause, Label: k.label,
 			Precedence: k.precedence, Count: len(rows), Root: store.BatchRoot(rows),
 		}
-		b.ID = batchID(b, rows, w.graph.batch)
+		if b.ID, err = w.desk.batchID(ctx, b, rows, w.graph.batch); err != nil {
+			return nil, nil, err
+		}
 		batches, all = append(batches, b), append(all, rows)
 	}
 	return batches, all, nil
@@ -384,14 +388,23 @@ func (w *plan) rows(items []int, travelled map[stix.ID]bool) ([]store.Decided, e
 
 // batchID derives a batch's id from all it says and from the batches its rows
 // were in before: what was shown otherwise meanwhile may be shown as before.
-func batchID(b store.Batch, rows []store.Decided, former map[int64]string) string {
+// What was taken back and is decided as it was then goes under a new id.
+func (d *Desk) batchID(ctx context.Context, b store.Batch, rows []store.Decided, former map[int64]string) (string, error) {
 	parts := []string{"batch", b.Partner.String(), b.Agreement.String(), b.Clause, b.Label, b.Precedence.String(), b.Hold, b.Root.String()}
 	for _, r := range rows {
 		if id := former[r.Seq]; id != "" {
 			parts = append(parts, strconv.FormatInt(r.Seq, 10), id)
 		}
 	}
-	return digest(parts...)[:24]
+	for id := digest(parts...)[:24]; ; id = digest("batch again", id)[:24] {
+		_, err := d.store.Batch(ctx, id)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			return id, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
 }
 
 // digest returns the hexadecimal SHA-256 of parts.

@@ -203,10 +203,11 @@ func (d *Desk) whereNow(ctx context.Context, partner noroshi.NodeID, seq int64) 
 	return d.heldIn(ctx, partner, seq)
 }
 
-// Shown returns what a hold's first members would show the partner, as the
-// officers sign it.
-func (d *Desk) Shown(ctx context.Context, hold string, after int64, limit int) ([]Preview, error) {
-	members, err := d.store.HoldMembers(ctx, hold, after, limit)
+// Shown returns what a hold's members after a sequence would show the partner, as
+// the officers sign it; before the first of them, whatever the limit, the
+// definitions of markings that leave with them.
+func (d *Desk) Shown(ctx context.Context, g store.HoldGroup, after int64, limit int) ([]Preview, error) {
+	members, err := d.store.HoldMembers(ctx, g.ID, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -219,10 +220,19 @@ func (d *Desk) Shown(ctx context.Context, hold string, after int64, limit int) (
 		return nil, err
 	}
 	list := make([]Preview, 0, len(recs))
+	if after == 0 && len(members) > 0 {
+		defs, err := d.definitions(ctx, g)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range defs {
+			list = append(list, Preview{Record: r, View: r.Object})
+		}
+	}
 	for i, r := range recs {
 		v := show(r, members[i])
 		if v == nil {
-			return nil, noroshi.Errorf(noroshi.Broken, "release.hold-rows", "hold %s shows other bytes than were decided: run audit verify", hold)
+			return nil, noroshi.Errorf(noroshi.Broken, "release.hold-rows", "hold %s shows other bytes than were decided: run audit verify", g.ID)
 		}
 		list = append(list, Preview{Record: r, Decision: Decision{Cut: members[i].Cut}, View: v})
 	}

@@ -256,6 +256,36 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// TestNotBackToWhoBroughtItMeanwhile: what names no maker, or another, is
+// released to a partner, and before it goes the partner brings it itself.
+func TestNotBackToWhoBroughtItMeanwhile(t *testing.T) {
+	for name, maker := range map[string]stix.ID{"no maker": "", "another": id("identity", 7)} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t, jpn, kor)
+			file := noroshi.Source{Kind: noroshi.FromFile, Name: "feed.json"}
+			x := object("malware", 1, maker, noroshi.Green, `,"name":"m","is_family":false`)
+			o.put(version(t, file, "", x), version(t, file, "", object("malware", 2, maker, noroshi.Green, `,"name":"m","is_family":false`)))
+			o.settle()
+			o.put(version(t, fromJPN, "", x))
+			faster, err := o.store.UnsentBatches(o.ctx, jpn.Node)
+			if err != nil || len(faster) != 1 {
+				t.Fatal(faster, err)
+			}
+			if c, err := o.desk.Next(o.ctx, faster[0], 0); err != nil || c.First() != 1 || len(c.Objects()) != 1 {
+				t.Errorf("before the desk has looked, from row %d: %d objects, %v; want the second alone", c.First(), len(c.Objects()), err)
+			}
+			o.settle()
+			has(t, o.sends(jpn), id("malware", 2))
+			has(t, o.sends(kor), id("malware", 1), id("malware", 2))
+			o.settle()
+			has(t, o.sends(jpn))
+			if h := o.holds(); len(h) != 0 {
+				t.Errorf("held: %+v", h)
+			}
+		})
+	}
+}
+
 // TestNewAgreement: what was here before is decided when an agreement comes
 // into force, and anew under the next one; nothing goes twice.
 func TestNewAgreement(t *testing.T) {
@@ -384,6 +414,49 @@ func TestReviewAndReturn(t *testing.T) {
 		t.Errorf("a returned hold was approved: %v", err)
 	}
 	has(t, o.sends(jpn))
+}
+
+// TestWhatIsSignedIsWhatLeaves: the definitions that leave with what is held are
+// shown and signed with it: the batch has the root each person signed, whether or
+// not the definition has gone before or goes in between.
+func TestWhatIsSignedIsWhatLeaves(t *testing.T) {
+	o := newOffice(t, jpn)
+	mark := id("marking-definition", 8)
+	o.put(version(t, made, "", definition(8, "", allowed)), version(t, made, "", marked(object("indicator", 1, usa.Identity, noroshi.Amber, ""), mark)))
+	for n := 1; n <= 2; n++ {
+		o.settle()
+		h := o.holds()
+		if len(h) != 1 {
+			t.Fatalf("holds: %+v", h)
+		}
+		shown, err := o.desk.Shown(o.ctx, h[0], 0, 1)
+		if err != nil || len(shown) != 2 || shown[0].Record.Object.ID != mark || string(shown[0].View.Bytes()) != definition(8, "", allowed) {
+			t.Fatalf("shown: %+v, %v; want the definition first", shown, err)
+		}
+		if n, _, err := o.approve("sato", h[0].ID); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		o.put(version(t, made, "", marked(object("malware", n, usa.Identity, noroshi.Green, `,"name":"m","is_family":false`), mark)))
+		o.settle()
+		if got := o.sends(jpn); got[id("malware", n)] == "" {
+			t.Fatalf("what nobody need approve does not go: %v", got)
+		}
+		missing, batch, err := o.approve("jones", h[0].ID)
+		if missing != 0 || err != nil {
+			t.Fatalf("the second approval: %d missing, %v", missing, err)
+		}
+		b, err := o.store.Batch(o.ctx, batch)
+		if err != nil || len(b.Approvals) != 2 {
+			t.Fatalf("%+v, %v", b, err)
+		}
+		for _, a := range b.Approvals {
+			if a.Root != b.Root {
+				t.Errorf("%s signed %s, and %s leaves", a.Person, a.Root, b.Root)
+			}
+		}
+		has(t, o.sends(jpn), id("indicator", n), mark)
+		o.put(version(t, made, "", marked(object("indicator", n+1, usa.Identity, noroshi.Amber, ""), mark)))
+	}
 }
 
 // TestStepTwice: a desk that reads the feed again, as after a crash before its

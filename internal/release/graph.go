@@ -26,6 +26,7 @@ type graph struct {
 	beyond map[stix.ID]bool           // held, not loaded
 	defs   map[stix.ID][]store.Record // bodies of markings
 	marks  []string                   // portion mark of each of recs, "" = none
+	passed map[int64]string           // see touched
 
 	// For the partner of the last case:
 	batch    map[int64]string                   // the batch a version was last decided in
@@ -261,7 +262,7 @@ func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 				f.Freed = ruleCited(g.batches[id])
 			}
 		}
-		if has[string(r.Object.ID)] && !f.Done && !brought(r, l) {
+		if has[string(r.Object.ID)] && !g.streamed[r.Seq] && !brought(r, l) {
 			if f.Had, err = d.theirs(ctx, r.Object.ID, l.party.Node); err != nil {
 				return Case{}, err
 			}

@@ -10,14 +10,16 @@ import (
 )
 
 // HoldDigest binds a hold's root to everything an approval is about: realm and
-// node, partner, agreement, clause, label, precedence, key and count. Change
-// any of them and former approvals are void.
+// node, partner, agreement, clause, label, precedence, key, count and the moment
+// it was opened. Change any of them and former approvals are void: what was
+// returned, or released and taken back, is approved anew.
 func HoldDigest(realm noroshi.Realm, node noroshi.NodeID, g store.HoldGroup, root noroshi.Hash) noroshi.Hash {
 	h := sha256.New()
 	for _, part := range [][]byte{
-		[]byte("noroshi hold 1"), []byte(realm.String()), node[:], g.Partner[:], g.Agreement[:],
+		[]byte("noroshi hold 2"), []byte(realm.String()), node[:], g.Partner[:], g.Agreement[:],
 		[]byte(g.Clause), []byte(g.Label), {byte(g.Precedence)}, []byte(g.Key),
 		binary.BigEndian.AppendUint64(nil, uint64(g.Count)), root[:],
+		binary.BigEndian.AppendUint64(nil, uint64(g.Opened.UnixMicro())),
 	} {
 		writePart(h, part)
 	}

@@ -128,6 +128,42 @@ func TestWhatWentUnderARuleThatEndedIsStopped(t *testing.T) {
 	if x, err := o.desk.Next(o.ctx, ids[0], 0); err != nil || x.Valid() {
 		t.Errorf("it still goes: %v, %v", x.Valid(), err)
 	}
+	has(t, o.sends(jpn))
+	o.settle()
+	if h := o.holds(); len(h) != 1 || h[0].Key != noroshi.TwoPersons || h[0].Count != 1 {
+		t.Fatalf("passed over, it waits in %+v; want for two persons", h)
+	}
+	o.twoApprove(o.holds()[0].ID)
+	has(t, o.sends(jpn), id("report", 1))
+}
+
+// TestPassedOverAndFreeAgain: what might not go when its turn came, and may when
+// the desk looks, goes; the rule it went under has not lent it a second time.
+func TestPassedOverAndFreeAgain(t *testing.T) {
+	o := standing(t, asIs)
+	o.put(flash(t, 1, noroshi.Green))
+	o.settle()
+	docs, err := o.store.Docs(o.ctx, noroshi.DocStanding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		o.doc(noroshi.DocStanding, "r1", noroshi.StandingRule{ID: "r1"})
+		has(t, o.sends(jpn))
+		o.doc(noroshi.DocStanding, "r1", docs["r1"])
+		o.settle()
+		if h := o.holds(); len(h) != 0 {
+			t.Fatalf("held: %+v", h)
+		}
+	}
+	o.put(flash(t, 2, noroshi.Green))
+	o.settle()
+	has(t, o.sends(jpn), id("report", 1), id("report", 2))
+	o.settle()
+	has(t, o.sends(jpn))
+	if v, err := o.store.Verify(o.ctx, nil); err != nil || len(v.Faults) > 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
 }
 
 // TestStandingRulesDecideTheSameInAnyOrder: which go does not depend on the

@@ -53,6 +53,10 @@ func (l *link) gap() (from, to string) { return l.place() + " from", l.place() +
 // changesAtOnce bounds how many changes one Step takes.
 const changesAtOnce = 4000
 
+// touchedAtOnce bounds how many versions the changes of a slice may ask for before
+// they are decided: one change may name 1,000 rows of a batch.
+const touchedAtOnce = 4 * changesAtOnce
+
 // Step follows the change feed by one slice, urgent warnings that lie behind it
 // first: decides what changed for every partner in force, releases by clause (a
 // batch), holds the rest; more is false when the feed's end was reached.
@@ -222,16 +226,22 @@ func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change
 	if len(links) == 0 {
 		return nil // whoever comes into force finds a gap
 	}
-	w := touched{seqs: map[int64]bool{}, narrowed: map[int64]bool{}, marks: map[stix.ID]bool{}}
-	for _, c := range changes {
-		if err := d.touch(ctx, &w, links, c); err != nil {
+	for len(changes) > 0 {
+		w := touched{seqs: map[int64]bool{}, narrowed: map[int64]bool{}, marks: map[stix.ID]bool{}}
+		for len(changes) > 0 && len(w.seqs) < touchedAtOnce {
+			if err := d.touch(ctx, &w, links, changes[0]); err != nil {
+				return err
+			}
+			changes = changes[1:]
+		}
+		if err := d.remarked(ctx, &w, links); err != nil {
+			return err
+		}
+		if err := d.decideAll(ctx, links, &w); err != nil {
 			return err
 		}
 	}
-	if err := d.remarked(ctx, &w, links); err != nil {
-		return err
-	}
-	return d.decideAll(ctx, links, &w)
+	return nil
 }
 
 // decideAll decides what was touched for some partners, and then what refers to
@@ -244,6 +254,7 @@ func (d *Desk) decideAll(ctx context.Context, links []*link, w *touched) error {
 	if err != nil {
 		return err
 	}
+	g.passed = w.passed
 	if err := d.former(ctx, g, w); err != nil {
 		return err
 	}

@@ -116,17 +116,14 @@ func TestEmergencyEndsByItself(t *testing.T) {
 // over what it holds; ended, what has not left stays.
 func TestWhatAnEmergencyLetGoIsStoppedWhenItEnds(t *testing.T) {
 	o := newOffice(t)
-	file := release.Template(release.Draft{Realm: real, Self: usa, Partner: jpn, From: now.AddDate(0, -1, 0), Until: now.AddDate(0, 1, 0)})
-	file = append(file, "\n[[clause]]\nid = \"9\"\narticle_en = \"Article 9\"\narticle_ja = \"第9条\"\nen = \"In an emergency AMBER goes.\"\nja = \"緊急時には AMBER を提供する。\"\n"+
-		"cedar = 'permit (principal, action == Action::\"release\", resource) when { context.emergency && resource.level == 3 };'\n\n[emergency]\nhours = 4\n"...)
+	file := emergencies(inEmergencyGo)
 	o.agree(jpn, file)
 	listed(t, o, 3, noroshi.Amber)
 	o.settle()
 	if len(o.sends(jpn)) != 0 || len(o.holds()) != 1 {
 		t.Fatalf("in peace %d go, %d holds; want none and one", len(o.sends(jpn)), len(o.holds()))
 	}
-	o.doc(noroshi.DocEmergency, noroshi.Sum(file).String(), noroshi.Emergency{From: o.now, Until: o.now.Add(4 * time.Hour)})
-	o.do(noroshi.ActConfigure, func(tx *store.Tx) error { return tx.Notice(store.AgreementChanged, jpn.Node.String()) })
+	o.declare(file)
 	o.settle()
 	ids, err := o.store.UnsentBatches(o.ctx, jpn.Node)
 	if err != nil || len(ids) != 1 {
@@ -144,6 +141,55 @@ func TestWhatAnEmergencyLetGoIsStoppedWhenItEnds(t *testing.T) {
 	if got := len(o.sends(jpn)); got != 0 {
 		t.Errorf("after its end %d go", got)
 	}
+}
+
+// TestAnEmergencyDeclaredAgainLetsTheSameGo: what one let go was stopped before
+// it left; as often as another begins the same goes by the same decision.
+func TestAnEmergencyDeclaredAgainLetsTheSameGo(t *testing.T) {
+	o := newOffice(t)
+	file := emergencies(inEmergencyGo)
+	o.agree(jpn, file)
+	listed(t, o, 3, noroshi.Amber)
+	for range 3 {
+		o.declare(file)
+		o.settle()
+		if ids, err := o.store.UnsentBatches(o.ctx, jpn.Node); err != nil || len(ids) == 0 {
+			t.Fatalf("declared: %d batches, %v", len(ids), err)
+		}
+		o.now = o.now.Add(5 * time.Hour)
+		o.settle()
+		if h := o.holds(); len(h) != 1 || h[0].Count != 3 {
+			t.Fatalf("after its end: %+v", h)
+		}
+	}
+	o.declare(file)
+	o.settle()
+	if got := len(o.sends(jpn)); got != 3 {
+		t.Errorf("declared again, %d go; want 3", got)
+	}
+	if v, err := o.store.Verify(o.ctx, nil); err != nil || len(v.Faults) > 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// What AMBER does in an emergency.
+const (
+	inEmergencyGo   = `permit (principal, action == Action::"release", resource) when { context.emergency && resource.level == 3 };`
+	inEmergencyStay = `forbid (principal, action, resource) when { context.emergency && resource.level == 3 };`
+)
+
+// emergencies is an agreement with a clause for emergencies.
+func emergencies(cedar string) []byte {
+	file := release.Template(release.Draft{Realm: real, Self: usa, Partner: jpn, From: now.AddDate(0, -1, 0), Until: now.AddDate(0, 1, 0)})
+	return append(file, "\n[[clause]]\nid = \"9\"\narticle_en = \"Article 9\"\narticle_ja = \"第9条\"\nen = \"Of AMBER in an emergency.\"\nja = \"緊急時の AMBER について。\"\n"+
+		"cedar = '"+cedar+"'\n\n[emergency]\nhours = 4\n"...)
+}
+
+// declare declares an emergency of four hours under an agreement with JPN.
+func (o *office) declare(file []byte) {
+	o.t.Helper()
+	o.doc(noroshi.DocEmergency, noroshi.Sum(file).String(), noroshi.Emergency{From: o.now, Until: o.now.Add(4 * time.Hour)})
+	o.do(noroshi.ActConfigure, func(tx *store.Tx) error { return tx.Notice(store.AgreementChanged, jpn.Node.String()) })
 }
 
 // TestOnwardSharing: what a partner sent is passed on to another as the
@@ -176,5 +222,56 @@ func TestOnwardSharing(t *testing.T) {
 		if went := len(o.sends(kor)); (went == 1) != (x.want == noroshi.Release) {
 			t.Errorf("%q: %d go", x.terms, went)
 		}
+	}
+}
+
+// TestApprovalsAreForOneOpening: a hold that opens again under its old name is
+// approved anew: neither what was approved before counts, nor a signature over
+// it, whether it was returned or released and taken back meanwhile.
+func TestApprovalsAreForOneOpening(t *testing.T) {
+	for _, x := range []struct {
+		name, clause string
+		close        func(o *office, hold string)
+	}{
+		{"returned", inEmergencyGo, func(o *office, hold string) {
+			if n, _, err := o.approve("sato", hold); n != 1 || err != nil {
+				o.t.Fatalf("%d missing, %v", n, err)
+			}
+			if err := o.desk.Return(o.ctx, hold, o.sign("kim", hold, noroshi.ActReturn)); err != nil {
+				o.t.Fatal(err)
+			}
+		}},
+		{"approved and taken back", inEmergencyStay, func(o *office, hold string) { o.twoApprove(hold) }},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			o := newOffice(t)
+			file := emergencies(x.clause)
+			o.agree(jpn, file)
+			listed(t, o, 3, noroshi.Amber)
+			o.settle()
+			hold := o.holds()[0].ID
+			old := o.sign("sato", hold, noroshi.ActApprove)
+			x.close(o, hold)
+			o.now = o.now.Add(time.Minute)
+			o.declare(file)
+			o.settle()
+			o.now = o.now.Add(5 * time.Hour)
+			o.settle()
+			if h := o.holds(); len(h) != 1 || h[0].ID != hold || h[0].Count != 3 {
+				t.Fatalf("after the emergency: %+v, want hold %s again", h, hold)
+			}
+			if _, _, err := o.desk.Approve(o.ctx, hold, old); noroshi.KindOf(err) != noroshi.Forbidden {
+				t.Errorf("a signature from before counts: %v", err)
+			}
+			if n, batch, err := o.approve("jones", hold); n != 1 || batch != "" || err != nil {
+				t.Errorf("the first approval: %d missing, batch %q, %v", n, batch, err)
+			}
+			if n, batch, err := o.approve("sato", hold); n != 0 || batch == "" || err != nil {
+				t.Errorf("the second, by who approved before: %d missing, batch %q, %v", n, batch, err)
+			}
+			if got := len(o.sends(jpn)); got != 3 {
+				t.Errorf("%d go, want 3", got)
+			}
+		})
 	}
 }

@@ -16,6 +16,7 @@ type touched struct {
 	seqs     map[int64]bool
 	narrowed map[int64]bool   // of them, what may now be held or denied though it was released
 	marks    map[stix.ID]bool // markings that got a definition
+	passed   map[int64]string // released, passed over when their turn came, and free to go now; the batch that will not come back to them
 }
 
 func (w *touched) narrow(seq int64) { w.seqs[seq], w.narrowed[seq] = true, true }
@@ -59,6 +60,8 @@ func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Cha
 		return d.waiting(ctx, w, links, c.ID)
 	case store.RowsWithheld:
 		return d.withheld(ctx, w, c.ID)
+	case store.RowsPassed:
+		return d.passed(ctx, w, c.ID)
 	}
 	return nil
 }
@@ -324,6 +327,49 @@ func (d *Desk) withheld(ctx context.Context, w *touched, run string) error {
 		}
 		return nil
 	})
+}
+
+// passed notes the rows of a batch that were passed over when their turn had
+// come. The batch does not come back to them: what may not go is decided anew,
+// and so is what may go again by now.
+func (d *Desk) passed(ctx context.Context, w *touched, run string) error {
+	batch, first, count, err := store.ParseRows(run)
+	if err != nil {
+		return err
+	}
+	b, err := d.store.Batch(ctx, batch)
+	if err != nil {
+		return err
+	}
+	rows, err := d.store.BatchRows(ctx, batch, first, count)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	seqs := make([]int64, len(rows))
+	for i, r := range rows {
+		seqs[i] = r.Seq
+	}
+	in, err := d.store.Released(ctx, b.Partner, seqs)
+	if err != nil {
+		return err
+	}
+	_, _, why, err := d.checked(ctx, b, first, count)
+	if err != nil && noroshi.KindOf(err) != noroshi.Refused {
+		return err
+	}
+	for i, seq := range seqs {
+		if in[seq] != batch {
+			continue // it was decided anew already
+		}
+		w.narrow(seq)
+		if err == nil && why[i] == nil {
+			if w.passed == nil {
+				w.passed = map[int64]string{}
+			}
+			w.passed[seq] = batch
+		}
+	}
+	return nil
 }
 
 // rows calls fn for a run of a batch's rows (count < 0: to its end), a page at

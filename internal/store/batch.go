@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -217,8 +218,15 @@ func (r Reads) views(ctx context.Context, fn func(Decided), query string, args .
 	})
 }
 
-// UnsentBatches returns ids of batches for a partner whose messages are not all
-// in the stream, highest precedence first, then oldest.
+// BatchPlace names the cursor that holds the next row of a batch to be put into
+// the stream.
+func BatchPlace(id string) string { return "courier/batch/" + id }
+
+// Exhausted is the place in a batch of which nothing more may go.
+const Exhausted = math.MaxInt32
+
+// UnsentBatches returns ids of batches for a partner of which something may
+// still be put into the stream, highest precedence first, then oldest.
 func (r Reads) UnsentBatches(ctx context.Context, partner noroshi.NodeID) (ids []string, err error) {
 	err = r.on(ctx, func(c *conn) error {
 		return c.each(ctx, func(rows *sql.Rows) error {
@@ -226,7 +234,9 @@ func (r Reads) UnsentBatches(ctx context.Context, partner noroshi.NodeID) (ids [
 			err := rows.Scan(&id)
 			ids = append(ids, id)
 			return err
-		}, "SELECT b.id FROM unsent u JOIN batch b ON b.n = u.batch WHERE u.partner = $1 ORDER BY u.rank, u.batch", partner[:])
+		}, `SELECT b.id FROM unsent u JOIN batch b ON b.n = u.batch
+			WHERE u.partner = $1 AND NOT EXISTS (SELECT 1 FROM cursor c WHERE c.follower = $2 || b.id AND c.seq >= $3)
+			ORDER BY u.rank, u.batch`, partner[:], BatchPlace(""), Exhausted)
 	})
 	return ids, err
 }

@@ -21,6 +21,7 @@ const (
 	AgreementChanged ChangeKind = "agreement" // id = node id of the partner
 	BatchReleased    ChangeKind = "batch"     // id = batch id
 	RowsWithheld     ChangeKind = "withheld"  // id names rows of a batch: see ParseRows
+	RowsPassed       ChangeKind = "passed"    // id names rows of a batch that are never put into the stream: see ParseRows
 	Overheld         ChangeKind = "overheld"  // id names a partner and a version it may hold no more: see ParseOverheld
 	MessageStored    ChangeKind = "received"  // id = message id
 	StreamChanged    ChangeKind = "stream"    // id = node id of the partner

@@ -33,8 +33,23 @@ func (t *Tx) TakeBack(partner noroshi.NodeID, seqs []int64) error {
 	return t.setSpans(spanReleased, partner, back, 0)
 }
 
-// ParseRows reads the id of a RowsWithheld change: a batch, the ordinal of the
-// first row of the message that was withheld, and the number of its rows.
+// PassRows notes that rows of a batch may not go when their turn has come: they
+// are put into no stream under it, and wait to be decided anew.
+func (t *Tx) PassRows(batch string, first, count int) error {
+	for ; count > 0; first, count = first+MaxPage, count-MaxPage {
+		if err := t.Notice(RowsPassed, rowsID(batch, first, min(count, MaxPage))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rowsID(batch string, first, count int) string {
+	return fmt.Sprintf("%s %d %d", batch, first, count)
+}
+
+// ParseRows reads the id of a RowsWithheld or RowsPassed change: a batch, the
+// ordinal of the first of the rows, and their number.
 func ParseRows(id string) (batch string, first, count int, err error) {
 	if n, err := fmt.Sscanf(id, "%s %d %d", &batch, &first, &count); n != 3 || err != nil {
 		return "", 0, 0, noroshi.Errorf(noroshi.Broken, "store.rows", "change names rows %q: must be batch, first and count", id)
@@ -64,7 +79,7 @@ func (t *Tx) remark(partner noroshi.NodeID, m outStateRow, closed bool) error {
 		return err
 	}
 	if closed {
-		if err := t.Notice(RowsWithheld, fmt.Sprintf("%s %d %d", m.batch, m.first, m.count)); err != nil {
+		if err := t.Notice(RowsWithheld, rowsID(m.batch, m.first, m.count)); err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,7 @@ type HoldDetail struct {
 	HoldRow
 	Banner Banners      `json:"banner"` // its label in words
 	Digest noroshi.Hash `json:"digest"` // what a release officer signs; zeros when it is decided
-	Sample []Sample     `json:"sample"`
+	Sample []Sample     `json:"sample"` // definitions of its markings first
 }
 
 // Sample is one object of a hold.
@@ -134,7 +134,7 @@ func releaseShow(ctx context.Context, c *Call) (any, error) {
 			return nil, err
 		}
 	}
-	shown, err := c.Desk.Shown(ctx, h.ID, 0, sampleSize)
+	shown, err := c.Desk.Shown(ctx, h, 0, sampleSize)
 	if err != nil {
 		return nil, err
 	}
