@@ -94,6 +94,7 @@ type Decision struct {
 	Label    noroshi.Label   // of what would leave: the object's joined with those of the portions that stay
 	Cut      []string        // selectors of what is cut out, and selector=>how of what is said less exactly; sorted; see View
 	Reasons  []noroshi.Reason
+	Asked    []string  // clauses whose wishes that it say less count
 	Group    string    // the run a Hold is grouped under
 	Travels  []stix.ID // markings of the whole whose definitions leave with it
 	Parts    []stix.ID // and markings of parts that stay in it
