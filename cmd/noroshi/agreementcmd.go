@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"io"
 
 	"github.com/noroshi-cti/noroshi"
@@ -11,6 +14,7 @@ import (
 
 type agreementCmd struct {
 	Draft     agreementDraftCmd     `cmd:"" help:"${help_agreement_draft}"`
+	Clause    agreementClauseCmd    `cmd:"" help:"${help_agreement_clause}"`
 	List      agreementListCmd      `cmd:"" help:"${help_agreement_list}"`
 	Show      agreementShowCmd      `cmd:"" help:"${help_agreement_show}"`
 	Propose   agreementProposeCmd   `cmd:"" help:"${help_agreement_propose}"`
@@ -34,6 +38,40 @@ func (x *agreementDraftCmd) Run(c *cli) error {
 		return err
 	}
 	_, err := io.WriteString(c.io.out, text)
+	return err
+}
+
+type agreementClauseCmd struct {
+	Agreement string `arg:"" placeholder:"HASH|FILE" help:"${help_agreement_new}"`
+	Clause    string `required:"" placeholder:"ID" help:"${help_clause_id}"`
+	Forms     string `required:"" placeholder:"FILE" help:"${help_clause_forms}"`
+}
+
+// Run writes the text of an agreement with one clause as forms write it, to be
+// read, given a higher version and proposed.
+func (x *agreementClauseCmd) Run(c *cli) error {
+	in := web.ClauseRef{Clause: x.Clause}
+	var err error
+	if in.File, err = c.textOf(x.Agreement); err != nil {
+		return err
+	}
+	forms, err := readFile(x.Forms)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(forms))
+	d.DisallowUnknownFields() // a bound that is mistyped would limit nothing
+	if err := d.Decode(&in.Forms); err != nil {
+		return noroshi.Errorf(noroshi.Invalid, "agreement.forms", "the forms cannot be read: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return noroshi.Errorf(noroshi.Invalid, "agreement.forms", "the forms cannot be read: %w", errors.New("there is more behind the list"))
+	}
+	var text string
+	if err := c.call("agreement.clause", in, &text); err != nil {
+		return err
+	}
+	_, err = io.WriteString(c.io.out, text)
 	return err
 }
 

@@ -29,7 +29,7 @@ func TestDiff(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		c := &cli{io: stdio{strings.NewReader(""), &out, &out}, lang: lang}
-		c.diff(p)
+		c.diff(&out, p)
 		for _, w := range want {
 			if !strings.Contains(out.String(), w) {
 				t.Errorf("%s: %s\nlacks %q", lang, out.String(), w)

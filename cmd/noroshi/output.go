@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/mattn/go-runewidth"
 
@@ -160,15 +162,32 @@ func printTable(w io.Writer, rows [][]string) error {
 	return nil
 }
 
-// clean keeps a foreign text from driving the terminal: control and bidi
-// characters are shown as escapes.
+// clean keeps a foreign text from driving the terminal and from hiding anything
+// in it: control and format characters (Unicode Cc and Cf, and what parts lines
+// and paragraphs) but the tab are shown as escapes, as JSON writes them.
 func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '\ufffd'
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\t' || !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
+			b.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
 		}
-		return r
-	}, s)
+	}
+	return b.String()
+}
+
+// cleanLines is clean for a text of several lines.
+func cleanLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = clean(strings.TrimSuffix(l, "\r"))
+	}
+	return strings.Join(lines, "\n")
 }
 
 func oneLine(s string) string {

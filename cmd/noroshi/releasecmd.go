@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -91,6 +92,11 @@ func (x *releaseShowCmd) Run(c *cli) error {
 				pairs = append(pairs, [2]string{"generalised", string(s.ID) + " " + w.Selector + ": " + w.Value + " → " + strconv.Quote(w.Sees)})
 			}
 		}
+		for _, r := range s.Rules {
+			if strings.HasPrefix(r.Code, "text.") {
+				pairs = append(pairs, [2]string{"reason", string(s.ID) + " " + c.rule(r)})
+			}
+		}
 		pairs = append(pairs, [2]string{"partner-gets", s.JSON})
 	}
 	return one(c, d, pairs...)
@@ -144,8 +150,15 @@ func (x *releaseApproveCmd) Run(c *cli) error {
 	return nil
 }
 
-// over signs an act bound to the hold's digest.
+// shortDigest is how many digits name what is signed at least.
+const shortDigest = 12
+
+// over shows what the partner will see, and signs an act bound to the hold's
+// digest.
 func (x signedHold) over(c *cli, by asPerson, a noroshi.Action) (noroshi.Signed, error) {
+	if n := len(x.Digest); n > 0 && n < shortDigest {
+		return noroshi.Signed{}, noroshi.Errorf(noroshi.Invalid, "hold.digest-short", "--digest needs %d digits at least", shortDigest)
+	}
 	var d web.HoldDetail
 	if err := c.call("release.show", web.HoldRef{Hold: x.Hold}, &d); err != nil {
 		return noroshi.Signed{}, err
@@ -154,8 +167,28 @@ func (x signedHold) over(c *cli, by asPerson, a noroshi.Action) (noroshi.Signed,
 	if !strings.HasPrefix(digest, strings.ToLower(x.Digest)) {
 		return noroshi.Signed{}, noroshi.Errorf(noroshi.Refused, "hold.changed", "hold %s is not what was shown: it has digest %s now", x.Hold, digest)
 	}
-	c.say("cli.signing", x.Hold, n(d.Count), d.Label, string(d.Partner), digest[:12])
+	if a == noroshi.ActApprove {
+		c.willSee(d)
+	}
+	c.say("cli.signing", x.Hold, n(d.Count), d.Label, string(d.Partner), digest[:shortDigest])
 	return by.sign(c, a, x.Hold, d.Digest)
+}
+
+// willSee shows a person who is to approve a hold what the partner will see of
+// its first objects, and how many are not shown.
+func (c *cli) willSee(d web.HoldDetail) {
+	if c.Quiet {
+		return
+	}
+	for _, s := range d.Sample {
+		c.diff(c.io.err, web.Previewed{ID: s.ID, Outcome: noroshi.Hold.String(), Label: d.Label, Sees: s.JSON, Cut: s.Cut, Rules: s.Rules})
+	}
+	if more := d.Count - len(d.Sample); more > 0 {
+		c.say("cli.signing-more", n(more), d.ID, string(d.Partner))
+	}
+	if d.CutOut+d.Less > 0 {
+		c.say("cli.signing-cuts", n(d.Count), n(d.CutOut), n(d.Less))
+	}
 }
 
 type releaseReturnCmd struct {
@@ -271,8 +304,9 @@ type releasePreviewCmd struct {
 	Diff    bool   `help:"${help_release_diff}"`
 }
 
-// Run shows what the partner would see: the exact bytes, or with --diff what is
-// held here beside it, part by part.
+// Run shows what the partner would see: the text, what nobody can see in it as
+// escapes of JSON, or with --diff what is held here beside it, part by part; as
+// json, jsonl or csv the exact bytes.
 func (x *releasePreviewCmd) Run(c *cli) error {
 	var all []web.Previewed
 	for after := int64(0); ; {
@@ -295,12 +329,13 @@ func (x *releasePreviewCmd) Run(c *cli) error {
 			column[web.Previewed]{"sees", func(p web.Previewed) string { return p.Sees }})
 	case x.Diff:
 		for _, p := range all {
-			c.diff(p)
+			c.diff(c.io.out, p)
 		}
 	default:
 		for _, p := range all {
 			if p.Sees != "" {
-				fmt.Fprintln(c.io.out, p.Sees)
+				fmt.Fprintln(c.io.out, cleanLines(p.Sees))
+				c.readAs(c.io.out, p.Rules)
 			}
 		}
 	}
@@ -310,8 +345,7 @@ func (x *releasePreviewCmd) Run(c *cli) error {
 // diff prints an object part by part: what the partner sees as it is, what is
 // cut out behind a minus and what is said less exactly behind a tilde, with the
 // rule that says so, and why nothing leaves.
-func (c *cli) diff(p web.Previewed) {
-	out := c.io.out
+func (c *cli) diff(out io.Writer, p web.Previewed) {
 	fmt.Fprintf(out, "%s  %s  %s\n", p.ID, c.t("outcome."+p.Outcome), clean(p.Label))
 	why := map[string]string{}
 	for _, r := range p.Rules {
@@ -339,6 +373,16 @@ func (c *cli) diff(p web.Previewed) {
 	for name, v := range o.Root().Members() {
 		if !whole[name] {
 			fmt.Fprintf(out, "    %s: %s\n", clean(name), clean(string(v)))
+		}
+	}
+}
+
+// readAs prints how a reader sees a portion mark that stands in the text in
+// other letters.
+func (c *cli) readAs(out io.Writer, rules []web.Spoken) {
+	for _, r := range rules {
+		if r.Code == release.ReadAs {
+			fmt.Fprintf(out, "  * %s\n", clean(c.rule(r)))
 		}
 	}
 }

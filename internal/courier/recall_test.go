@@ -407,16 +407,18 @@ func TestRecallRedefined(t *testing.T) {
 		}
 	}
 	const marking, marked, other = "marking-definition--25dba6d6-20f2-54e7-a024-5483a321ccae", "indicator--00000000-0000-4000-8000-000000000011", "indicator--00000000-0000-4000-8000-000000000012"
-	define := func(members string) string {
-		return fmt.Sprintf(`{"type":"marking-definition","spec_version":"2.1","id":%q,"created":"2026-01-01T00:00:00.000Z","extensions":{%q:{"extension_type":"property-extension",%s}}}`, marking, noroshi.JapaneseExtension, members)
+	define := func(tlp string) string {
+		return fmt.Sprintf(`{"type":"marking-definition","spec_version":"2.1","id":%q,"created":"2026-01-01T00:00:00.000Z","extensions":{%q:{"extension_type":"property-extension",
+			"iep_id":"ee5fb97f-1477-5d87-8262-a94796f884ab","iep_version":2.0,"description":"x","start_date":"2026-01-01T00:00:00.000Z","tlp":%q,"encrypt_in_transit":"must",
+			"permitted_actions":"none","affected_party_notifications":"may","provider_attribution":"may","unmodified_resale":"must-not"}}}`, marking, noroshi.IEPExtension, tlp)
 	}
 	indicator := func(id, markings string) string {
 		return fmt.Sprintf(`{"type":"indicator","spec_version":"2.1","id":%q,"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","valid_from":"2026-01-01T00:00:00Z",
 			"pattern_type":"stix","pattern":"[domain-name:value = '%s.example']","indicator_types":["benign"],"object_marking_refs":[%q%s]}`, id, id[len(id)-4:], noroshi.Green.MarkingID(), markings)
 	}
-	take(define(`"kubun":"公開","originator":"USA.MOD"`), indicator(marked, fmt.Sprintf(`,%q`, marking)), indicator(other, ""))
+	take(define("green"), indicator(marked, fmt.Sprintf(`,%q`, marking)), indicator(other, ""))
 	p.until("they are there", 10*time.Second, func() bool { return p.b.count("indicator") == 2 && p.settled() })
-	take(define(`"kubun":"秘","originator":"USA.MOD","releasable_to":["KOR"]`))
+	take(define("red"))
 	p.until("it is recalled", 10*time.Second, func() bool { return p.a.to().Answer != nil })
 	if !p.b.current(marked).Withdrawn || p.b.current(other).Withdrawn {
 		t.Errorf("at B withdrawn %v, the other %v", p.b.current(marked).Withdrawn, p.b.current(other).Withdrawn)

@@ -259,6 +259,13 @@ func targets(o *stix.Object) []stix.ID {
 	return ids
 }
 
+// Flags returns the warning-lists that name a value of an object, as it would be
+// flagged when it is let in.
+func (g *Gate) Flags(o *stix.Object) []string {
+	values, _ := valuesOf(o)
+	return g.flags(values)
+}
+
 // flags returns the warning-lists that name any of the values, sorted.
 func (g *Gate) flags(values []noroshi.Value) []string {
 	var names []string

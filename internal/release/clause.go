@@ -54,7 +54,8 @@ type Clauses struct {
 	emergency bool // a clause may read whether there is an emergency
 
 	mu    sync.Mutex
-	known map[class]answer // guarded by mu; at most maxClasses
+	known map[class]answer // guarded by mu, as the next; at most maxClasses
+	said  map[class]*said  // by class without its markings
 	at    time.Time        // moment of the answers, when timed
 }
 
@@ -78,11 +79,9 @@ type class struct {
 	revoked    bool
 }
 
-type answer struct{ alone, two []string } // clause ids that permit; sorted
-
 // Compile checks and reads an agreement's clauses.
 func Compile(a *noroshi.Agreement) (*Clauses, error) {
-	c := &Clauses{agreement: a, policies: cedar.NewPolicySet(), clause: map[cedar.PolicyID]string{}, known: map[class]answer{}}
+	c := &Clauses{agreement: a, policies: cedar.NewPolicySet(), clause: map[cedar.PolicyID]string{}, known: map[class]answer{}, said: map[class]*said{}}
 	v, err := validator()
 	if err != nil {
 		return nil, err
@@ -145,25 +144,29 @@ func (c *Case) clause(it *Item, d *Decision) {
 	}
 	class := c.classOf(it)
 	a := c.Clauses.ask(c.Partner, c.Now, class)
-	switch flash := it.Precedence >= noroshi.Flash; {
-	case len(it.Label.Unknown) > 0 && len(a.two)+len(a.alone) > 0:
-	case len(a.alone) > 0 && !flash:
-		d.Clause = a.alone[0]
-		d.release(noroshi.Reason{Code: "clause.permit", Clause: d.Clause})
-	case len(a.two)+len(a.alone) > 0:
-		d.Clause = append(slices.Clone(a.two), a.alone...)[0]
-		if r := c.rule(it, class.level, class.classified); flash && r != nil {
+	d.Asked = a.less
+	switch by := a.by(class.precedence); {
+	case len(by) == 0:
+		r := noroshi.Reason{Code: "clause.none"}
+		if a.without != "" {
+			r = noroshi.Reason{Code: "clause.none-alone", Args: []string{a.without}}
+		}
+		d.deny(r)
+	case len(it.Label.Unknown) > 0:
+	case class.precedence >= noroshi.Flash:
+		d.Clause = by[0]
+		if r := c.rule(it, class.level, class.classified); r != nil {
 			d.Standing = r.ID
 			d.release(noroshi.Reason{Code: "clause.standing", Clause: d.Clause, Args: []string{r.ID}})
 			return
 		}
-		code := "clause.two-persons"
-		if flash {
-			code = "precedence.flash"
-		}
-		d.hold(noroshi.TwoPersons, noroshi.Reason{Code: code, Clause: d.Clause})
+		d.hold(noroshi.TwoPersons, noroshi.Reason{Code: "precedence.flash", Clause: d.Clause})
+	case len(a.alone) > 0:
+		d.Clause = by[0]
+		d.release(noroshi.Reason{Code: "clause.permit", Clause: d.Clause})
 	default:
-		d.deny(noroshi.Reason{Code: "clause.none"})
+		d.Clause = by[0]
+		d.hold(noroshi.TwoPersons, noroshi.Reason{Code: "clause.two-persons", Clause: d.Clause})
 	}
 }
 
@@ -175,7 +178,7 @@ func (c *Case) classOf(it *Item) class {
 		level = max(level, p.TLP)
 	}
 	for _, a := range it.Label.ACS {
-		classified = max(classified, a.Level)
+		classified = max(classified, a.Level, noroshi.Unclassified)
 	}
 	for _, m := range it.Label.JPN {
 		equal := c.terms().Japanese.Of(m.Kubun)
@@ -191,25 +194,10 @@ func (c *Case) classOf(it *Item) class {
 	}
 }
 
-// ask returns the clauses that permit a class, evaluating each class once.
-func (c *Clauses) ask(p noroshi.Party, now time.Time, k class) answer {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if (c.timed && !c.at.Equal(now)) || len(c.known) >= maxClasses {
-		clear(c.known)
-		c.at = now
-	}
-	a, ok := c.known[k]
-	if !ok {
-		a = answer{c.permits("release", p, now, k), c.permits("releaseWithTwoPersons", p, now, k)}
-		c.known[k] = a
-	}
-	return a
-}
-
-// permits asks Cedar; a policy that cannot be evaluated permits nothing, even
-// if another would.
-func (c *Clauses) permits(action string, p noroshi.Party, now time.Time, k class) []string {
+// permits asks Cedar for one class, exactly as the policies are written: the
+// clauses that permit an action, and whether one forbids it. A policy that
+// cannot be evaluated forbids.
+func (c *Clauses) permits(action string, p noroshi.Party, now time.Time, k class) (ids []string, forbidden bool) {
 	who := cedar.NewEntityUID("Node", cedar.String(p.Node.String()))
 	what := cedar.NewEntityUID("Object", "object")
 	entities := cedar.EntityMap{
@@ -231,14 +219,13 @@ func (c *Clauses) permits(action string, p noroshi.Party, now time.Time, k class
 		Context: cedar.NewRecord(cedar.RecordMap{"now": cedar.Long(now.UnixMilli()), "emergency": cedar.Boolean(k.emergency)}),
 	})
 	if ok != cedar.Allow || len(why.Errors) > 0 {
-		return nil
+		return nil, len(why.Errors)+len(why.Reasons) > 0
 	}
-	var ids []string
 	for _, r := range why.Reasons {
 		ids = append(ids, c.clause[r.PolicyID])
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids)
+	return slices.Compact(ids), false
 }
 
 // words is a list as clauses see it.

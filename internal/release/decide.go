@@ -94,6 +94,7 @@ type Decision struct {
 	Label    noroshi.Label   // of what would leave: the object's joined with those of the portions that stay
 	Cut      []string        // selectors of what is cut out, and selector=>how of what is said less exactly; sorted; see View
 	Reasons  []noroshi.Reason
+	Asked    []string  // clauses whose wishes that it say less count
 	Group    string    // the run a Hold is grouped under
 	Travels  []stix.ID // markings of the whole whose definitions leave with it
 	Parts    []stix.ID // and markings of parts that stay in it
@@ -169,8 +170,16 @@ func (c *Case) alone(it *Item) Decision {
 
 // text holds what has a portion mark in the text that would leave.
 func (c *Case) text(it *Item, d *Decision) {
-	if mark := markLeft(it, d.Cut); mark != "" {
-		d.hold(noroshi.Review, noroshi.Reason{Code: "text.portion-mark", Args: []string{mark}})
+	mark, of := markLeft(it, d.Cut)
+	if mark == "" {
+		return
+	}
+	d.hold(noroshi.Review, noroshi.Reason{Code: "text.portion-mark", Args: []string{mark}})
+	if of == nil {
+		return
+	}
+	if look := readAs(of.Bytes(), mark); look != "" {
+		d.release(noroshi.Reason{Code: ReadAs, Args: []string{look}})
 	}
 }
 
@@ -191,16 +200,17 @@ func (c *Case) unname(it *Item, d *Decision) {
 	}
 }
 
-// markLeft returns the portion mark in what is left of an item's text.
-func markLeft(it *Item, cut []string) string {
+// markLeft returns the portion mark in what is left of an item's text, and what
+// is left.
+func markLeft(it *Item, cut []string) (string, *stix.Object) {
 	if it.Mark == "" || len(cut) == 0 {
-		return it.Mark
+		return it.Mark, it.Object
 	}
 	v, err := View(it.Object, cut)
 	if err != nil {
-		return it.Mark
+		return it.Mark, it.Object
 	}
-	return PortionMark(v.Bytes())
+	return PortionMark(v.Bytes()), v
 }
 
 // standing says what the object's own state forbids.

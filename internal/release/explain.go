@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/noroshi-cti/noroshi"
@@ -76,16 +77,25 @@ func (d *Desk) approved(ctx context.Context, g *graph, it *Item, p *Preview) err
 	return err
 }
 
+// Entry is what the entry gate would give an object.
+type Entry struct {
+	Assign    func(*stix.Object) []stix.ID // markings
+	KnownGood func(*stix.Object) bool      // a warning-list names one of its values
+}
+
 // Weigh decides for objects that are not admitted, as they would be decided if
-// a person imported them from a file with what assign gives each. Nothing is
-// written. Ids must be unique.
-func (d *Desk) Weigh(ctx context.Context, objects []*stix.Object, assign func(*stix.Object) []stix.ID, partner noroshi.NodeID) ([]Preview, error) {
+// a person imported them from a file: with what the entry gate would give each,
+// under the standing rules there are. Nothing is written. Ids must be unique.
+func (d *Desk) Weigh(ctx context.Context, objects []*stix.Object, entry Entry, partner noroshi.NodeID) ([]Preview, error) {
 	l, err := d.linkTo(ctx, partner)
 	if err != nil {
 		return nil, err
 	}
 	c := Case{Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses, Around: map[stix.ID]Standing{}, Nodes: map[stix.ID]bool{}, Urgency: l.urgency}
 	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
+	if c.Allowed, err = d.allowed(ctx, l); err != nil {
+		return nil, err
+	}
 	for _, id := range l.senders {
 		c.Nodes[id] = true
 	}
@@ -94,7 +104,7 @@ func (d *Desk) Weigh(ctx context.Context, objects []*stix.Object, assign func(*s
 		w.own[o.ID] = o
 	}
 	for _, o := range objects {
-		c.Items = append(c.Items, w.item(o, assign, c.Self, l.party))
+		c.Items = append(c.Items, w.item(o, entry, c.Self, l.party))
 		if err := w.around(c.Around, o, partner); err != nil {
 			return nil, err
 		}
@@ -121,10 +131,10 @@ type weighing struct {
 	err        error // the first of reading definitions
 }
 
-func (w *weighing) item(o *stix.Object, assign func(*stix.Object) []stix.ID, self stix.ID, partner noroshi.Party) Item {
+func (w *weighing) item(o *stix.Object, entry Entry, self stix.ID, partner noroshi.Party) Item {
 	return ItemOf(o, Facts{
-		Label: noroshi.LabelOf(o, assign(o), w.bodies, w.statements), Portions: noroshi.PortionsOf(o, w.bodies, w.statements),
-		Source: noroshi.Source{Kind: noroshi.FromFile, Name: "-"}, Self: self, Partner: partner, Mark: PortionMark(o.Bytes()),
+		Label: noroshi.LabelOf(o, entry.Assign(o), w.bodies, w.statements), Portions: noroshi.PortionsOf(o, w.bodies, w.statements),
+		Source: noroshi.Source{Kind: noroshi.FromFile, Name: "-"}, Self: self, Partner: partner, Mark: PortionMark(o.Bytes()), KnownGood: entry.KnownGood(o),
 	})
 }
 
@@ -237,6 +247,27 @@ func (d *Desk) Shown(ctx context.Context, g store.HoldGroup, after int64, limit 
 		list = append(list, Preview{Record: r, Decision: Decision{Cut: members[i].Cut}, View: v})
 	}
 	return list, nil
+}
+
+// Cuts counts the members of a hold out of which something is cut, and those
+// that say something less exactly.
+func (d *Desk) Cuts(ctx context.Context, hold string) (cut, less int, err error) {
+	for after := int64(0); ; {
+		members, err := d.store.HoldMembers(ctx, hold, after, store.MaxPage)
+		if err != nil || len(members) == 0 {
+			return cut, less, err
+		}
+		for _, m := range members {
+			how := func(e string) bool { _, how := Generalised(e); return how != "" }
+			if slices.ContainsFunc(m.Cut, how) {
+				less++
+			}
+			if slices.ContainsFunc(m.Cut, func(e string) bool { return !how(e) }) {
+				cut++
+			}
+		}
+		after = members[len(members)-1].Seq
+	}
 }
 
 // GroupSuffix is what the code of a reason ends in that speaks of many objects.

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -301,29 +302,90 @@ func wordSet(e any) (list []string) {
 	return list
 }
 
-// Check says what is wrong with a form that a person filled in, or nil. The
-// words of its lists are not judged: a type nobody knows permits nothing.
-func (f ClauseForm) Check() error {
-	bad := func(field string) error {
-		return noroshi.Errorf(noroshi.Invalid, "agreement.form", "the form's %s cannot be so", field)
+// CheckForms says what is wrong with the forms of a clause that a person filled
+// in, naming form and field, or nil. The words of their lists are not judged: a
+// type nobody knows permits nothing.
+func CheckForms(forms ...ClauseForm) error {
+	if len(forms) == 0 {
+		return noroshi.Errorf(noroshi.Invalid, "agreement.form-none", "a clause needs one form at least")
 	}
-	sources := slices.Clone(origins)
-	switch {
-	case f.MinTLP > noroshi.Red || f.MaxTLP > noroshi.Red || f.MaxTLP > 0 && f.MinTLP > f.MaxTLP:
-		return bad("max_tlp")
-	case f.MaxLevel > noroshi.TopSecret:
-		return bad("max_level")
-	case f.MinPrecedence > noroshi.Flash || f.MaxPrecedence > noroshi.Flash || f.MaxPrecedence > 0 && f.MinPrecedence > f.MaxPrecedence:
-		return bad("max_precedence")
-	case !slices.Contains([]Warnings{AllObjects, OnlyWarnings, NoWarnings}, f.Warnings):
-		return bad("warnings")
-	case slices.ContainsFunc(f.Sources, func(s string) bool { return !slices.Contains(sources, s) }):
-		return bad("sources")
-	}
-	for i, list := range [][]string{f.Types, f.Sources, f.Sectors} {
-		if slices.ContainsFunc(list, func(w string) bool { return w == "" || strconv.Quote(w) != `"`+w+`"` }) {
-			return bad([]string{"types", "sources", "sectors"}[i])
+	for i, f := range forms {
+		if code := f.fault(); code != "" {
+			return noroshi.Errorf(noroshi.Invalid, code, "form %d: %s", i+1, code)
 		}
 	}
 	return nil
+}
+
+// fault returns the code of what is wrong with a form, or "".
+func (f ClauseForm) fault() string {
+	notWord := func(w string) bool { return w == "" || strconv.Quote(w) != `"`+w+`"` }
+	switch {
+	case f.MinTLP > noroshi.Red:
+		return "agreement.form-min-tlp"
+	case f.MaxTLP > noroshi.Red || f.MaxTLP > 0 && f.MinTLP > f.MaxTLP:
+		return "agreement.form-max-tlp"
+	case f.MaxLevel > noroshi.TopSecret:
+		return "agreement.form-max-level"
+	case f.MinPrecedence > noroshi.Flash:
+		return "agreement.form-min-precedence"
+	case f.MaxPrecedence > noroshi.Flash || f.MaxPrecedence > 0 && f.MinPrecedence > f.MaxPrecedence:
+		return "agreement.form-max-precedence"
+	case !slices.Contains([]Warnings{AllObjects, OnlyWarnings, NoWarnings}, f.Warnings):
+		return "agreement.form-warnings"
+	case slices.ContainsFunc(f.Sources, func(s string) bool { return !slices.Contains(origins, s) }):
+		return "agreement.form-sources"
+	case slices.ContainsFunc(f.Types, notWord):
+		return "agreement.form-types"
+	case slices.ContainsFunc(f.Sectors, notWord):
+		return "agreement.form-sectors"
+	}
+	return ""
+}
+
+// PutForms returns the text of an agreement with the policies of one clause as
+// forms write them, and nothing else changed. Only what stands in the file as it
+// is and once can be replaced: not a policy written with escapes, nor one that
+// two clauses have.
+func PutForms(file []byte, clause string, forms []ClauseForm) ([]byte, error) {
+	if err := CheckForms(forms...); err != nil {
+		return nil, err
+	}
+	old, err := noroshi.ParseAgreement(file)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(old.Clauses, func(c noroshi.Clause) bool { return c.ID == clause })
+	if i < 0 {
+		return nil, noroshi.Errorf(noroshi.NotFound, "agreement.no-clause", "the agreement has no clause %s", clause)
+	}
+	was := []byte(old.Clauses[i].Cedar)
+	if n := bytes.Count(file, was); n != 1 {
+		return nil, noroshi.Errorf(noroshi.Invalid, "agreement.clause-place", "the cedar of clause %s stands in the file %d times as it is, not once", clause, n)
+	}
+	text := FormsCedar(forms...)
+	inLine := strings.TrimSpace(strings.ReplaceAll(text, "\n", " ")) // some quotes of TOML hold one line only
+	for _, text := range []string{text, inLine} {
+		fresh := bytes.Replace(file, was, []byte(text), 1)
+		now, err := noroshi.ParseAgreement(fresh)
+		if err != nil || !onlyCedar(old, now, clause, text) {
+			continue
+		}
+		if err := CheckClauses(now); err != nil {
+			return nil, err
+		}
+		return fresh, nil
+	}
+	return nil, noroshi.Errorf(noroshi.Invalid, "agreement.clause-quotes", "the new cedar of clause %s does not fit the quotes around the old one: put that in triple apostrophes", clause)
+}
+
+// onlyCedar reports whether two agreements differ in nothing but that the
+// policies of a clause are a text now.
+func onlyCedar(old, now *noroshi.Agreement, clause, text string) bool {
+	for _, d := range noroshi.DiffAgreements(old, now) {
+		if d.Of != "clause" || d.Name != clause || d.Key != "cedar" {
+			return false
+		}
+	}
+	return slices.ContainsFunc(now.Clauses, func(c noroshi.Clause) bool { return c.ID == clause && c.Cedar == text })
 }

@@ -1,7 +1,9 @@
 package release_test
 
 import (
+	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -150,19 +152,74 @@ func TestWhatIsNoForm(t *testing.T) {
 }
 
 func TestFormsThatCannotBe(t *testing.T) {
-	for name, f := range map[string]release.ClauseForm{
-		"levels":     {MinTLP: noroshi.Amber, MaxTLP: noroshi.Green},
-		"level":      {MaxTLP: 6},
-		"precedence": {MinPrecedence: noroshi.Flash, MaxPrecedence: noroshi.Routine},
-		"source":     {Sources: []string{"me"}},
-		"warnings":   {Warnings: "some"},
-		"empty word": {Types: []string{""}},
+	for code, f := range map[string]release.ClauseForm{
+		"min-tlp": {MinTLP: 6}, "max-tlp": {MinTLP: noroshi.Amber, MaxTLP: noroshi.Green}, "max-level": {MaxLevel: 9},
+		"min-precedence": {MinPrecedence: 9}, "max-precedence": {MinPrecedence: noroshi.Flash, MaxPrecedence: noroshi.Routine},
+		"sources": {Sources: []string{"me"}}, "warnings": {Warnings: "some"}, "types": {Types: []string{""}}, "sectors": {Sectors: []string{"a\nb"}},
 	} {
-		if err := f.Check(); noroshi.KindOf(err) != noroshi.Invalid {
-			t.Errorf("%s: %v", name, err)
+		err := release.CheckForms(release.ClauseForm{}, f)
+		var known *noroshi.Error
+		if !errors.As(err, &known) || known.Kind != noroshi.Invalid || known.Code != "agreement.form-"+code || known.Args[0] != "2" {
+			t.Errorf("%s: %+v", code, err)
 		}
 	}
-	if err := (release.ClauseForm{Types: []string{"indicator"}, Sectors: []string{"防衛"}, MaxTLP: noroshi.Green}).Check(); err != nil {
+	if err := release.CheckForms(); noroshi.KindOf(err) != noroshi.Invalid {
+		t.Errorf("no form: %v", err)
+	}
+	if err := release.CheckForms(release.ClauseForm{Types: []string{"indicator"}, Sectors: []string{"防衛"}, MaxTLP: noroshi.Green}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPutForms: forms take the place of one clause's policies and nothing else
+// in the file changes; what cannot be replaced for certain is refused.
+func TestPutForms(t *testing.T) {
+	file := string(agreed(t).Agreement().File)
+	old := agreed(t).Agreement().Clauses
+	forms := []release.ClauseForm{{MaxTLP: noroshi.Green, Types: []string{"tool"}}, {TwoPersons: true, MaxTLP: noroshi.Amber}}
+	got, err := release.PutForms([]byte(file), "2", forms)
+	if want := strings.Replace(file, old[1].Cedar, release.FormsCedar(forms...), 1); err != nil || string(got) != want {
+		t.Fatalf("%v:\n%s\nwant\n%s", err, got, want)
+	}
+	line := strings.Replace(file, "cedar = '''\n"+old[1].Cedar+"'''", `cedar = 'permit (principal, action == Action::"release", resource);'`, 1)
+	if got, err = release.PutForms([]byte(line), "2", forms); err != nil {
+		t.Fatal(err)
+	}
+	a, err := noroshi.ParseAgreement(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, ok := release.FormsOf(a.Clauses[1].Cedar); !ok || !reflect.DeepEqual(back, forms) {
+		t.Errorf("in one line: %+v, %v of %q", back, ok, a.Clauses[1].Cedar)
+	}
+	// What a word says never leaves its quotes.
+	odd := []release.ClauseForm{{Sectors: []string{"''' x = '''"}}}
+	if got, err = release.PutForms([]byte(file), "2", odd); err != nil {
+		t.Fatal(err)
+	}
+	if a, err = noroshi.ParseAgreement(got); err != nil || len(a.Clauses) != 3 {
+		t.Fatal(err)
+	}
+	if back, ok := release.FormsOf(a.Clauses[1].Cedar); !ok || !reflect.DeepEqual(back, odd) {
+		t.Errorf("odd words: %+v, %v", back, ok)
+	}
+	for name, x := range map[string]struct {
+		file, clause, code string
+		forms              []release.ClauseForm
+	}{
+		"no such clause":   {file, "8", "agreement.no-clause", forms},
+		"no form":          {file, "2", "agreement.form-none", nil},
+		"a form":           {file, "2", "agreement.form-warnings", []release.ClauseForm{{Warnings: "x"}}},
+		"no agreement":     {"x", "2", "agreement.syntax", forms},
+		"twice":            {strings.Replace(file, old[0].Cedar, old[1].Cedar, 1), "2", "agreement.clause-place", forms},
+		"with escapes":     {strings.Replace(file, "cedar = '''\n"+old[1].Cedar+"'''", `cedar = "permit (principal, action == Action::\"release\", resource);"`, 1), "2", "agreement.clause-place", forms},
+		"another is bad":   {strings.Replace(file, old[0].Cedar, "permit\n", 1), "2", "agreement.clause", forms},
+		"in a basic quote": {strings.Replace(file, "cedar = '''\n"+old[1].Cedar+"'''", `cedar = "permit (principal, action, resource);"`, 1), "2", "agreement.clause-quotes", forms},
+	} {
+		got, err := release.PutForms([]byte(x.file), x.clause, x.forms)
+		var known *noroshi.Error
+		if !errors.As(err, &known) || known.Code != x.code || got != nil {
+			t.Errorf("%s: %v, want %s:\n%s", name, err, x.code, got)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,31 +63,33 @@ func sayable(o *stix.Object, selector string, how noroshi.How, cut []string) (st
 	return how.Less(o, selector)
 }
 
-// generalise has a decision say less where the clause that permits it asks for
-// that. What others made is never rewritten: there the property is cut out, as
-// is what cannot be said less exactly; where that cannot be, nothing goes.
+// generalise has a decision say less where a clause asks for that under which
+// the item goes, or would go with fewer markings: so no further marking has it
+// say more. What others made is never rewritten: there the property is cut out,
+// as is what cannot be said less exactly; where that cannot be, nothing goes.
 func (c *Case) generalise(it *Item, d *Decision) {
 	if d.Clause == "" || !goes(d) || it.Object == nil {
 		return
 	}
 	cuts := len(d.Cut)
-	for _, g := range c.Clauses.generalise(d.Clause) {
-		if g.Type == it.Type && stix.Resolve(it.Object, g.Selector) && !within(d.Cut, g.Selector) {
-			c.sayLess(it, g, d)
+	list := c.Clauses.wishes(it.Type, d.Asked)
+	for _, w := range list {
+		if stix.Resolve(it.Object, w.Selector) && !within(d.Cut, w.Selector) {
+			c.sayLess(it, w, d)
 		}
 	}
 	if len(d.Cut) == cuts {
 		return
 	}
 	if _, err := View(it.Object, d.Cut); err != nil {
-		d.deny(noroshi.Reason{Code: "generalise.impossible", Clause: d.Clause, Args: []string{it.Type}})
+		d.deny(noroshi.Reason{Code: "generalise.impossible", Clause: list[0].clause, Args: []string{it.Type}})
 	} else if d.Whole {
 		d.deny(noroshi.Reason{Code: "acs.tearline"})
 	}
 }
 
-func (c *Case) sayLess(it *Item, g noroshi.Generalise, d *Decision) {
-	r := noroshi.Reason{Code: "generalise." + string(g.How), Clause: d.Clause, Args: []string{g.Selector}}
+func (c *Case) sayLess(it *Item, g wish, d *Decision) {
+	r := noroshi.Reason{Code: "generalise." + string(g.How), Clause: g.clause, Args: []string{g.Selector}}
 	if _, fits := sayable(it.Object, g.Selector, g.How, d.Cut); g.How == noroshi.CutOut || it.Origin != Self || !fits {
 		r.Code = "generalise.cut"
 		d.cut(g.Selector, r)
@@ -95,11 +98,39 @@ func (c *Case) sayLess(it *Item, g noroshi.Generalise, d *Decision) {
 	d.cut(g.Selector+generalised+string(g.How), r)
 }
 
-// generalise returns what a clause asks to be said less exactly.
-func (c *Clauses) generalise(clause string) []noroshi.Generalise {
-	i := slices.IndexFunc(c.agreement.Clauses, func(cl noroshi.Clause) bool { return cl.ID == clause })
-	if i < 0 {
-		return nil
+// wish is what a clause asks to be said less exactly.
+type wish struct {
+	noroshi.Generalise
+	clause string
+}
+
+// wishes returns what some clauses ask of a type, what is to be cut out first.
+// One property is said in one way: what two clauses want said differently is
+// cut out.
+func (c *Clauses) wishes(typ string, of []string) (list []wish) {
+	for _, cl := range c.agreement.Clauses {
+		if !slices.Contains(of, cl.ID) {
+			continue
+		}
+		for _, g := range cl.Generalise {
+			same := slices.IndexFunc(list, func(w wish) bool { return w.Selector == g.Selector })
+			switch {
+			case g.Type != typ:
+			case same < 0:
+				list = append(list, wish{g, cl.ID})
+			case list[same].How != g.How && list[same].How != noroshi.CutOut:
+				list[same] = wish{noroshi.Generalise{Type: typ, Selector: g.Selector, How: noroshi.CutOut}, cl.ID}
+			}
+		}
 	}
-	return c.agreement.Clauses[i].Generalise
+	slices.SortStableFunc(list, func(a, b wish) int {
+		first := func(w wish) int {
+			if w.How == noroshi.CutOut {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Compare(first(a), first(b))
+	})
+	return list
 }

@@ -210,3 +210,51 @@ func TestGeneraliseOthers(t *testing.T) {
 		t.Errorf("named twice: %v", err)
 	}
 }
+
+// TestGeneraliseUnderEveryClause: an object says less wherever a clause asks for
+// that under which it goes or would go with fewer markings, whichever clause is
+// cited; what one wants cut out is cut out.
+func TestGeneraliseUnderEveryClause(t *testing.T) {
+	permit := func(id string, when string, less ...noroshi.Generalise) noroshi.Clause {
+		return noroshi.Clause{ID: id, Cedar: `permit (principal, action == Action::"release", resource) when { ` + when + ` };`, Generalise: less}
+	}
+	cut := noroshi.Generalise{Type: "infrastructure", Selector: "last_seen", How: noroshi.CutOut}
+	o, err := stix.Parse([]byte(object("infrastructure", 1, usa.Identity, noroshi.Green, exact)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name    string
+		clauses []noroshi.Clause
+		cut     string
+		by      string // clauses the cuts are by
+	}{
+		{"the cited one", []noroshi.Clause{permit("1", "true", hours[0])}, "first_seen=>hour", "1"},
+		{"another that permits too", []noroshi.Clause{permit("1", "true"), permit("2", "true", hours[0])}, "first_seen=>hour", "2"},
+		{"both", []noroshi.Clause{permit("1", "true", hours[0]), permit("2", "true", hours[2])}, "first_seen=>hour x_address=>prefix", "1 2"},
+		{"the strictest", []noroshi.Clause{permit("1", "true", hours[1]), permit("2", "true", cut)}, "last_seen", "2"},
+		{"the strictest first", []noroshi.Clause{permit("1", "true", cut), permit("2", "true", hours[1])}, "last_seen", "1"},
+		{"of fewer markings", []noroshi.Clause{permit("1", "resource.level == 1", hours[0]), permit("2", "resource.level == 2")}, "first_seen=>hour", "1"},
+		{"of more markings", []noroshi.Clause{permit("1", "resource.level == 2"), permit("2", "resource.level == 3", hours[0])}, "", ""},
+		{"of more markings, by which it goes", []noroshi.Clause{permit("2", "resource.level == 3", hours[0])}, "first_seen=>hour", "2"},
+		{"one that does not permit", []noroshi.Clause{permit("1", "true"), permit("2", "resource.warning", hours[0])}, "", ""},
+	} {
+		c := readWorld(t).caseOf(t, "USA", "JPN", real)
+		a := *c.Clauses.Agreement()
+		a.Clauses = x.clauses
+		if c.Clauses, err = release.Compile(&a); err != nil {
+			t.Fatal(err)
+		}
+		c.Items = []release.Item{release.ItemOf(o, release.Facts{Label: noroshi.Label{TLP: noroshi.Green}, Source: made, Self: c.Self, Partner: c.Partner})}
+		d := release.Decide(c)[0]
+		var by []string
+		for _, r := range d.Reasons {
+			if r.Outcome == noroshi.Redact {
+				by = append(by, r.Clause)
+			}
+		}
+		if got := strings.Join(d.Cut, " "); got != x.cut || strings.Join(by, " ") != x.by {
+			t.Errorf("%s: cut %q by %q, want %q by %q", x.name, got, by, x.cut, x.by)
+		}
+	}
+}

@@ -18,8 +18,8 @@ import (
 
 // TestBytesMonotone is L6 on bytes: one more marking of any kind on an object
 // or on a part of one, its definition here or not, lets no word out that did
-// not leave before, whatever persons approve. The clause permits all that the
-// markings do: one that asks for a TLP level permits what gets one.
+// not leave before, whatever persons approve, under clauses that ask for a TLP
+// level and under one that permits all that the markings do.
 func TestBytesMonotone(t *testing.T) {
 	fewer := 0
 	for seed := range uint64(tier.N(2_000, 30_000)) {
@@ -48,11 +48,11 @@ func TestBytesMonotone(t *testing.T) {
 		} else {
 			x.stamps = append(x.stamps, more)
 		}
-		now, approved, err := g.outbound(0, sound(), true)
+		now, approved, err := g.outbound(seed, sound(), true)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		nowToo, approvedToo, err := h.outbound(0, sound(), true)
+		nowToo, approvedToo, err := h.outbound(seed, sound(), true)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}

@@ -200,7 +200,7 @@ func (c *Case) instead(it *Item, p noroshi.Portion, d *Decision) {
 		d.deny(noroshi.Reason{Code: "acs.tearline"})
 	}
 	if pd.Clause != "" {
-		d.Clause = pd.Clause
+		d.Clause, d.Asked = pd.Clause, pd.Asked
 	}
 	if allWithin(d.Cut, p.Selectors) {
 		return

@@ -39,7 +39,7 @@ func changes(r release.Rehearsal) string {
 // nothing of it is done.
 func TestRehearse(t *testing.T) {
 	o := newOffice(t, jpn, kor)
-	o.put(version(t, made, "", object("malware", 1, usa.Identity, noroshi.Green, `,"name":"goes and would not","is_family":false`)),
+	o.put(version(t, made, "", object("intrusion-set", 1, usa.Identity, noroshi.Green, `,"name":"goes and would not"`)),
 		version(t, made, "", object("malware", 2, usa.Identity, noroshi.Amber, `,"name":"is held and would go","is_family":false`)),
 		version(t, made, "", object("tool", 3, usa.Identity, noroshi.Clear, `,"name":"goes and would be held"`)),
 		version(t, made, "", object("campaign", 4, usa.Identity, noroshi.Clear, `,"name":"stays as it is"`)),
@@ -91,7 +91,7 @@ func TestRehearseAsOf(t *testing.T) {
 	for _, x := range []struct {
 		at   time.Time
 		want string
-	}{{time.Time{}, "JPN-01 deny 4, 0 gone"}, {then, "JPN-01 deny 3, 0 gone"}, {then.Add(-time.Hour), ""}, {now.AddDate(0, 2, 0), ""}} {
+	}{{time.Time{}, "JPN-01 hold two-persons 4, 0 gone"}, {then, "JPN-01 hold two-persons 3, 0 gone"}, {then.Add(-time.Hour), ""}, {now.AddDate(0, 2, 0), ""}} {
 		r, err := o.desk.Rehearse(o.ctx, a, x.at, nil)
 		if got := strings.ReplaceAll(changes(r), "  ", " "); err != nil || got != x.want {
 			t.Errorf("as of %s: got %q, %v; want %q", x.at, got, err, x.want)
@@ -99,7 +99,7 @@ func TestRehearseAsOf(t *testing.T) {
 	}
 	later := parsed(t, strings.Replace(string(a.File), "from = 2026", "from = 2026", 1))
 	later.From = now.AddDate(0, 0, 5)
-	if r, err := o.desk.Rehearse(o.ctx, later, time.Time{}, nil); err != nil || r.At.Before(now) || !strings.Contains(changes(r), "deny") {
+	if r, err := o.desk.Rehearse(o.ctx, later, time.Time{}, nil); err != nil || r.At.Before(now) || !strings.Contains(changes(r), "hold two-persons 4") {
 		t.Errorf("one that begins later: %+v, %v", r, err)
 	}
 }

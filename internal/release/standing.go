@@ -92,11 +92,13 @@ func fits(r noroshi.StandingRule, it *Item) bool {
 }
 
 // rule returns the standing rule that lets an item go with a label, or nil: the
-// label, of the item or of a part of it, must be within the rule.
+// label, of the item or of a part of it, must be within the rule. A rule speaks
+// of TLP only, so it is for no label that has an ACS or a Japanese marking too:
+// a TLP beside such a marking would else free what the marking alone does not.
 func (c *Case) rule(it *Item, level noroshi.TLP, classified noroshi.Level) *noroshi.StandingRule {
 	id := c.freed[it.ID]
 	i := slices.IndexFunc(c.Allowed, func(a Allowance) bool { return a.Rule.ID == id })
-	if id == "" || i < 0 || level == noroshi.NoTLP || level > c.Allowed[i].Rule.MaxTLP || classified > noroshi.Unclassified {
+	if id == "" || i < 0 || level == noroshi.NoTLP || level > c.Allowed[i].Rule.MaxTLP || classified > noroshi.NoLevel {
 		return nil
 	}
 	return &c.Allowed[i].Rule

@@ -188,3 +188,23 @@ func TestStandingRulesDecideTheSameInAnyOrder(t *testing.T) {
 		c.Items[0], c.Items[3] = c.Items[3], c.Items[0]
 	}
 }
+
+// TestWeighedUnderStandingRules: a file is weighed under the standing rules
+// there are, and by what is left of them.
+func TestWeighedUnderStandingRules(t *testing.T) {
+	o := standing(t, asIs)
+	var objects []*stix.Object
+	for n := range 3 {
+		objects = append(objects, flash(t, n+1, noroshi.Green).Object)
+	}
+	entry := release.Entry{Assign: func(*stix.Object) []stix.ID { return nil }, KnownGood: func(*stix.Object) bool { return false }}
+	list, err := o.desk.Weigh(o.ctx, objects, entry, jpn.Node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []noroshi.Outcome{noroshi.Release, noroshi.Release, noroshi.Hold} {
+		if d := list[i].Decision; d.Outcome != want || want == noroshi.Release && d.Standing != "r1" {
+			t.Errorf("%d: %s under %q, want %s: %v", i, d.Outcome, d.Standing, want, d.Reasons)
+		}
+	}
+}

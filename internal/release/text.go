@@ -32,28 +32,67 @@ func PortionMark(object []byte) string {
 	if plain(object) {
 		return ""
 	}
+	found := ""
+	if !texts(object, func(s string) bool { found = markIn(s); return found == "" }) {
+		return "?" // not readable here: a person looks
+	}
+	return found
+}
+
+// texts goes through an object's text, names of members included and the
+// top-level pattern excepted, while more says so. It reports whether all of it
+// could be read.
+func texts(object []byte, more func(string) bool) bool {
 	d := jsontext.NewDecoder(bytes.NewReader(object))
 	for {
 		t, err := d.ReadToken()
-		if err == io.EOF {
-			return ""
-		}
 		if err != nil {
-			return "?" // not readable here: a person looks
+			return err == io.EOF
 		}
 		if t.Kind() != '"' {
 			continue
 		}
 		s := t.String()
-		if m := markIn(s); m != "" {
-			return m
+		if !more(s) {
+			return true
 		}
 		if s == "pattern" && d.StackDepth() == 1 && isName(d) {
 			if err := d.SkipValue(); err != nil {
-				return "?"
+				return false
 			}
 		}
 	}
+}
+
+// ReadAs is the code of the reason that says how a reader sees a portion mark
+// which is written in other letters.
+const ReadAs = "text.read-as"
+
+// maxReadAs bounds how much is shown of it, in characters.
+const maxReadAs = 40
+
+// readAs returns a portion mark of an object as a reader sees it, to the end of
+// its brackets; "" where it is written so.
+func readAs(object []byte, mark string) (look string) {
+	texts(object, func(s string) bool {
+		if markIn(s) != mark {
+			return true
+		}
+		if strings.Contains(s, mark) {
+			return false
+		}
+		n := seen(s)
+		if !strings.Contains(n, mark) {
+			n = reversed(n)
+		}
+		_, rest, _ := strings.Cut(n, mark)
+		look = mark
+		if inside, _, closed := strings.Cut(rest, ")"); closed && strings.Contains(mark, "(") && !strings.Contains(mark, ")") && utf8.RuneCountInString(inside) < maxReadAs {
+			look += inside + ")"
+		}
+		return false
+	})
+	return look
 }
 
 // isName reports whether the string just read was a member's name.

@@ -2,9 +2,12 @@ package release_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
+	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 func TestPortionMark(t *testing.T) {
@@ -91,4 +94,40 @@ func FuzzPortionMark(f *testing.F) {
 	f.Add([]byte(`{"pattern":"x","name":"\ud83d\udd12"}`))
 	f.Add([]byte(`[`))
 	f.Fuzz(func(t *testing.T, b []byte) { release.PortionMark(b) })
+}
+
+// TestReadAs: a mark that is written in other letters is told as it reads, to
+// the end of its brackets; one that is written so is not told twice.
+func TestReadAs(t *testing.T) {
+	for text, want := range map[string]string{
+		"(S//NF) plain":      "",
+		"NOFORN":             "",
+		"㊙":                  "",
+		"（Ｓ／／ＮＦ） full width": "(S//NF)",
+		"N\u041eFORN":        "NOFORN",
+		"(\u0405)":           "(S)",
+		"【極　秘】":              "【極 秘】",
+		"\u202e(FN//S)":      "(S//NF)",
+		"(S\u200b//no end ｘ" + strings.Repeat("x", 50) + ")": "(S//",
+	} {
+		raw, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := stix.Parse([]byte(object("malware", 1, usa.Identity, noroshi.Green, `,"is_family":false,"name":`+string(raw))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := release.Case{Realm: real, Now: now, Self: usa.Identity, Partner: jpn, Clauses: agreed(t)}
+		it := release.ItemOf(o, release.Facts{Source: made, Self: usa.Identity, Partner: jpn, Label: noroshi.Label{TLP: noroshi.Green}, Mark: release.PortionMark(o.Bytes())})
+		got := ""
+		for _, r := range one(c, it).Reasons {
+			if r.Code == release.ReadAs {
+				got = r.Args[0]
+			}
+		}
+		if it.Mark == "" || got != want {
+			t.Errorf("%q has mark %q, read as %q, want %q", text, it.Mark, got, want)
+		}
+	}
 }

@@ -172,6 +172,22 @@ func agreementShow(ctx context.Context, c *Call) (any, error) {
 	return AgreementText{a, string(a.File), forms}, nil
 }
 
+// ClauseRef asks for the text of an agreement with one clause as forms write it.
+type ClauseRef struct {
+	File   []byte               `json:"file"`
+	Clause string               `json:"clause"`
+	Forms  []release.ClauseForm `json:"forms"`
+}
+
+func agreementClause(_ context.Context, c *Call) (any, error) {
+	var in ClauseRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	text, err := release.PutForms(in.File, in.Clause, in.Forms)
+	return string(text), err
+}
+
 // ProposeRef proposes an agreement file.
 type ProposeRef struct {
 	File []byte         `json:"file"`

@@ -80,18 +80,21 @@ func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, err
 // HoldDetail is a hold with what the partner would get.
 type HoldDetail struct {
 	HoldRow
-	Banner Banners      `json:"banner"` // its label in words
-	Digest noroshi.Hash `json:"digest"` // what a release officer signs; zeros when it is decided
-	Sample []Sample     `json:"sample"` // definitions of its markings first
+	Banner Banners      `json:"banner"`            // its label in words
+	Digest noroshi.Hash `json:"digest"`            // what a release officer signs; zeros when it is decided
+	Sample []Sample     `json:"sample"`            // definitions of its markings first
+	CutOut int          `json:"cut_out,omitempty"` // objects of the hold out of which something is cut
+	Less   int          `json:"less,omitempty"`    // and that say something less exactly
 }
 
 // Sample is one object of a hold.
 type Sample struct {
-	ID   stix.ID    `json:"id"`
-	Type string     `json:"type"`
-	Name string     `json:"name,omitempty"`
-	Cut  []Withheld `json:"cut,omitempty"` // what the partner would not get of it
-	JSON string     `json:"json"`          // the exact bytes the partner would get
+	ID    stix.ID    `json:"id"`
+	Type  string     `json:"type"`
+	Name  string     `json:"name,omitempty"`
+	Cut   []Withheld `json:"cut,omitempty"`   // what the partner would not get of it
+	JSON  string     `json:"json"`            // the exact bytes the partner would get
+	Rules []Spoken   `json:"rules,omitempty"` // that spoke of it, while the hold is open
 }
 
 // Withheld is one part of an object that is cut out or said less exactly, as it
@@ -140,9 +143,18 @@ func releaseShow(ctx context.Context, c *Call) (any, error) {
 	}
 	for _, p := range shown {
 		o := p.Record.Object
-		d.Sample = append(d.Sample, Sample{o.ID, o.Type, nameOf(o), withheld(o, p.Decision.Cut), string(p.View.Bytes())})
+		s := Sample{o.ID, o.Type, nameOf(o), withheld(o, p.Decision.Cut), string(p.View.Bytes()), nil}
+		if h.State == store.HoldOpen {
+			now, err := c.Desk.Preview(ctx, p.Record.Seq, h.Partner)
+			if err != nil {
+				return nil, err
+			}
+			s.Rules = spoken(now.Decision.Reasons)
+		}
+		d.Sample = append(d.Sample, s)
 	}
-	return d, nil
+	d.CutOut, d.Less, err = c.Desk.Cuts(ctx, h.ID)
+	return d, err
 }
 
 // sampleSize is how many objects of a hold are shown with it.
@@ -205,14 +217,19 @@ func releasePreview(ctx context.Context, c *Call) (any, error) {
 func previewed(v release.Preview) Previewed {
 	o, d := v.Record.Object, &v.Decision
 	row := Previewed{Seq: v.Record.Seq, ID: o.ID, Type: o.Type, Outcome: d.Outcome.String(), Key: d.Key, Label: d.Label.String(), Clause: d.Clause,
-		Held: string(o.Bytes()), Cut: withheld(o, d.Cut), Rules: []Spoken{}}
+		Held: string(o.Bytes()), Cut: withheld(o, d.Cut), Rules: spoken(d.Reasons)}
 	if v.View != nil {
 		row.Sees = string(v.View.Bytes())
 	}
-	for _, r := range d.Reasons {
-		row.Rules = append(row.Rules, Spoken{release.RuleOf(r.Code), r})
-	}
 	return row
+}
+
+func spoken(reasons []noroshi.Reason) []Spoken {
+	list := make([]Spoken, 0, len(reasons))
+	for _, r := range reasons {
+		list = append(list, Spoken{release.RuleOf(r.Code), r})
+	}
+	return list
 }
 
 // previewAtOnce bounds one answer.

@@ -93,6 +93,7 @@ var Ops = map[string]Op{
 	"partner.list":        {noroshi.ActRead, false, partnerList},
 	"partner.show":        {noroshi.ActRead, false, partnerShow},
 	"agreement.draft":     {noroshi.ActRead, false, agreementDraft},
+	"agreement.clause":    {noroshi.ActRead, false, agreementClause},
 	"agreement.list":      {noroshi.ActRead, false, agreementList},
 	"agreement.show":      {noroshi.ActRead, false, agreementShow},
 	"agreement.propose":   {noroshi.ActProposeAgreement, true, agreementPropose},

@@ -60,7 +60,7 @@ func releaseWeigh(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	w.Unreadable = unreadable
-	list, err := c.Desk.Weigh(ctx, objects, assign, p.Node)
+	list, err := c.Desk.Weigh(ctx, objects, release.Entry{Assign: assign, KnownGood: func(o *stix.Object) bool { return len(c.Gate.Flags(o)) > 0 }}, p.Node)
 	w.Objects = make([]Previewed, 0, len(list))
 	for _, v := range list {
 		w.Objects = append(w.Objects, previewed(v))
