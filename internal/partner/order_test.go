@@ -298,6 +298,11 @@ func TestDelegation(t *testing.T) {
 	if _, err := usa.signs("carolyn", h); code(err) != "agreement.second-person" {
 		t.Errorf("officer and delegate with one key: %v", err)
 	}
+	usa.record("dave", func(p *noroshi.Person) { p.Removed = true })
+	if _, err := usa.signs("frank", h); code(err) != "person.role-may-not" {
+		t.Errorf("of a delegator since removed: %v", err)
+	}
+	usa.record("dave", func(p *noroshi.Person) { p.Removed = false })
 	usa.now = day
 	if _, err := usa.signs("frank", h); code(err) != "person.role-may-not" {
 		t.Errorf("after its end: %v", err)

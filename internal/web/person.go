@@ -122,15 +122,11 @@ type PersonRow struct {
 }
 
 func personList(ctx context.Context, c *Call) (any, error) {
-	docs, err := c.Store.Docs(ctx, noroshi.DocPerson)
+	register, err := c.Store.Persons(ctx)
 	rows := []PersonRow{}
-	for _, b := range docs {
-		var p noroshi.Person
-		if err := json.Unmarshal(b, &p); err != nil {
-			return nil, err
-		}
+	for _, p := range register {
 		if !p.Removed {
-			last := slices.DeleteFunc(p.Delegated, func(d noroshi.Delegation) bool { return !d.Last(c.Now()) })
+			last := slices.DeleteFunc(p.Delegated, func(d noroshi.Delegation) bool { return !register.Lasts(d, c.Now()) })
 			rows = append(rows, PersonRow{p.ID, p.Name, p.Roles, last})
 		}
 	}
@@ -140,14 +136,10 @@ func personList(ctx context.Context, c *Call) (any, error) {
 
 // CountRole counts the persons of a role.
 func CountRole(ctx context.Context, s *store.Store, role noroshi.Role) (int, error) {
-	docs, err := s.Docs(ctx, noroshi.DocPerson)
+	register, err := s.Persons(ctx)
 	n := 0
-	for _, b := range docs {
-		var p noroshi.Person
-		if err := json.Unmarshal(b, &p); err != nil {
-			return 0, err
-		}
-		if !p.Removed && slices.Contains(p.Roles, role) {
+	for _, p := range register {
+		if p.Has(role) {
 			n++
 		}
 	}

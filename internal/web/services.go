@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -44,16 +43,18 @@ type Check struct {
 	Args  []string `json:"args,omitempty"`
 }
 
-// person returns a person of this node, or Forbidden: who is not known here
-// may not learn who is.
+// person returns a person of this node with the roles they have now, or
+// Forbidden: who is not known here may not learn who is.
 func (s *Services) person(ctx context.Context, id string) (noroshi.Person, error) {
-	var p noroshi.Person
-	b, err := s.Store.Doc(ctx, noroshi.DocPerson, id)
+	register, err := s.Store.Persons(ctx)
 	if err != nil {
-		return p, noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", id)
+		return noroshi.Person{}, err
 	}
-	err = json.Unmarshal(b, &p)
-	return p.At(s.Now()), err
+	p := register.At(id, s.Now())
+	if p.ID == "" || p.Removed {
+		return noroshi.Person{}, noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", id)
+	}
+	return p, nil
 }
 
 // Ops is the table of operations by name.
