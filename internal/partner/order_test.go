@@ -111,7 +111,17 @@ func TestSuspend(t *testing.T) {
 	usa.carry(jpn)
 	usa.state(h, "suspended")
 	jpn.state(h, "suspended")
-	if _, err := jpn.orders("suzuki", on); err != nil {
+	// One officer stops, but it takes two to go on, or to make a deputy.
+	deputy := noroshi.Order{Action: noroshi.ActDelegate, Person: "kato", Role: noroshi.ReleaseOffice, Until: jpn.now.Add(time.Hour)}
+	jpn.hire("kato", noroshi.Analyst)
+	for _, widens := range []noroshi.Order{on, deputy} {
+		if got, err := jpn.orders("suzuki", widens); err != nil || got.Waiting != 1 {
+			t.Fatalf("%s by the only officer: %+v, %v", widens.Action, got, err)
+		}
+	}
+	jpn.state(h, "suspended")
+	jpn.hire("mori", noroshi.ReleaseOffice)
+	if _, err := jpn.orders("mori", on); err != nil {
 		t.Fatal(err)
 	}
 	jpn.carry(usa)
