@@ -116,6 +116,7 @@ var Ops = map[string]Op{
 	"audit.verify":        {noroshi.ActReadAudit, false, auditVerify},
 	"audit.prove":         {noroshi.ActReadAudit, false, auditProve},
 	"person.add":          {noroshi.ActAddPerson, false, personAdd},
+	"person.remove":       {noroshi.ActRemovePerson, true, personRemove},
 	"person.list":         {noroshi.ActRead, false, personList},
 	"person.sealed":       {noroshi.ActRead, false, personSealed},
 }

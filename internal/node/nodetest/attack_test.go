@@ -16,6 +16,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/node"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/watch"
 	"github.com/noroshi-cti/noroshi/internal/web"
@@ -174,6 +175,9 @@ func TestEverySignedOperation(t *testing.T) {
 		},
 		"agreement.propose": func(by noroshi.Signed) any { return web.ProposeRef{File: file, By: by} },
 		"agreement.sign":    func(by noroshi.Signed) any { return web.SignRef{Hash: noroshi.Sum(file), By: by} },
+		"person.remove": func(by noroshi.Signed) any {
+			return web.PersonRemove{Removal: partner.Removal{Person: "duty"}, By: by}
+		},
 	}
 	for name, action := range map[string]noroshi.Action{"agreement.suspend": noroshi.ActSuspendAgreement, "agreement.resume": noroshi.ActResumeAgreement,
 		"agreement.emergency": noroshi.ActDeclareEmergency, "standing.add": noroshi.ActStandingRule, "standing.end": noroshi.ActEndStandingRule,
