@@ -27,6 +27,7 @@ type Services struct {
 	Courier   *courier.Courier
 	Office    *partner.Office
 	Watch     *watch.Watch
+	Refusals  *Refusals
 	Log       *slog.Logger
 	Now       func() time.Time
 	Running   bool // a served node, not a folder opened by a command
