@@ -56,8 +56,8 @@ func (d *Desk) bound(ctx context.Context, g store.HoldGroup) ([]store.Decided, n
 // A two-person hold takes two different persons with different keys, in any
 // order. One of them may have made what is released; alone nobody may: the one
 // approval of a review must come from somebody else than whoever signed for it
-// (an import is signed by nobody and hinders nobody). Approvals of another root,
-// of a person since removed or without the role, count nothing.
+// (an import that nobody signed hinders nobody). Approvals of another root, of a
+// person since removed or without the role, count nothing.
 func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (waiting int, batch string, err error) {
 	d.turn.Lock()
 	defer d.turn.Unlock()

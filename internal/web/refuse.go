@@ -26,10 +26,10 @@ const (
 func (c *Call) refused(ctx context.Context, name string, op Op, err error) {
 	var e *noroshi.Error
 	kinds := []noroshi.Kind{noroshi.Forbidden, noroshi.Refused, noroshi.Conflict, noroshi.NotFound}
-	if !op.Signed && op.Action != noroshi.ActAddPerson || !errors.As(err, &e) || !slices.Contains(kinds, noroshi.KindOf(err)) {
+	about, person := claimed(c.Input)
+	if !op.Signed && op.Action != noroshi.ActAddPerson && person == "" || !errors.As(err, &e) || !slices.Contains(kinds, noroshi.KindOf(err)) {
 		return
 	}
-	about, person := claimed(c.Input)
 	c.Refusals.add(context.WithoutCancel(ctx), name, about, person, e.Code)
 }
 
@@ -43,6 +43,7 @@ func claimed(input []byte) (about, person string) {
 		Message string         `json:"message"`
 		Node    string         `json:"node"`
 		For     string         `json:"for"`
+		Name    string         `json:"name"`
 		File    []byte         `json:"file"`
 		Card    []byte         `json:"card"`
 		Person  noroshi.Person `json:"person"`
@@ -65,7 +66,7 @@ func claimed(input []byte) (about, person string) {
 			return noroshi.Sum(file).String(), in.By.Person
 		}
 	}
-	for _, s := range []string{in.Subject, in.Hash, in.Message, in.Order.Object, in.Order.Subject(), in.Draft.ID, in.Person.ID, in.Removal.Person, in.Node, in.For} {
+	for _, s := range []string{in.Subject, in.Hash, in.Message, in.Order.Object, in.Order.Subject(), in.Draft.ID, in.Person.ID, in.Removal.Person, in.Node, in.For, in.Name} {
 		if strings.Trim(s, "0") != "" {
 			return s, in.By.Person
 		}
