@@ -39,6 +39,8 @@ const (
 	ActDelegate         Action = "delegate"
 	ActRefuse           Action = "refuse" // a person's act that was refused; nothing else was done
 	ActAddPerson        Action = "add-person"
+	ActRemovePerson     Action = "remove-person" // or some of their roles
+	ActCountersign      Action = "countersign"   // a release officer's part in either, where it changes who may release
 	ActConfigure        Action = "configure"
 	ActAlarm            Action = "alarm" // two messages under one sequence, clone, realm mismatch ...
 	ActReadAudit        Action = "read-audit"

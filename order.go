@@ -70,7 +70,9 @@ const (
 	MaxStandingDays    = 92
 )
 
-// Lasts reports whether the rule holds now under an agreement.
-func (r StandingRule) Lasts(agreement Hash, now time.Time) bool {
-	return r.Agreement == agreement && now.Before(r.Until) && (r.Ended.IsZero() || now.Before(r.Ended))
+// Lasts reports whether the rule holds now under an agreement. It ends with the
+// right of anyone who signed for it.
+func (r StandingRule) Lasts(agreement Hash, persons Register, now time.Time) bool {
+	return r.Agreement == agreement && now.Before(r.Until) && (r.Ended.IsZero() || now.Before(r.Ended)) &&
+		persons.Stand(r.By, ActStandingRule, now)
 }

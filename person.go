@@ -34,10 +34,11 @@ type Person struct {
 	Sealed  []byte `json:"sealed"` // private key sealed by the person's passphrase
 	Removed bool   `json:"removed,omitempty"`
 
-	Delegated []Delegation `json:"delegated,omitempty"` // roles others passed to the person for a time; see At
+	Delegated []Delegation `json:"delegated,omitempty"` // roles others passed to the person for a time; see Register.At
 }
 
-// Delegation is a role that release officers passed to a person until a day.
+// Delegation is a role that release officers passed to a person until a day; see
+// Register.Lasts.
 type Delegation struct {
 	Role  Role      `json:"role"`
 	From  time.Time `json:"from"`
@@ -45,19 +46,38 @@ type Delegation struct {
 	By    []string  `json:"by"` // who signed for it
 }
 
-// Last reports whether now lies in the delegation; its end does not.
-func (d Delegation) Last(now time.Time) bool { return !now.Before(d.From) && now.Before(d.Until) }
+// Has reports whether a role is the person's own, not by delegation.
+func (p Person) Has(r Role) bool { return !p.Removed && slices.Contains(p.Roles, r) }
 
-// At returns the person with the roles delegated to them that last now. A role
-// that is delegated is one like any other, but that it cannot be passed on.
-func (p Person) At(now time.Time) Person {
+// Register is everyone who is or was a person of this node, by id. Who was
+// removed stays in it: their signatures of before verify for ever.
+type Register map[string]Person
+
+// At returns a person with the roles they have now, those delegated to them
+// included; the zero Person for an id that is not in the register. A role that
+// is delegated is one like any other, but that it cannot be passed on.
+func (r Register) At(id string, now time.Time) Person {
+	p := r[id]
 	p.Roles = slices.Clone(p.Roles)
 	for _, d := range p.Delegated {
-		if d.Last(now) && !slices.Contains(p.Roles, d.Role) {
+		if r.Lasts(d, now) && !slices.Contains(p.Roles, d.Role) {
 			p.Roles = append(p.Roles, d.Role)
 		}
 	}
 	return p
+}
+
+// Lasts reports whether a delegation holds now: not past its end, which is no
+// part of it, and only while everyone who signed for it has the role.
+func (r Register) Lasts(d Delegation, now time.Time) bool {
+	lost := func(id string) bool { return !r[id].Has(d.Role) }
+	return !now.Before(d.From) && now.Before(d.Until) && len(d.By) > 0 && !slices.ContainsFunc(d.By, lost)
+}
+
+// Stand reports whether some persons, at least one, may all still do an action:
+// what they signed in advance stands only so long.
+func (r Register) Stand(ids []string, a Action, now time.Time) bool {
+	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool { return !r.At(id, now).May(a) })
 }
 
 // May reports whether one of the person's roles may do the action.
@@ -105,6 +125,8 @@ var may = map[Action][]Role{
 	ActEndStandingRule:  {ReleaseOffice},
 	ActDelegate:         {ReleaseOffice},
 	ActAddPerson:        {Administrator},
+	ActRemovePerson:     {Administrator},
+	ActCountersign:      {ReleaseOffice},
 	ActConfigure:        {Administrator},
 	ActReadAudit:        {Auditor, Administrator},
 	ActRead:             {Viewer, Analyst, Duty, ReleaseOffice, Liaison, Controller, Auditor, Administrator},

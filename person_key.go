@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"regexp"
+	"slices"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -24,10 +25,8 @@ func NewPerson(id, name string, roles []Role, passphrase []byte) (Person, error)
 	if len(passphrase) < 8 {
 		return Person{}, Errorf(Invalid, "person.passphrase", "passphrase must have at least 8 bytes")
 	}
-	for _, r := range roles {
-		if !isRole(r) {
-			return Person{}, Errorf(Invalid, "person.role", "role %q is unknown", string(r))
-		}
+	if err := rolesFit(id, roles); err != nil {
+		return Person{}, err
 	}
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -49,10 +48,8 @@ func (p Person) Valid() error {
 	if !personID.MatchString(p.ID) {
 		return Errorf(Invalid, "person.id", "person id %q must be lower-case letters, digits and hyphens, at most 32", p.ID)
 	}
-	for _, r := range p.Roles {
-		if !isRole(r) {
-			return Errorf(Invalid, "person.role", "role %q is unknown", string(r))
-		}
+	if err := rolesFit(p.ID, p.Roles); err != nil {
+		return err
 	}
 	if len(p.Key) != ed25519.PublicKeySize || p.Removed || len(p.Delegated) > 0 {
 		return Errorf(Invalid, "person.no-key", "person %s has no key here", p.ID)
@@ -60,13 +57,18 @@ func (p Person) Valid() error {
 	return nil
 }
 
-func isRole(r Role) bool {
-	for _, known := range Roles {
-		if r == known {
-			return true
+// rolesFit refuses roles that are unknown or may not be one person's: an
+// administrator, who says who is here, does not release.
+func rolesFit(id string, roles []Role) error {
+	for _, r := range roles {
+		if !slices.Contains(Roles, r) {
+			return Errorf(Invalid, "person.role", "role %q is unknown", string(r))
 		}
 	}
-	return false
+	if slices.Contains(roles, Administrator) && slices.Contains(roles, ReleaseOffice) {
+		return Errorf(Invalid, "person.administrator", "%s is an administrator, who may not release", id)
+	}
+	return nil
 }
 
 func personGCM(passphrase, salt []byte) (cipher.AEAD, error) {

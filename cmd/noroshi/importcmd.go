@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,6 +28,9 @@ type importCmd struct {
 	Name     string `placeholder:"NAME" help:"${help_import_name}"`
 	Strict   bool   `help:"${help_import_strict}"`
 	Yes      bool   `hidden:""`
+
+	As             string `placeholder:"PERSON" help:"${help_import_as}"`
+	PassphraseFile string `placeholder:"FILE" help:"${help_passphrase_file}"`
 }
 
 // Run imports a file through the entry gate and prints what came of it.
@@ -52,9 +57,14 @@ func (x *importCmd) Run(c *cli) error {
 	if name == "-" { // it becomes a name that partners read
 		name = "stdin"
 	}
+	ref := web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size, ProfileRef: profile}
+	body, err := x.sign(c, &ref, f)
+	if err != nil {
+		return err
+	}
 	bar := newProgress(c)
 	var r intake.Report
-	err = c.callBody("import", web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size, ProfileRef: profile}, f,
+	err = c.callBody("import", ref, body,
 		func(b json.RawMessage) {
 			var p intake.Progress
 			if json.Unmarshal(b, &p) == nil {
@@ -83,6 +93,21 @@ func (x *importCmd) Run(c *cli) error {
 		return errPartly
 	}
 	return nil
+}
+
+// sign has a person sign for what is imported, when one is named, and returns
+// what to send.
+func (x *importCmd) sign(c *cli, ref *web.ImportRef, f io.Reader) (io.Reader, error) {
+	if x.As == "" {
+		return f, nil
+	}
+	file, err := io.ReadAll(io.LimitReader(f, web.MaxSignedImport+1)) // the node refuses what is longer
+	if err != nil {
+		return nil, err
+	}
+	by, err := asPerson{x.As, x.PassphraseFile}.sign(c, noroshi.ActImport, ref.Name, web.ImportBound(*ref, noroshi.Sum(file)))
+	ref.By = &by
+	return bytes.NewReader(file), err
 }
 
 // whyQuarantined says why something waits in quarantine: what was found wrong,

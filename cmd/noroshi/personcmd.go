@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
@@ -10,6 +11,7 @@ type personCmd struct {
 	List     personListCmd     `cmd:"" help:"${help_person_list}"`
 	Roles    personRolesCmd    `cmd:"" help:"${help_person_roles}"`
 	Delegate personDelegateCmd `cmd:"" help:"${help_person_delegate}"`
+	Remove   personRemoveCmd   `cmd:"" help:"${help_person_remove}"`
 }
 
 type personAddCmd struct {
@@ -19,6 +21,24 @@ type personAddCmd struct {
 	PassphraseFile   string   `placeholder:"FILE" help:"${help_passphrase_file}"`
 	As               string   `placeholder:"PERSON" help:"${help_person_as}"`
 	AsPassphraseFile string   `placeholder:"FILE" help:"${help_person_as_passphrase}"`
+	withOfficer
+}
+
+// withOfficer is the pair of flags of a command that a release officer must sign
+// beside an administrator where it changes who may release.
+type withOfficer struct {
+	With               string `placeholder:"PERSON" help:"${help_person_with}"`
+	WithPassphraseFile string `placeholder:"FILE" help:"${help_person_with_passphrase}"`
+}
+
+// countersign signs for a person what an administrator signed; nil when no
+// officer is named.
+func (w withOfficer) countersign(c *cli, person string, by noroshi.Signed) (*noroshi.Signed, error) {
+	if w.With == "" {
+		return nil, nil
+	}
+	s, err := asPerson{w.With, w.WithPassphraseFile}.sign(c, noroshi.ActCountersign, person, by.Digest)
+	return &s, err
 }
 
 // Run makes a person with a key of their own, sealed here by the passphrase
@@ -38,13 +58,39 @@ func (x *personAddCmd) Run(c *cli) error {
 	}
 	in := web.PersonAdd{Person: p}
 	if x.As != "" {
-		by, err := asPerson{x.As, x.AsPassphraseFile}.sign(c, noroshi.ActAddPerson, p.ID, web.PersonBound(p))
+		by, err := asPerson{x.As, x.AsPassphraseFile}.sign(c, noroshi.ActAddPerson, p.ID, partner.PersonBound(p))
 		if err != nil {
 			return err
 		}
 		in.By = &by
+		if in.With, err = x.countersign(c, p.ID, by); err != nil {
+			return err
+		}
 	}
 	return c.call("person.add", in, nil)
+}
+
+type personRemoveCmd struct {
+	ID   string   `arg:"" placeholder:"PERSON" help:"${help_person_remove_id}"`
+	Role []string `placeholder:"ROLE" help:"${help_person_remove_role}"`
+	asPerson
+	withOfficer
+}
+
+func (x *personRemoveCmd) Run(c *cli) error {
+	r := partner.Removal{Person: x.ID}
+	for _, role := range x.Role {
+		r.Roles = append(r.Roles, noroshi.Role(role))
+	}
+	by, err := x.sign(c, noroshi.ActRemovePerson, x.ID, r.Bound())
+	if err != nil {
+		return err
+	}
+	with, err := x.countersign(c, x.ID, by)
+	if err != nil {
+		return err
+	}
+	return c.call("person.remove", web.PersonRemove{Removal: r, By: by, With: with}, nil)
 }
 
 type personListCmd struct{}

@@ -67,20 +67,8 @@ func newSite(t *testing.T, sign noroshi.CallSign) *site {
 	s.Crew = crew.Crew{Sign: sign, Do: s.call, Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil }}
 	s.start()
 	t.Cleanup(s.end)
-	for i, m := range crew.Members {
-		person, err := noroshi.NewPerson(m.ID, "", m.Roles, []byte(passphrase))
-		if err != nil {
-			t.Fatal(err)
-		}
-		in := web.PersonAdd{Person: person}
-		if i > 0 {
-			by, err := s.Signed(t.Context(), "admin", noroshi.ActAddPerson, m.ID, web.PersonBound(person))
-			if err != nil {
-				t.Fatal(err)
-			}
-			in.By = &by
-		}
-		s.must("person.add", in, nil)
+	if err := s.Join(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	return s
 }

@@ -170,11 +170,11 @@ func (c *Courier) RefuseRecall(ctx context.Context, msg noroshi.Hash, why messag
 	var done reach
 	act := noroshi.Act{Action: noroshi.ActRefuseRecall, Persons: []noroshi.Signed{by}, Subject: msg.String(), Message: msg, Precedence: noroshi.Immediate}
 	_, err := c.s.Do(ctx, act, func(tx *store.Tx) error {
-		var person noroshi.Person
-		if found, err := readJSON(ctx, tx.Reads, noroshi.DocPerson, by.Person, &person); err != nil || !found {
-			return noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", by.Person)
+		register, err := tx.Persons(ctx)
+		if err != nil {
+			return err
 		}
-		if err := person.Check(by, noroshi.ActRefuseRecall, noroshi.ActDigest(c.o.Realm, c.o.Node, noroshi.ActRefuseRecall, msg.String(), RefusalBound(why))); err != nil {
+		if err := register.At(by.Person, c.o.Now()).Check(by, noroshi.ActRefuseRecall, noroshi.ActDigest(c.o.Realm, c.o.Node, noroshi.ActRefuseRecall, msg.String(), RefusalBound(why))); err != nil {
 			return err
 		}
 		var in RecallIn

@@ -276,6 +276,62 @@ func TestRecallAtRest(t *testing.T) {
 	p.intact()
 }
 
+// TestRecallByADelegate: who was passed the role of a release officer recalls
+// and refuses recalls with it, so long as it lasts.
+func TestRecallByADelegate(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 28, 0, 0)
+	p.a.importList("list.txt", 0, 2)
+	c, err := courier.New(p.a.store, p.a.gate, p.a.desk, courier.Options{Realm: noroshi.Real, Node: p.a.id(), Keys: p.a.keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.a.officer("chief", noroshi.ReleaseOffice)
+	sign := p.a.officer("deputy", noroshi.Viewer)
+	now := time.Now()
+	delegate := func(until time.Time) {
+		register, err := p.a.store.Persons(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		deputy := register["deputy"]
+		deputy.Delegated = []noroshi.Delegation{{Role: noroshi.ReleaseOffice, From: now.Add(-time.Hour), Until: until, By: []string{"chief"}}}
+		body, err := json.Marshal(deputy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActDelegate, Subject: "deputy"}, func(tx *store.Tx) error {
+			return tx.PutDoc(noroshi.DocPerson, "deputy", body)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	order := courier.RecallOrder{Object: p.a.indicator(1).Object.ID, Reason: message.RecallMistaken, Scope: message.RecallStopUse}
+	plan, err := c.RecallPlan(t.Context(), order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recall := func() error {
+		_, err := c.Recall(t.Context(), order, sign(noroshi.ActRecall, string(order.Object), plan.Bound))
+		return err
+	}
+	refuse := func() error {
+		msg, why := noroshi.Sum([]byte("none")), message.RefusedLaw
+		return c.RefuseRecall(t.Context(), msg, why, sign(noroshi.ActRefuseRecall, msg.String(), courier.RefusalBound(why)))
+	}
+	delegate(now.Add(-time.Minute))
+	if err := recall(); noroshi.KindOf(err) != noroshi.Forbidden {
+		t.Errorf("recalled after the delegation ended: %v", err)
+	}
+	delegate(now.Add(time.Hour))
+	if err := refuse(); noroshi.KindOf(err) != noroshi.NotFound {
+		t.Errorf("a delegate refuses what never came: %v, want NotFound", err)
+	}
+	if err := recall(); err != nil {
+		t.Errorf("a delegate recalls: %v", err)
+	}
+}
+
 // TestRecallForgotten (I9): both databases are put back from backups made
 // before the recall. The lists beside them, in no backup, take it back again
 // before anything runs.

@@ -60,6 +60,7 @@ type Node struct {
 	Watch   *watch.Watch
 	Lists   *intake.WarningLists
 
+	refusals  *web.Refusals
 	opts      Options
 	bound     net.Listener // the partner listener's socket, nil when not serving
 	sender    *https.Sender
@@ -156,6 +157,7 @@ func (n *Node) wire(ctx context.Context, identity *stix.Object) error {
 	n.Office = partner.New(n.Store, n.Courier, partner.Options{Realm: n.Realm, Self: n.Self, Identity: identity.Bytes(), Keys: n.Keys, Now: now})
 	n.Courier.OnDocument(n.Office.Document)
 	n.Index = detect.NewIndex(n.DetectOptions())
+	n.refusals = web.NewRefusals(n.Store, n.opts.Log, now)
 	n.Watch = watch.New(n.Store, n.Gate, n.Index, n.Courier, watch.Options{Realm: n.Realm, Node: id, Self: n.Self, Now: now})
 	return nil
 }
@@ -209,6 +211,9 @@ func (n *Node) Close() error {
 		_ = n.bound.Close() // closed already when Serve has run
 		n.sender.Close()
 	}
+	if n.refusals != nil {
+		n.refusals.Settle(context.Background())
+	}
 	return n.Store.Close()
 }
 
@@ -232,6 +237,6 @@ func (n *Node) Settle(ctx context.Context) error {
 // Services returns the rooms as the API calls them.
 func (n *Node) Services() *web.Services {
 	return &web.Services{Realm: n.Realm, Node: n.Keys.NodeID(), Self: n.Self, Store: n.Store, Index: n.Index, Gate: n.Gate,
-		Desk: n.Desk, Courier: n.Courier, Office: n.Office, Watch: n.Watch, Log: n.opts.Log, Now: n.opts.Now,
+		Desk: n.Desk, Courier: n.Courier, Office: n.Office, Watch: n.Watch, Refusals: n.refusals, Log: n.opts.Log, Now: n.opts.Now,
 		Running: n.opts.Serving, Version: n.opts.Version, Endpoints: n.endpoints, Doctor: n.doctor}
 }

@@ -94,6 +94,7 @@ func (n *Node) Serve(ctx context.Context, ready func()) error {
 	part("courier", n.Courier.Run)
 	part("documents", n.Office.Resend)
 	part("partners", func(ctx context.Context) error { return n.listener.Serve(ctx, n.Courier.Receive) })
+	part("refusals", n.refusals.Run)
 	part("socket", func(ctx context.Context) error { return serveHTTP(ctx, socket, web.Handler(n.Services())) })
 	if n.Config.Metrics != "" {
 		part("metrics", n.serveMetrics)

@@ -55,8 +55,8 @@ func (o *Office) Propose(ctx context.Context, file []byte, by noroshi.Signed) (n
 }
 
 // between reads an agreement file and finds the partner it is with: it must be
-// of our realm, name us and the partner exactly as we know both, and not be
-// over.
+// of our realm, name us and the partner exactly as we know both, give neither a
+// token that is not on its card, and not be over.
 func (o *Office) between(ctx context.Context, file []byte) (*noroshi.Agreement, noroshi.Partner, error) {
 	a, err := noroshi.ParseAgreement(file)
 	if err != nil {
@@ -78,12 +78,26 @@ func (o *Office) between(ctx context.Context, file []byte) (*noroshi.Agreement, 
 		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.names", "the agreement names %s otherwise than it is known here", o.o.Self.CallSign)
 	case other.CallSign != p.Organisation.CallSign || other.Identity != p.Organisation.Identity:
 		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.names", "the agreement names %s otherwise than it is known here", p.Organisation.CallSign)
+	case foreign(self, o.o.Self) != "":
+		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.token", "the agreement gives %s the token %s, which is not on its card", self.CallSign, foreign(self, o.o.Self))
+	case foreign(other, p.Organisation) != "":
+		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.token", "the agreement gives %s the token %s, which is not on its card", other.CallSign, foreign(other, p.Organisation))
 	case p.Trust != noroshi.Introduced && p.Trust != noroshi.InForce:
 		return nil, p, noroshi.Errorf(noroshi.Refused, "partner.not-introduced", "%s is not introduced: its documents are not taken", p.Organisation.CallSign)
 	case !o.o.Now().Before(a.Until):
 		return nil, p, noroshi.Errorf(noroshi.Invalid, "agreement.over", "the agreement ended at %s", a.Until)
 	}
 	return a, p, nil
+}
+
+// foreign returns a token that an agreement gives a party and its card does not,
+// "" when there is none: markings name organisations by their tokens.
+func foreign(p noroshi.Party, org noroshi.Organisation) string {
+	i := slices.IndexFunc(p.Tokens, func(t string) bool { return !slices.Contains(org.Tokens, t) })
+	if i < 0 {
+		return ""
+	}
+	return p.Tokens[i]
 }
 
 // keepProposal stores an agreement file and our document under its hash and

@@ -177,11 +177,12 @@ func (o *Office) standing(all map[string]noroshi.Person, p pendingOrder) []strin
 	return distinct(all, ids, p.Order.Action)
 }
 
-// signatures is how many an order takes: two, and only what stops data, lets it
-// go on or delegates takes one where the node has a single release officer.
+// signatures is how many an order takes: two, and only what stops data or
+// narrows what may go takes one where the node has a single release officer. To
+// let data go on, or to make one more officer, never does.
 func (o *Office) signatures(all map[string]noroshi.Person, a noroshi.Action) int {
 	switch a {
-	case noroshi.ActSuspendAgreement, noroshi.ActResumeAgreement, noroshi.ActEndStandingRule, noroshi.ActDelegate:
+	case noroshi.ActSuspendAgreement, noroshi.ActEndStandingRule:
 		return needed(all, a)
 	}
 	return 2

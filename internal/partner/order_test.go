@@ -111,7 +111,17 @@ func TestSuspend(t *testing.T) {
 	usa.carry(jpn)
 	usa.state(h, "suspended")
 	jpn.state(h, "suspended")
-	if _, err := jpn.orders("suzuki", on); err != nil {
+	// One officer stops, but it takes two to go on, or to make a deputy.
+	deputy := noroshi.Order{Action: noroshi.ActDelegate, Person: "kato", Role: noroshi.ReleaseOffice, Until: jpn.now.Add(time.Hour)}
+	jpn.hire("kato", noroshi.Analyst)
+	for _, widens := range []noroshi.Order{on, deputy} {
+		if got, err := jpn.orders("suzuki", widens); err != nil || got.Waiting != 1 {
+			t.Fatalf("%s by the only officer: %+v, %v", widens.Action, got, err)
+		}
+	}
+	jpn.state(h, "suspended")
+	jpn.hire("mori", noroshi.ReleaseOffice)
+	if _, err := jpn.orders("mori", on); err != nil {
 		t.Fatal(err)
 	}
 	jpn.carry(usa)
@@ -298,6 +308,11 @@ func TestDelegation(t *testing.T) {
 	if _, err := usa.signs("carolyn", h); code(err) != "agreement.second-person" {
 		t.Errorf("officer and delegate with one key: %v", err)
 	}
+	usa.record("dave", func(p *noroshi.Person) { p.Removed = true })
+	if _, err := usa.signs("frank", h); code(err) != "person.role-may-not" {
+		t.Errorf("of a delegator since removed: %v", err)
+	}
+	usa.record("dave", func(p *noroshi.Person) { p.Removed = false })
 	usa.now = day
 	if _, err := usa.signs("frank", h); code(err) != "person.role-may-not" {
 		t.Errorf("after its end: %v", err)

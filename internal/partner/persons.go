@@ -3,8 +3,6 @@ package partner
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -15,17 +13,13 @@ import (
 // persons returns everyone who is in the node's register, by id, with the roles
 // they have now.
 func persons(ctx context.Context, r store.Reads, now time.Time) (map[string]noroshi.Person, error) {
-	docs, err := r.Docs(ctx, noroshi.DocPerson)
+	register, err := r.Persons(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[string]noroshi.Person, len(docs))
-	for id, body := range docs {
-		var p noroshi.Person
-		if err := json.Unmarshal(body, &p); err != nil {
-			return nil, fmt.Errorf("read person %s: %w", id, err)
-		}
-		all[id] = p.At(now)
+	all := make(map[string]noroshi.Person, len(register))
+	for id := range register {
+		all[id] = register.At(id, now)
 	}
 	return all, nil
 }

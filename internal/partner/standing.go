@@ -95,6 +95,10 @@ func (o *Office) Rules(ctx context.Context) ([]RuleRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	register, err := o.store.Persons(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rows := []RuleRow{}
 	for _, body := range docs {
 		var r RuleRow
@@ -105,7 +109,7 @@ func (o *Office) Rules(ctx context.Context) ([]RuleRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.CallSign, r.Lasts = p.Organisation.CallSign, r.StandingRule.Lasts(p.Agreement, o.o.Now())
+		r.CallSign, r.Lasts = p.Organisation.CallSign, r.StandingRule.Lasts(p.Agreement, register, o.o.Now())
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b RuleRow) int {

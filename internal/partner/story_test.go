@@ -3,6 +3,7 @@ package partner_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -339,6 +340,45 @@ func TestAgreementsThatAreRefused(t *testing.T) {
 			t.Errorf("%v, want Forbidden", err)
 		}
 	})
+}
+
+// TestAgreementsGiveNoTokens: an agreement gives a party no token that is not on
+// its card, whoever proposes it; what is on it may stand or be left out.
+func TestAgreementsGiveNoTokens(t *testing.T) {
+	usa, jpn := introduced(t)
+	file := string(agreementFile(1, usa, jpn, far))
+	give := func(s *side, tokens string) []byte {
+		id := fmt.Sprintf("identity = %q\n", s.self.Identity)
+		return []byte(strings.Replace(file, id, id+"tokens = ["+tokens+"]\n", 1))
+	}
+	for name, x := range map[string]struct {
+		file        []byte
+		party, give string
+	}{
+		"to the partner":       {give(jpn, `"USA.DOD"`), "JPN-01", "USA.DOD"},
+		"to us":                {give(usa, `"USA.DOD", "GBR.MOD"`), "USA-01", "GBR.MOD"},
+		"to one, by the other": {give(jpn, `"JPN.DOD", "JPN"`), "JPN-01", "JPN"},
+	} {
+		for _, err := range []error{usa.propose("bob", x.file), arrives(t, jpn, usa, x.file)} {
+			var e *noroshi.Error
+			if !errors.As(err, &e) || e.Code != "agreement.token" || !slices.Equal(e.Args, []string{x.party, x.give}) {
+				t.Errorf("%s: %v, want %s refused", name, err, x.give)
+			}
+		}
+	}
+	if err := usa.propose("bob", give(jpn, `"JPN.DOD"`)); err != nil {
+		t.Errorf("its own token: %v", err)
+	}
+}
+
+// arrives has a file come as the proposal of a node that checks nothing.
+func arrives(t *testing.T, from, to *side, file []byte) error {
+	t.Helper()
+	doc, err := message.SignAgreement(from.keys, file, from.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to.office.Document(t.Context(), from.keys.NodeID(), doc)
 }
 
 // agree brings a version in force on both sides.

@@ -3,7 +3,6 @@ package release
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"slices"
 
 	"github.com/noroshi-cti/noroshi"
@@ -73,8 +72,8 @@ func (d *Desk) bound(ctx context.Context, g store.HoldGroup) (b signing, err err
 // A two-person hold takes two different persons with different keys, in any
 // order. One of them may have made what is released; alone nobody may: the one
 // approval of a review must come from somebody else than whoever signed for it
-// (an import is signed by nobody and hinders nobody). Approvals of another root,
-// of a person since removed or without the role, count nothing.
+// (an import that nobody signed hinders nobody). Approvals of another root, of a
+// person since removed or without the role, count nothing.
 func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (waiting int, batch string, err error) {
 	d.turn.Lock()
 	defer d.turn.Unlock()
@@ -132,20 +131,18 @@ type approval struct {
 	signed store.Approval
 }
 
-// person returns a person of this node, or the error an unknown one gets.
+// person returns a person of this node with the roles they have now, or the
+// error an unknown one gets.
 func (d *Desk) person(ctx context.Context, id string) (noroshi.Person, error) {
-	body, err := d.store.Doc(ctx, noroshi.DocPerson, id)
-	if noroshi.KindOf(err) == noroshi.NotFound {
-		return noroshi.Person{}, noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", id)
-	}
+	register, err := d.store.Persons(ctx)
 	if err != nil {
 		return noroshi.Person{}, err
 	}
-	var p noroshi.Person
-	if err := json.Unmarshal(body, &p); err != nil {
-		return p, noroshi.Errorf(noroshi.Broken, "release.person", "read person: %w", err)
+	p := register.At(id, d.o.Now())
+	if p.ID == "" {
+		return p, noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", id)
 	}
-	return p.At(d.o.Now()), nil
+	return p, nil
 }
 
 // standingApprovals returns the approvals that still count: of this digest, by

@@ -139,6 +139,10 @@ func (d *Desk) allowed(ctx context.Context, l *link) ([]Allowance, error) {
 	if err != nil {
 		return nil, err
 	}
+	persons, err := d.store.Persons(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var list []Allowance
 	all := 0
 	for _, body := range docs {
@@ -154,7 +158,7 @@ func (d *Desk) allowed(ctx context.Context, l *link) ([]Allowance, error) {
 			return nil, err
 		}
 		all += len(used)
-		if r.Lasts(l.clauses.Agreement().Hash, d.o.Now()) {
+		if r.Lasts(l.clauses.Agreement().Hash, persons, d.o.Now()) {
 			list = append(list, Allowance{r, r.PerHour - len(used)})
 		}
 	}

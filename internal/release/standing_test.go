@@ -166,6 +166,29 @@ func TestPassedOverAndFreeAgain(t *testing.T) {
 	}
 }
 
+// TestStandingRuleEndsWithItsSigners: a rule lets nothing go any more once one of
+// the two who signed it is removed, nor does what it let go and has not left.
+func TestStandingRuleEndsWithItsSigners(t *testing.T) {
+	o := standing(t, asIs)
+	o.put(flash(t, 1, noroshi.Green))
+	o.settle()
+	ids, err := o.store.UnsentBatches(o.ctx, jpn.Node)
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("%d batches, %v", len(ids), err)
+	}
+	gone := o.persons["jones"]
+	gone.Removed = true
+	o.person(gone, o.keys["jones"])
+	if x, err := o.desk.Next(o.ctx, ids[0], 0); err != nil || x.Valid() {
+		t.Errorf("it still goes: %v, %v", x.Valid(), err)
+	}
+	o.put(flash(t, 2, noroshi.Green))
+	o.settle()
+	if sent := o.sends(jpn); len(sent) != 0 {
+		t.Errorf("%d go under a rule of somebody removed", len(sent))
+	}
+}
+
 // TestStandingRulesDecideTheSameInAnyOrder: which go does not depend on the
 // order of the items, and deciding twice is the same.
 func TestStandingRulesDecideTheSameInAnyOrder(t *testing.T) {

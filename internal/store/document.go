@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 
 	"github.com/noroshi-cti/noroshi"
 )
@@ -39,6 +40,23 @@ func (r Reads) Docs(ctx context.Context, kind string) (map[string][]byte, error)
 		}, "SELECT id, body FROM doc WHERE n IN (SELECT max(n) FROM doc WHERE kind = $1 GROUP BY id)", kind)
 	})
 	return docs, err
+}
+
+// Persons returns the register of this node's persons.
+func (r Reads) Persons(ctx context.Context) (noroshi.Register, error) {
+	docs, err := r.Docs(ctx, noroshi.DocPerson)
+	if err != nil {
+		return nil, err
+	}
+	all := make(noroshi.Register, len(docs))
+	for id, body := range docs {
+		var p noroshi.Person
+		if err := json.Unmarshal(body, &p); err != nil {
+			return nil, noroshi.Errorf(noroshi.Broken, "store.person", "read person %s: %w", id, err)
+		}
+		all[id] = p
+	}
+	return all, nil
 }
 
 // DocVersions returns all versions of a document, oldest first.

@@ -181,14 +181,11 @@ func (w *Watch) known(ctx context.Context, audience []string) error {
 // ordered checks that a person of this node may do the action and signed
 // exactly this subject and these bytes.
 func (w *Watch) ordered(ctx context.Context, by noroshi.Signed, a noroshi.Action, subject string, bound noroshi.Hash) (noroshi.Person, error) {
-	var p noroshi.Person
-	body, err := w.store.Doc(ctx, noroshi.DocPerson, by.Person)
-	if err == nil {
-		err = json.Unmarshal(body, &p)
+	register, err := w.store.Persons(ctx)
+	if err != nil {
+		return noroshi.Person{}, err
 	}
-	if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
-		return p, err
-	}
+	p := register.At(by.Person, w.o.Now())
 	return p, p.Check(by, a, noroshi.ActDigest(w.o.Realm, w.o.Node, a, subject, bound))
 }
 

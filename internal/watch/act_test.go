@@ -238,6 +238,24 @@ func TestAckIsOverWhatWasShown(t *testing.T) {
 	}
 }
 
+// TestADelegateAcknowledges: a role passed on counts here as everywhere.
+func TestADelegateAcknowledges(t *testing.T) {
+	d := newDesk(t)
+	d.inForce("tlp:amber", "")
+	id, report, words := partnerWarning(1, "2026-11-24T05:00:00.000Z", "")
+	d.admit(fromPartner, report, words)
+	register, err := d.store.Persons(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	deputy := register["tanaka"]
+	deputy.Delegated = []noroshi.Delegation{{Role: noroshi.Duty, From: d.now, Until: d.now.Add(time.Hour), By: []string{"yamada"}}}
+	d.put(noroshi.DocPerson, deputy.ID, deputy)
+	if err := d.ack("tanaka", d.one(id).Row); err != nil {
+		t.Errorf("a delegate: %v", err)
+	}
+}
+
 func TestNobodyElseTranslatesOrReplacesAWarning(t *testing.T) {
 	d := newDesk(t)
 	id, report, words := partnerWarning(1, "2026-11-24T05:00:00.000Z", "")

@@ -280,6 +280,7 @@ type ImportRef struct {
 	Strict  bool   `json:"strict,omitempty"`
 	Size    int64  `json:"size,omitempty"`
 	ProfileRef
+	By *noroshi.Signed `json:"by,omitempty"` // who answers for it; nil = nobody
 }
 
 // ProfileRef names a profile of the program, or brings one.
@@ -316,7 +317,12 @@ func importFile(ctx context.Context, c *Call) (any, error) {
 	if o.Profile, err = in.profile(); err != nil {
 		return nil, err
 	}
-	return c.Gate.Import(ctx, c.Body, o)
+	body, by, err := c.brought(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	o.Person = by
+	return c.Gate.Import(ctx, body, o)
 }
 
 // HitsRef comes before a body of hits, one JSON object a line.

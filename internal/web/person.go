@@ -1,13 +1,12 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
@@ -33,83 +32,35 @@ func personSealed(ctx context.Context, c *Call) (any, error) {
 	return SealedPerson{c.Realm, c.Node, p}, err
 }
 
-// PersonAdd carries a new person, made where the passphrase was typed, and the
-// administrator's signature. The first person of a node needs none, and must
-// be an administrator.
+// PersonAdd carries a new person and the signatures of partner.Office.AddPerson.
 type PersonAdd struct {
 	Person noroshi.Person  `json:"person"`
-	By     *noroshi.Signed `json:"by,omitempty"`
+	By     *noroshi.Signed `json:"by,omitempty"`   // administrator; none for the first person
+	With   *noroshi.Signed `json:"with,omitempty"` // release officer
 }
 
-// personAdd decides inside the act, so that of two first persons at once one
-// comes first. A key stands for one person: two accounts with one key would be
-// two persons in name only.
 func personAdd(ctx context.Context, c *Call) (any, error) {
 	var in PersonAdd
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	if err := in.Person.Valid(); err != nil {
-		return nil, err
-	}
-	body, err := json.Marshal(in.Person)
-	if err != nil {
-		return nil, err
-	}
-	act := noroshi.Act{Action: noroshi.ActAddPerson, Subject: in.Person.ID, Precedence: noroshi.Immediate}
-	if in.By != nil {
-		act.Persons = []noroshi.Signed{*in.By}
-	}
-	_, err = c.Store.Do(ctx, act, func(tx *store.Tx) error {
-		all, err := tx.Docs(ctx, noroshi.DocPerson)
-		if err != nil {
-			return err
-		}
-		if err := c.mayAdd(all, in); err != nil {
-			return err
-		}
-		return tx.PutDoc(noroshi.DocPerson, in.Person.ID, body)
-	})
-	return nil, err
+	return nil, c.Office.AddPerson(ctx, in.Person, in.By, in.With)
 }
 
-// mayAdd reports why a person may not join those who are there.
-func (c *Call) mayAdd(all map[string][]byte, in PersonAdd) error {
-	if all[in.Person.ID] != nil {
-		return noroshi.Errorf(noroshi.Conflict, "person.exists", "person %q is there already", in.Person.ID)
-	}
-	var by noroshi.Person
-	for id, body := range all {
-		var p noroshi.Person
-		if err := json.Unmarshal(body, &p); err != nil {
-			return err
-		}
-		if bytes.Equal(p.Key, in.Person.Key) {
-			return noroshi.Errorf(noroshi.Conflict, "person.exists", "person %q has this key already", id)
-		}
-		if in.By != nil && id == in.By.Person {
-			by = p
-		}
-	}
-	switch {
-	case len(all) == 0 && in.By != nil:
-		return noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", in.By.Person)
-	case len(all) == 0 && !slices.Contains(in.Person.Roles, noroshi.Administrator):
-		return noroshi.Errorf(noroshi.Invalid, "person.first", "the first person must be an administrator")
-	case len(all) == 0:
-		return nil
-	case in.By == nil:
-		return noroshi.Errorf(noroshi.Forbidden, "person.needs-administrator", "adding a person needs an administrator's signature: --as")
-	}
-	return by.Check(*in.By, noroshi.ActAddPerson, noroshi.ActDigest(c.Realm, c.Node, noroshi.ActAddPerson, in.Person.ID, PersonBound(in.Person)))
+// PersonRemove carries a removal and the signatures of
+// partner.Office.RemovePerson.
+type PersonRemove struct {
+	Removal partner.Removal `json:"removal"`
+	By      noroshi.Signed  `json:"by"`
+	With    *noroshi.Signed `json:"with,omitempty"`
 }
 
-// PersonBound is what an administrator's signature over a new person covers:
-// id, name, roles and key.
-func PersonBound(p noroshi.Person) noroshi.Hash {
-	p.Sealed = nil
-	b, _ := json.Marshal(p) // strings and bytes only: cannot fail
-	return noroshi.Sum(b)
+func personRemove(ctx context.Context, c *Call) (any, error) {
+	var in PersonRemove
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	return nil, c.Office.RemovePerson(ctx, in.Removal, in.By, in.With)
 }
 
 // PersonRow is one person as lists show it.
@@ -122,15 +73,11 @@ type PersonRow struct {
 }
 
 func personList(ctx context.Context, c *Call) (any, error) {
-	docs, err := c.Store.Docs(ctx, noroshi.DocPerson)
+	register, err := c.Store.Persons(ctx)
 	rows := []PersonRow{}
-	for _, b := range docs {
-		var p noroshi.Person
-		if err := json.Unmarshal(b, &p); err != nil {
-			return nil, err
-		}
+	for _, p := range register {
 		if !p.Removed {
-			last := slices.DeleteFunc(p.Delegated, func(d noroshi.Delegation) bool { return !d.Last(c.Now()) })
+			last := slices.DeleteFunc(p.Delegated, func(d noroshi.Delegation) bool { return !register.Lasts(d, c.Now()) })
 			rows = append(rows, PersonRow{p.ID, p.Name, p.Roles, last})
 		}
 	}
@@ -140,14 +87,10 @@ func personList(ctx context.Context, c *Call) (any, error) {
 
 // CountRole counts the persons of a role.
 func CountRole(ctx context.Context, s *store.Store, role noroshi.Role) (int, error) {
-	docs, err := s.Docs(ctx, noroshi.DocPerson)
+	register, err := s.Persons(ctx)
 	n := 0
-	for _, b := range docs {
-		var p noroshi.Person
-		if err := json.Unmarshal(b, &p); err != nil {
-			return 0, err
-		}
-		if !p.Removed && slices.Contains(p.Roles, role) {
+	for _, p := range register {
+		if p.Has(role) {
 			n++
 		}
 	}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -28,6 +27,7 @@ type Services struct {
 	Courier   *courier.Courier
 	Office    *partner.Office
 	Watch     *watch.Watch
+	Refusals  *Refusals
 	Log       *slog.Logger
 	Now       func() time.Time
 	Running   bool // a served node, not a folder opened by a command
@@ -44,16 +44,18 @@ type Check struct {
 	Args  []string `json:"args,omitempty"`
 }
 
-// person returns a person of this node, or Forbidden: who is not known here
-// may not learn who is.
+// person returns a person of this node with the roles they have now, or
+// Forbidden: who is not known here may not learn who is.
 func (s *Services) person(ctx context.Context, id string) (noroshi.Person, error) {
-	var p noroshi.Person
-	b, err := s.Store.Doc(ctx, noroshi.DocPerson, id)
+	register, err := s.Store.Persons(ctx)
 	if err != nil {
-		return p, noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", id)
+		return noroshi.Person{}, err
 	}
-	err = json.Unmarshal(b, &p)
-	return p.At(s.Now()), err
+	p := register.At(id, s.Now())
+	if p.ID == "" || p.Removed {
+		return noroshi.Person{}, noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", id)
+	}
+	return p, nil
 }
 
 // Ops is the table of operations by name.
@@ -116,6 +118,7 @@ var Ops = map[string]Op{
 	"audit.verify":        {noroshi.ActReadAudit, false, auditVerify},
 	"audit.prove":         {noroshi.ActReadAudit, false, auditProve},
 	"person.add":          {noroshi.ActAddPerson, false, personAdd},
+	"person.remove":       {noroshi.ActRemovePerson, true, personRemove},
 	"person.list":         {noroshi.ActRead, false, personList},
 	"person.sealed":       {noroshi.ActRead, false, personSealed},
 }

@@ -20,19 +20,20 @@ import (
 // Call runs an operation at the node.
 type Call func(ctx context.Context, op string, in, out any) error
 
-// Member is a person a crew has.
+// Member is a person a crew has. The first adds the others.
 type Member struct {
 	ID    string
 	Roles []noroshi.Role
+	With  string // release officer who countersigns for them
 }
 
 // Members is the smallest crew that can do the whole job.
 var Members = []Member{
-	{"admin", []noroshi.Role{noroshi.Administrator}},
-	{"liaison", []noroshi.Role{noroshi.Liaison}},
-	{"duty", []noroshi.Role{noroshi.Duty, noroshi.Analyst}},
-	{"release1", []noroshi.Role{noroshi.ReleaseOffice}},
-	{"release2", []noroshi.Role{noroshi.ReleaseOffice}},
+	{"admin", []noroshi.Role{noroshi.Administrator}, ""},
+	{"liaison", []noroshi.Role{noroshi.Liaison}, ""},
+	{"duty", []noroshi.Role{noroshi.Duty, noroshi.Analyst}, ""},
+	{"release1", []noroshi.Role{noroshi.ReleaseOffice}, ""},
+	{"release2", []noroshi.Role{noroshi.ReleaseOffice}, "release1"},
 }
 
 // Crew is the crew of one node in one realm. It is used by one goroutine.
@@ -68,6 +69,43 @@ func (c *Crew) Signed(ctx context.Context, person string, a noroshi.Action, subj
 		c.keys[person], c.realm, c.node = key, s.Realm, s.Node
 	}
 	return noroshi.SignAct(person, key, noroshi.ActDigest(c.realm, c.node, a, subject, bound)), nil
+}
+
+// Join adds every member to a node without persons.
+func (c *Crew) Join(ctx context.Context) error {
+	for _, m := range Members {
+		if err := c.join(ctx, m); err != nil {
+			return fmt.Errorf("%s joins %s: %w", m.ID, c.Sign, err)
+		}
+	}
+	return nil
+}
+
+func (c *Crew) join(ctx context.Context, m Member) error {
+	pass, err := c.Passphrase(m.ID)
+	if err != nil {
+		return err
+	}
+	p, err := noroshi.NewPerson(m.ID, "", m.Roles, pass)
+	if err != nil {
+		return err
+	}
+	in := web.PersonAdd{Person: p}
+	if first := Members[0].ID; m.ID != first {
+		by, err := c.Signed(ctx, first, noroshi.ActAddPerson, m.ID, partner.PersonBound(p))
+		if err != nil {
+			return err
+		}
+		in.By = &by
+	}
+	if m.With != "" {
+		with, err := c.Signed(ctx, m.With, noroshi.ActCountersign, m.ID, in.By.Digest)
+		if err != nil {
+			return err
+		}
+		in.With = &with
+	}
+	return c.Do(ctx, "person.add", in, nil)
 }
 
 // Introduce exchanges cards between two crews and has two persons on each side

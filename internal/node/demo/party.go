@@ -64,6 +64,9 @@ func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token
 		if i > 0 {
 			args = append(args, "--as", "admin", "--as-passphrase-file", p.passphraseFile("admin"))
 		}
+		if who.With != "" {
+			args = append(args, "--with", who.With, "--with-passphrase-file", p.passphraseFile(who.With))
+		}
 		if err := p.command(ctx, args...); err != nil {
 			return nil, err
 		}

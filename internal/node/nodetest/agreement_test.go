@@ -190,12 +190,11 @@ func TestRefusedSignatures(t *testing.T) {
 		{"replayed over a file with one byte changed", "person.signature", signed("release2", other)},
 		{"another digest", "person.signature", signed("release2", noroshi.Sum(nil))},
 	} {
-		before := len(refusals(t, usa, "agreement.sign"))
 		if err := usa.Do(t.Context(), "agreement.sign", web.SignRef{Hash: h, By: x.by}, nil); code(err) != x.code {
 			t.Errorf("%s: %v, want %s", x.name, err, x.code)
 		}
-		said := refusals(t, usa, "agreement.sign")
-		if want := strings.Join([]string{"agreement.sign", h.String(), x.by.Person, x.code}, " "); len(said) != before+1 || said[before] != want {
+		said := refusals(t, usa, "agreement.sign") // one that is repeated within a minute is counted
+		if want := strings.Join([]string{"agreement.sign", h.String(), x.by.Person, x.code}, " "); said[len(said)-1] != want {
 			t.Errorf("%s: on record is %q, want %q", x.name, said, want)
 		}
 	}

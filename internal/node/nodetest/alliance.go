@@ -80,20 +80,8 @@ func In(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm) *P
 	p := &Party{Dir: dir, Log: &Log{}, t: t, realm: realm}
 	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil }}
 	p.Start()
-	for i, m := range crew.Members {
-		person, err := noroshi.NewPerson(m.ID, "", m.Roles, []byte(passphrase))
-		if err != nil {
-			t.Fatal(err)
-		}
-		in := web.PersonAdd{Person: person}
-		if i > 0 {
-			by, err := p.Signed(t.Context(), "admin", noroshi.ActAddPerson, m.ID, web.PersonBound(person))
-			if err != nil {
-				t.Fatal(err)
-			}
-			in.By = &by
-		}
-		p.Must("person.add", in, nil)
+	if err := p.Join(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(p.Stop)
 	return p

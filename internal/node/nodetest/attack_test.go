@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/node"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/watch"
 	"github.com/noroshi-cti/noroshi/internal/web"
@@ -154,12 +156,16 @@ func TestEverySignedOperation(t *testing.T) {
 	}
 	about := string(recs[0].Object.ID)
 	file := []byte("version = 1")
+	var draft string
+	usa.Must("agreement.draft", web.DraftRef{With: "JPN-01"}, &draft)
 	inputs := map[string]func(by noroshi.Signed) any{
 		"indicator.withdraw": func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
 		"recall.send": func(by noroshi.Signed) any {
 			return web.RecallSend{Order: courier.RecallOrder{Object: stix.ID(about), Reason: message.RecallMistaken, Scope: message.RecallStopUse}, By: by}
 		},
-		"recall.refuse": func(by noroshi.Signed) any { return web.RecallRefuse{Why: message.RefusedLaw, By: by} },
+		"recall.refuse": func(by noroshi.Signed) any {
+			return web.RecallRefuse{Message: noroshi.Sum(file), Why: message.RefusedLaw, By: by}
+		},
 		"warning.new": func(by noroshi.Signed) any {
 			return web.NewWarning{Draft: watch.Draft{ID: stix.NewID("report"), TitleEN: "x", TitleJA: "x", TextEN: "x", TextJA: "x", Severity: noroshi.Low,
 				Precedence: noroshi.Routine, Action: "inform", Refs: []stix.ID{recs[0].Object.ID}, Marking: "tlp:green"}, By: by}
@@ -172,8 +178,11 @@ func TestEverySignedOperation(t *testing.T) {
 		"partner.confirm": func(by noroshi.Signed) any {
 			return web.ConfirmRef{Node: jpn.Node.Keys.NodeID(), Fingerprint: "1", By: by}
 		},
-		"agreement.propose": func(by noroshi.Signed) any { return web.ProposeRef{File: file, By: by} },
+		"agreement.propose": func(by noroshi.Signed) any { return web.ProposeRef{File: []byte(draft), By: by} },
 		"agreement.sign":    func(by noroshi.Signed) any { return web.SignRef{Hash: noroshi.Sum(file), By: by} },
+		"person.remove": func(by noroshi.Signed) any {
+			return web.PersonRemove{Removal: partner.Removal{Person: "duty"}, By: by}
+		},
 	}
 	for name, action := range map[string]noroshi.Action{"agreement.suspend": noroshi.ActSuspendAgreement, "agreement.resume": noroshi.ActResumeAgreement,
 		"agreement.emergency": noroshi.ActDeclareEmergency, "standing.add": noroshi.ActStandingRule, "standing.end": noroshi.ActEndStandingRule,
@@ -201,13 +210,95 @@ func TestEverySignedOperation(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"release.approve", "release.return", "agreement.suspend", "person.delegate"} {
-		if got := len(refusals(t, usa, name)); got != 3 {
-			t.Errorf("%s: %d refusals on record, want 3", name, got)
+	for name := range inputs {
+		said := refusals(t, usa, name)
+		if len(said) != 3 {
+			t.Errorf("%s: %d refusals on record, want 3", name, len(said))
+		}
+		for _, s := range said {
+			if strings.HasPrefix(s, name+" - ") {
+				t.Errorf("%q does not say what it was about", s)
+			}
 		}
 	}
 	if after := orders(t, usa); after != before {
 		t.Errorf("%d acts that persons order before, %d after", before, after)
+	}
+}
+
+// TestRefusalsDoNotFloodTheRecord: what is refused again and again goes on record
+// once at once and once with its count, when a minute is over or the node ends;
+// and what differs without end is not told apart without end.
+func TestRefusalsDoNotFloodTheRecord(t *testing.T) {
+	dir := t.TempDir()
+	if err := node.Init(t.Context(), dir, node.Config{CallSign: "USA-01"}); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	var n *node.Node
+	open := func() {
+		var err error
+		if n, err = node.Open(t.Context(), dir, noroshi.Real, node.Options{Now: func() time.Time { return now }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refuse := func(subject string) {
+		input, err := json.Marshal(web.SignedRef{Subject: subject, By: noroshi.Signed{Person: "nobody"}})
+		if err == nil {
+			_, err = web.Invoke(t.Context(), n.Services(), "warning.ack", input, nil, nil)
+		}
+		if noroshi.KindOf(err) != noroshi.NotFound {
+			t.Fatalf("%s: %v", subject, err)
+		}
+	}
+	counts := func() (list []int) {
+		t.Helper()
+		entries, err := n.Store.Acts(t.Context(), 0, 10_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Act.Action == noroshi.ActRefuse {
+				list = append(list, e.Act.Count)
+			}
+		}
+		return list
+	}
+	open()
+	for range 50 {
+		refuse("report--1")
+	}
+	if got := counts(); !slices.Equal(got, []int{0}) {
+		t.Errorf("within a minute: %v, want one", got)
+	}
+	now = now.Add(time.Minute)
+	refuse("report--1")
+	refuse("report--1")
+	if got := counts(); !slices.Equal(got, []int{0, 49, 0}) {
+		t.Errorf("a minute later: %v, want the count of 49 and one more", got)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	if got := counts(); !slices.Equal(got, []int{0, 49, 0, 1}) {
+		t.Errorf("after the node ended: %v, want the last count too", got)
+	}
+	for i := range 400 {
+		refuse(fmt.Sprintf("report--%d", i))
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	defer n.Close()
+	got := counts()[4:]
+	sum := 0
+	for _, again := range got {
+		sum += again
+	}
+	if len(got) != 256+1+1 || sum != 400-256-1 {
+		t.Errorf("400 that differ: %d acts that count %d, want 258 and 143", len(got), sum)
 	}
 }
 

@@ -1,6 +1,7 @@
 package nodetest_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,29 @@ func TestRecallByTwo(t *testing.T) {
 	}
 	if _, err := recall(t, usa, "duty", id); noroshi.KindOf(err) != noroshi.Refused {
 		t.Errorf("the same person signed twice: %v", err)
+	}
+	register, err := usa.Node.Store.Persons(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(noroshi.Person{ID: "duty2", Roles: []noroshi.Role{noroshi.Duty}, Key: register["duty"].Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := usa.Node.Store.Do(t.Context(), noroshi.Act{Action: noroshi.ActAddPerson, Subject: "duty2"}, func(tx *store.Tx) error {
+		return tx.PutDoc(noroshi.DocPerson, "duty2", again)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var plan web.RecallPlanned
+	usa.Must("recall.plan", courier.RecallOrder{Object: id, Reason: message.RecallSpill, Scope: message.RecallDelete}, &plan)
+	by, err := usa.Signed(t.Context(), "duty", noroshi.ActRecall, string(id), plan.Bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by.Person = "duty2"
+	if err := usa.Do(t.Context(), "recall.send", web.RecallSend{Order: plan.Order, By: by}, nil); code(err) != "recall.same-person" {
+		t.Errorf("the same key signed twice: %v", err)
 	}
 	sent, err := recall(t, usa, "release1", id)
 	if err != nil || sent.ID == "" || !slices.Equal(sent.From, []noroshi.CallSign{"JPN-01"}) {
