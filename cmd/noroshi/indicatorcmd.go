@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/web"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -11,6 +12,7 @@ import (
 type indicatorCmd struct {
 	Find     indicatorFindCmd     `cmd:"" help:"${help_indicator_find}"`
 	Show     indicatorShowCmd     `cmd:"" help:"${help_indicator_show}"`
+	Mark     indicatorMarkCmd     `cmd:"" help:"${help_indicator_mark}"`
 	Withdraw indicatorWithdrawCmd `cmd:"" help:"${help_indicator_withdraw}"`
 }
 
@@ -76,6 +78,37 @@ func (x *indicatorShowCmd) Run(c *cli) error {
 		{"state", c.word("state." + objectState(d.ObjectRow))}, {"flags", strings.Join(d.Flags, " ")}, {"versions", n(d.Versions)}}
 	pairs = append(pairs, originPairs(c, d.Origins)...)
 	return one(c, d, append(pairs, [2]string{"referrers", strings.Join(refs, "\n")}, [2]string{"json", d.JSON})...)
+}
+
+type indicatorMarkCmd struct {
+	ID      string `arg:"" placeholder:"ID" help:"${help_object_id}"`
+	Marking string `required:"" placeholder:"TLP" help:"${help_indicator_marking}"`
+	asPerson
+}
+
+// Run marks the version that is current now, more strictly or for the first
+// time, and says what it is marked then.
+func (x *indicatorMarkCmd) Run(c *cli) error {
+	level, err := intake.Assignable(x.Marking)
+	if err != nil {
+		return err
+	}
+	var d web.ObjectDetail
+	if err := c.call("indicator.show", web.ObjectRef{ID: stix.ID(x.ID)}, &d); err != nil {
+		return err
+	}
+	s, err := x.sign(c, noroshi.ActAssignMarking, x.ID, intake.MarkBound(d.Hash, level))
+	if err != nil {
+		return err
+	}
+	var m web.Marked
+	if err := c.call("marking.assign", web.MarkRef{Object: stix.ID(x.ID), Marking: level.String(), By: s}, &m); err != nil {
+		return err
+	}
+	if !m.Changed {
+		c.say("cli.marked-already", x.ID, m.Marking)
+	}
+	return nil
 }
 
 type indicatorWithdrawCmd struct {

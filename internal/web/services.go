@@ -66,6 +66,7 @@ var Ops = map[string]Op{
 	"indicator.show":      {noroshi.ActRead, false, indicatorShow},
 	"indicator.withdraw":  {noroshi.ActWithdraw, true, indicatorWithdraw},
 	"indicator.armed":     {noroshi.ActRead, false, indicatorArmed},
+	"marking.assign":      {noroshi.ActAssignMarking, true, markingAssign},
 	"object.list":         {noroshi.ActRead, false, objectList},
 	"hits":                {noroshi.ActObserve, false, hits},
 	"hits.finish":         {noroshi.ActObserve, false, hitsFinish},

@@ -156,6 +156,7 @@ func TestEverySignedOperation(t *testing.T) {
 	file := []byte("version = 1")
 	inputs := map[string]func(by noroshi.Signed) any{
 		"indicator.withdraw": func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
+		"marking.assign":     func(by noroshi.Signed) any { return web.MarkRef{Object: stix.ID(about), Marking: "tlp:red", By: by} },
 		"recall.send": func(by noroshi.Signed) any {
 			return web.RecallSend{Order: courier.RecallOrder{Object: stix.ID(about), Reason: message.RecallMistaken, Scope: message.RecallStopUse}, By: by}
 		},
@@ -201,7 +202,7 @@ func TestEverySignedOperation(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"release.approve", "release.return", "agreement.suspend", "person.delegate"} {
+	for _, name := range []string{"release.approve", "release.return", "agreement.suspend", "person.delegate", "marking.assign"} {
 		if got := len(refusals(t, usa, name)); got != 3 {
 			t.Errorf("%s: %d refusals on record, want 3", name, got)
 		}
