@@ -162,20 +162,25 @@ func (g *Gate) maker(src noroshi.Source) (stix.ID, error) {
 	case noroshi.FromSelf:
 		return g.o.Self.Identity, nil
 	case noroshi.FromPartner:
-		body, err := g.store.Doc(context.Background(), noroshi.DocPartner, src.Partner.String())
-		if noroshi.KindOf(err) == noroshi.NotFound {
-			return "", nil
-		}
-		if err != nil {
-			return "", err
-		}
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return "", fmt.Errorf("read partner %s: %w", src.Partner, err)
-		}
-		return p.Organisation.Identity, nil
+		p, err := g.partner(src.Partner)
+		return p.Organisation.Identity, err
 	}
 	return "", nil
+}
+
+// partner returns a partner's record, an empty one of who is none.
+func (g *Gate) partner(node noroshi.NodeID) (p noroshi.Partner, err error) {
+	body, err := g.store.Doc(context.Background(), noroshi.DocPartner, node.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return p, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &p)
+	}
+	if err != nil {
+		return noroshi.Partner{}, fmt.Errorf("read partner %s: %w", node, err)
+	}
+	return p, nil
 }
 
 // from completes an element with where it came from.

@@ -66,6 +66,8 @@ var Ops = map[string]Op{
 	"indicator.show":      {noroshi.ActRead, false, indicatorShow},
 	"indicator.withdraw":  {noroshi.ActWithdraw, true, indicatorWithdraw},
 	"indicator.armed":     {noroshi.ActRead, false, indicatorArmed},
+	"indicator.redraw":    {noroshi.ActRead, false, indicatorRedraw},
+	"indicator.reauthor":  {noroshi.ActReauthor, true, indicatorReauthor},
 	"marking.assign":      {noroshi.ActAssignMarking, true, markingAssign},
 	"object.list":         {noroshi.ActRead, false, objectList},
 	"hits":                {noroshi.ActObserve, false, hits},
