@@ -10,6 +10,7 @@ const (
 	ActImport           Action = "import"
 	ActQuarantine       Action = "quarantine"
 	ActAssignMarking    Action = "assign-marking"
+	ActReauthor         Action = "re-author" // draw a clear object from one that not everybody may see
 	ActWithdraw         Action = "withdraw"
 	ActObserve          Action = "observe"       // sightings and warnings the node makes from hits
 	ActRecall           Action = "recall"        // take an object back, from partners too

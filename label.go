@@ -64,7 +64,7 @@ func (l Label) tooLong() bool {
 		return false
 	}
 	n := 0
-	for _, p := range l.markings() {
+	for _, p := range l.Markings() {
 		n += len(p) + 1
 	}
 	return n > maxLabel
@@ -94,7 +94,7 @@ func (l Label) String() string {
 	if l.TLP != NoTLP {
 		parts = append(parts, l.TLP.String())
 	}
-	parts = append(parts, l.markings()...)
+	parts = append(parts, l.Markings()...)
 	if l.Exercise != "" {
 		parts = append(parts, "EXERCISE:"+l.Exercise)
 	}
@@ -107,8 +107,9 @@ func (l Label) String() string {
 	return strings.Join(parts, ";")
 }
 
-// markings returns the normal forms of the markings kept side by side.
-func (l Label) markings() (parts []string) {
+// Markings returns the normal forms of the markings kept side by side: IEP, ACS
+// and Japanese.
+func (l Label) Markings() (parts []string) {
 	for _, p := range l.IEP {
 		parts = append(parts, p.String())
 	}

@@ -108,6 +108,7 @@ func PersonActions() []Action { return slices.Sorted(maps.Keys(may)) }
 var may = map[Action][]Role{
 	ActImport:           {Analyst, Duty},
 	ActAssignMarking:    {Analyst, ReleaseOffice},
+	ActReauthor:         {Analyst, ReleaseOffice},
 	ActWithdraw:         {Analyst, Duty},
 	ActRecall:           {Analyst, Duty, ReleaseOffice},
 	ActRefuseRecall:     {Duty, ReleaseOffice},

@@ -30,7 +30,7 @@ func commandPaths(t *testing.T) (paths []string) {
 // TestCommandsPage holds docs/commands.md and its Japanese twin against the
 // program: each command once, each exit code once.
 func TestCommandsPage(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| `noroshi ([a-z ]+)`")
+	row := regexp.MustCompile("(?m)^\\| `noroshi ([a-z -]+)`")
 	code := regexp.MustCompile(`(?m)^\| ([0-9]+) \|`)
 	for _, name := range []string{"commands.md", "commands.ja.md"} {
 		page, err := os.ReadFile("../../docs/" + name)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/web"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -11,6 +13,8 @@ import (
 type indicatorCmd struct {
 	Find     indicatorFindCmd     `cmd:"" help:"${help_indicator_find}"`
 	Show     indicatorShowCmd     `cmd:"" help:"${help_indicator_show}"`
+	Mark     indicatorMarkCmd     `cmd:"" help:"${help_indicator_mark}"`
+	ReAuthor indicatorReAuthorCmd `cmd:"" help:"${help_indicator_re_author}"`
 	Withdraw indicatorWithdrawCmd `cmd:"" help:"${help_indicator_withdraw}"`
 }
 
@@ -68,14 +72,82 @@ func (x *indicatorShowCmd) Run(c *cli) error {
 	if err := c.call("indicator.show", web.ObjectRef{ID: stix.ID(x.ID)}, &d); err != nil {
 		return err
 	}
-	refs := make([]string, len(d.Referrers))
-	for i, r := range d.Referrers {
-		refs[i] = string(r)
-	}
 	pairs := [][2]string{{"id", string(d.ID)}, {"name", d.Name}, {"pattern", d.Pattern}, {"label", d.Marking}, {"from", d.From}, {"modified", d.Modified},
 		{"state", c.word("state." + objectState(d.ObjectRow))}, {"flags", strings.Join(d.Flags, " ")}, {"versions", n(d.Versions)}}
 	pairs = append(pairs, originPairs(c, d.Origins)...)
-	return one(c, d, append(pairs, [2]string{"referrers", strings.Join(refs, "\n")}, [2]string{"json", d.JSON})...)
+	return one(c, d, append(pairs, [2]string{"derived-from", lines(d.DerivedFrom)}, [2]string{"derived", lines(d.Derived)},
+		[2]string{"referrers", lines(d.Referrers)}, [2]string{"json", d.JSON})...)
+}
+
+func lines(ids []stix.ID) string {
+	all := make([]string, len(ids))
+	for i, id := range ids {
+		all[i] = string(id)
+	}
+	return strings.Join(all, "\n")
+}
+
+type indicatorMarkCmd struct {
+	ID      string `arg:"" placeholder:"ID" help:"${help_object_id}"`
+	Marking string `required:"" placeholder:"TLP" help:"${help_indicator_marking}"`
+	asPerson
+}
+
+// Run marks the version that is current now, more strictly or for the first
+// time, and says what it is marked then.
+func (x *indicatorMarkCmd) Run(c *cli) error {
+	level, err := intake.Assignable(x.Marking)
+	if err != nil {
+		return err
+	}
+	var d web.ObjectDetail
+	if err := c.call("indicator.show", web.ObjectRef{ID: stix.ID(x.ID)}, &d); err != nil {
+		return err
+	}
+	s, err := x.sign(c, noroshi.ActAssignMarking, x.ID, intake.MarkBound(d.Hash, level))
+	if err != nil {
+		return err
+	}
+	var m web.Marked
+	if err := c.call("marking.assign", web.MarkRef{Object: stix.ID(x.ID), Marking: level.String(), By: s}, &m); err != nil {
+		return err
+	}
+	if !m.Changed {
+		c.say("cli.marked-already", x.ID, m.Marking)
+	}
+	return nil
+}
+
+type indicatorReAuthorCmd struct {
+	ID      string   `arg:"" placeholder:"ID" help:"${help_object_id}"`
+	File    string   `required:"" placeholder:"FILE" help:"${help_re_author_file}"`
+	Marking []string `required:"" placeholder:"TLP|ID" help:"${help_re_author_marking}"`
+	asPerson
+}
+
+// Run signs the bytes of the new object and of the relationship to its original
+// as the node would take them in.
+func (x *indicatorReAuthorCmd) Run(c *cli) error {
+	clear, err := readFile(x.File)
+	if err != nil {
+		return err
+	}
+	if !utf8.Valid(clear) {
+		return noroshi.Errorf(noroshi.Invalid, "reauthor.file", "the clear text is no JSON object: byte %d", 0)
+	}
+	var d web.Redrawn
+	if err := c.call("indicator.redraw", intake.Redraft{Original: stix.ID(x.ID), Clear: string(clear), Markings: x.Marking}, &d); err != nil {
+		return err
+	}
+	by, err := x.sign(c, noroshi.ActReauthor, x.ID, intake.ReauthorBound([]byte(d.Object), []byte(d.Link)))
+	if err != nil {
+		return err
+	}
+	if err := c.call("indicator.reauthor", web.ReauthorRef{Redraft: d.Redraft, By: by}, nil); err != nil {
+		return err
+	}
+	return one(c, map[string]stix.ID{"id": d.Redraft.ID, "derived_from": d.Redraft.Original, "relationship": d.Redraft.Link},
+		[2]string{"id", string(d.Redraft.ID)}, [2]string{"derived-from", x.ID})
 }
 
 type indicatorWithdrawCmd struct {

@@ -41,6 +41,20 @@ func TestUsageSpeaksTheUsersLanguage(t *testing.T) {
 	}
 }
 
+// TestReleaseTestSaysWhatIsMissing: of a folder without its files is said which
+// one it lacks, in the user's language alone.
+func TestReleaseTestSaysWhatIsMissing(t *testing.T) {
+	for _, folder := range []string{t.TempDir(), "there-is-none"} {
+		for lang, want := range map[string]string{"en": "There is no expected.json in the folder.", "ja": "フォルダーに expected.json がありません。"} {
+			var out, err bytes.Buffer
+			code := run(t.Context(), []string{"release", "test", folder, "--lang", lang}, stdio{strings.NewReader(""), &out, &err})
+			if code != exitNotFound || !strings.Contains(err.String(), want) || strings.Contains(err.String(), "no such file") {
+				t.Errorf("%s: exit code %d: %s", lang, code, err.String())
+			}
+		}
+	}
+}
+
 // TestAlone: without a command it greets, in the language it is told.
 func TestAlone(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -142,7 +142,7 @@ func (l *link) judgeData(m *message.Message) verdict {
 	}
 	raws := make([]intake.Raw, len(objects))
 	for i, o := range objects {
-		raws[i] = intake.Raw{Bytes: o.Bytes, View: o.View, Label: label.TLP, Place: place(m, i+1)}
+		raws[i] = intake.Raw{Bytes: o.Bytes, View: o.View, Label: label, Place: place(m, i+1)}
 	}
 	p, err := l.c.gate.Prepare(src, run, raws)
 	if err != nil {

@@ -32,8 +32,8 @@ const (
 type Raw struct {
 	Bytes []byte
 	View  uint32
-	Label noroshi.TLP // the level of the message it came in, NoTLP elsewhere
-	Place string      // for quarantine: "message 12, object 3", "line 7"
+	Label noroshi.Label // of the message it came in, empty elsewhere
+	Place string        // for quarantine: "message 12, object 3", "line 7"
 }
 
 // Prepared is what came from one source, read and checked outside the write
@@ -112,7 +112,10 @@ func (g *Gate) Prepare(src noroshi.Source, run string, objects []Raw) (*Prepared
 	}
 	p := &Prepared{gate: g, elements: make([]element, len(objects))}
 	for i, raw := range objects {
-		p.elements[i] = g.read(r, raw.Bytes).labelled(raw.Label)
+		p.elements[i] = g.read(r, raw.Bytes)
+	}
+	if err := g.label(src, p.elements, objects); err != nil {
+		return nil, err
 	}
 	g.checkRealm(p.elements)
 	for i, raw := range objects {
@@ -120,24 +123,6 @@ func (g *Gate) Prepare(src noroshi.Source, run string, objects []Raw) (*Prepared
 		p.elements[i].from(r, raw)
 	}
 	return p, nil
-}
-
-// labelled gives an object the label it travelled under where its own markings
-// say less: the sender's assigned marking arrives this way. An object marked
-// more strictly than its message, as a whole or in part, is refused: one of the
-// two is wrong.
-func (e element) labelled(t noroshi.TLP) element {
-	if t == noroshi.NoTLP || e.refused != nil || e.version.Object.Type == "marking-definition" {
-		return e
-	}
-	own := max(strictest(e.version.Object.Markings), strictest(noroshi.GranularMarkings(e.version.Object)))
-	switch {
-	case own > t:
-		return element{refused: refuse(codeLabel, "marked %s in a message of %s", own, t)}
-	case own < t:
-		e.version.Assign = []stix.ID{t.MarkingID()}
-	}
-	return e
 }
 
 // PrepareObjects prepares objects made here: sightings, warnings.
@@ -177,20 +162,25 @@ func (g *Gate) maker(src noroshi.Source) (stix.ID, error) {
 	case noroshi.FromSelf:
 		return g.o.Self.Identity, nil
 	case noroshi.FromPartner:
-		body, err := g.store.Doc(context.Background(), noroshi.DocPartner, src.Partner.String())
-		if noroshi.KindOf(err) == noroshi.NotFound {
-			return "", nil
-		}
-		if err != nil {
-			return "", err
-		}
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return "", fmt.Errorf("read partner %s: %w", src.Partner, err)
-		}
-		return p.Organisation.Identity, nil
+		p, err := g.partner(src.Partner)
+		return p.Organisation.Identity, err
 	}
 	return "", nil
+}
+
+// partner returns a partner's record, an empty one of who is none.
+func (g *Gate) partner(node noroshi.NodeID) (p noroshi.Partner, err error) {
+	body, err := g.store.Doc(context.Background(), noroshi.DocPartner, node.String())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return p, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &p)
+	}
+	if err != nil {
+		return noroshi.Partner{}, fmt.Errorf("read partner %s: %w", node, err)
+	}
+	return p, nil
 }
 
 // from completes an element with where it came from.

@@ -119,6 +119,9 @@ func (s *Samples) read(name string, v any) error {
 
 func (s *Samples) bytes(name string) ([]byte, error) {
 	f, err := s.dir.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noroshi.Errorf(noroshi.NotFound, "samples.no-file", "there is no %s in the folder of samples", name)
+	}
 	if err != nil {
 		return nil, noroshi.Errorf(noroshi.NotFound, "samples.file", "read %s: %w", name, err)
 	}

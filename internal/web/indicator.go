@@ -120,6 +120,9 @@ type ObjectDetail struct {
 	Assigned  []stix.ID    `json:"assigned,omitempty"`
 	Marking   string       `json:"marking"` // own and assigned, joined
 	Origins   []Origin     `json:"origins"` // of every version, the oldest first
+
+	DerivedFrom []stix.ID `json:"derived_from,omitempty"` // what it was re-authored from
+	Derived     []stix.ID `json:"derived,omitempty"`      // and what was from it
 }
 
 // markingOf says what a version is marked: TLP, and what else stands on it by
@@ -159,7 +162,11 @@ func indicatorShow(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	refs, err := c.Store.Referrers(ctx, in.ID, "", 100)
-	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), r.Hash, len(vs), refs, r.Assigned, markingOf(r), c.origins(ctx, vs)}, err
+	if err != nil {
+		return nil, err
+	}
+	from, to, err := c.kin(ctx, in.ID)
+	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), r.Hash, len(vs), refs, r.Assigned, markingOf(r), c.origins(ctx, vs), from, to}, err
 }
 
 func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {

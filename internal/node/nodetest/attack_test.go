@@ -14,6 +14,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/detect"
+	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/node"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
@@ -160,6 +161,11 @@ func TestEverySignedOperation(t *testing.T) {
 	usa.Must("agreement.draft", web.DraftRef{With: "JPN-01"}, &draft)
 	inputs := map[string]func(by noroshi.Signed) any{
 		"indicator.withdraw": func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
+		"marking.assign":     func(by noroshi.Signed) any { return web.MarkRef{Object: stix.ID(about), Marking: "tlp:red", By: by} },
+		"indicator.reauthor": func(by noroshi.Signed) any {
+			return web.ReauthorRef{Redraft: intake.Redraft{Original: stix.ID(about), Clear: `{"name":"x","pattern":"[domain-name:value = 'x.example']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"}`,
+				Markings: []string{"tlp:green"}}, By: by}
+		},
 		"recall.send": func(by noroshi.Signed) any {
 			return web.RecallSend{Order: courier.RecallOrder{Object: stix.ID(about), Reason: message.RecallMistaken, Scope: message.RecallStopUse}, By: by}
 		},
