@@ -204,16 +204,7 @@ func (n *neighbours) loses(i int) *loss {
 	var l loss
 	var left map[string]int // entries that stay, of each required list
 	for _, r := range it.Refs {
-		s := n.stands(i, r.Target)
-		if r.Path == "created_by_ref" && n.c.Nodes[r.Target] {
-			s = Had // a node is named as maker even to those who never met it
-		}
-		if j, in := n.at[r.Target]; in && s == Had && it.Type == "language-content" && r.Path == "object_ref" {
-			s = n.goesWith(i, j) // a translation says what the version it translates says
-		}
-		if s == Had && !n.named(i, r.Target) {
-			s = Withheld
-		}
+		s := n.leads(i, i, r)
 		list, listed := listName(r)
 		if listed && r.Required {
 			if left == nil {
@@ -263,6 +254,38 @@ func (n *neighbours) loses(i int) *loss {
 		return nil
 	}
 	return &l
+}
+
+// leads says how what a reference of an item leads to stands for item i, which
+// leaves with it.
+func (n *neighbours) leads(i, of int, r stix.Ref) Standing {
+	s := n.stands(i, r.Target)
+	if r.Path == "created_by_ref" && n.c.Nodes[r.Target] {
+		s = Had // a node is named as maker even to those who never met it
+	}
+	if j, in := n.at[r.Target]; in && s == Had && n.c.Items[of].Type == "language-content" && r.Path == "object_ref" {
+		s = n.goesWith(i, j) // a translation says what the version it translates says
+	}
+	if s == Had && !n.named(of, r.Target) {
+		s = Withheld
+	}
+	return s
+}
+
+// defined reports whether a definition may leave with item i: what it refers
+// to, such as its maker, may be the item itself or wait for the same persons.
+func (n *neighbours) defined(i, of int) bool {
+	d := &n.c.Items[of]
+	return goes(&n.base[of]) && !slices.ContainsFunc(d.Refs, func(r stix.Ref) bool {
+		switch j, in := n.at[r.Target]; {
+		case r.Target == d.ID:
+			return false
+		case in && n.c.Items[j].Type == "marking-definition":
+			return !n.going[j]
+		}
+		s := n.leads(i, of, r)
+		return s == Withheld || s == Absent && !r.Custom
+	})
 }
 
 // named reports whether item i may name an object in a reference. A marking's
@@ -315,11 +338,15 @@ func (n *neighbours) stands(i int, target stix.ID) Standing {
 // goesWith says how item j stands for item i, whatever the partner has of it
 // from before: as the version it is now.
 func (n *neighbours) goesWith(i, j int) Standing {
-	b := &n.c.Items[j]
-	switch y := &n.base[j]; {
+	b, y, may := &n.c.Items[j], &n.base[j], n.going[j]
+	if b.Type == "marking-definition" && i != j {
+		may = n.defined(i, j)
+	}
+	switch {
 	case b.Theirs:
 		return Had
-	case !n.going[j]: // decided before or not: now it would not go
+	case !may: // decided before or not: now it would not go
+		return Withheld
 	case b.Done, y.Outcome == noroshi.Release, y.Outcome == noroshi.Redact, n.hopes:
 		return Had
 	case !n.c.Items[i].Done && n.base[i].Outcome == noroshi.Hold && n.hold(i) == n.hold(j):
