@@ -48,7 +48,7 @@ func TestRehearse(t *testing.T) {
 	before, head := o.acts(), o.head()
 	file := template(jpn, 2)
 	file = strings.Replace(file, `sighting_mark`, "onward = \"none\"\nsighting_mark", 1)
-	file = strings.Replace(file, `resource.level >= 1 && resource.level <= 2 && resource.precedence <= 3`, `resource.level == 1 && resource.type != "tool" || resource.type == "malware" && resource.level == 3`, 1)
+	file = strings.Replace(file, `resource.level <= 2 && resource.precedence <= 3`, `resource.level == 1 && resource.type != "tool" || resource.type == "malware" && resource.level == 3`, 1)
 	file = strings.Replace(file, `resource.level >= 3 && resource.level <= 4 && resource.precedence <= 3 && ["self"].contains(resource.source)`, `resource.type == "tool"`, 1)
 	r, err := o.desk.Rehearse(o.ctx, parsed(t, file), time.Time{}, nil)
 	if err != nil {

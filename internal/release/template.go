@@ -108,10 +108,10 @@ func tomlString(s string) string {
 var templateClauses = []noroshi.Clause{
 	{
 		ID: "1", ArticleEN: "Article 1", ArticleJA: "第1条",
-		EN: "Objects marked TLP:CLEAR or TLP:GREEN, and sightings and warnings a party made itself marked up to TLP:AMBER, are released without a further act.",
-		JA: "TLP:CLEAR 又は TLP:GREEN のオブジェクト、並びに当事者が自ら作成した TLP:AMBER 以下の観測及び警報は、個別の承認なしに提供する。",
+		EN: "Objects marked TLP:CLEAR or TLP:GREEN, those whose ACS or Japanese markings let them go to the other party, and sightings and warnings a party made itself marked up to TLP:AMBER, are released without a further act, unless a marking asks for release officers.",
+		JA: "TLP:CLEAR 又は TLP:GREEN のオブジェクト、ACS 又は日本の取扱区分により相手方への提供が認められるオブジェクト、並びに当事者が自ら作成した TLP:AMBER 以下の観測及び警報は、個別の承認なしに提供する。ただし、取扱区分が提供承認者の承認を求めるものは、その承認を要する。",
 		Cedar: FormsCedar(
-			ClauseForm{MinTLP: noroshi.Clear, MaxTLP: noroshi.Green, MaxPrecedence: noroshi.Immediate},
+			ClauseForm{MaxTLP: noroshi.Green, MaxPrecedence: noroshi.Immediate},
 			ClauseForm{MinTLP: noroshi.Amber, MaxTLP: noroshi.Amber, MaxPrecedence: noroshi.Immediate, Sources: []string{"self"}, Types: []string{"sighting"}},
 			ClauseForm{MinTLP: noroshi.Amber, MaxTLP: noroshi.Amber, MaxPrecedence: noroshi.Immediate, Sources: []string{"self"}, Warnings: OnlyWarnings}),
 	},
@@ -125,6 +125,6 @@ var templateClauses = []noroshi.Clause{
 		ID: "3", ArticleEN: "Article 3", ArticleJA: "第3条",
 		EN:    "What is sent at FLASH precedence is released when two release officers have signed.",
 		JA:    "優先度 FLASH で送るものは、提供承認者2名が署名した場合に提供する。",
-		Cedar: FormsCedar(ClauseForm{TwoPersons: true, MinTLP: noroshi.Clear, MaxTLP: noroshi.AmberStrict, MinPrecedence: noroshi.Flash}),
+		Cedar: FormsCedar(ClauseForm{TwoPersons: true, MaxTLP: noroshi.AmberStrict, MinPrecedence: noroshi.Flash}),
 	},
 }
