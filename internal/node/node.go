@@ -156,8 +156,12 @@ func (n *Node) wire(ctx context.Context, identity *stix.Object) error {
 	n.Office = partner.New(n.Store, n.Courier, partner.Options{Realm: n.Realm, Self: n.Self, Identity: identity.Bytes(), Keys: n.Keys, Now: now})
 	n.Courier.OnDocument(n.Office.Document)
 	n.Index = detect.NewIndex(n.DetectOptions())
-	n.Watch = watch.New(n.Store, n.Gate, n.Index, n.Courier, watch.Options{Realm: n.Realm, Node: id, Self: n.Self, Now: now})
-	return nil
+	n.Watch = watch.New(n.Store, n.Gate, n.Index, n.Courier, watch.Options{Realm: n.Realm, Node: id, Self: n.Self, Now: now,
+		Sectors: n.Config.Sighting.Sectors, Region: n.Config.Sighting.Region})
+	if n.opts.ReadOnly {
+		return nil
+	}
+	return n.Watch.Locate(ctx)
 }
 
 // first writes what a new realm's store begins with: the node's own word for
