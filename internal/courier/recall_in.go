@@ -12,7 +12,8 @@ import (
 
 // recalled does what a RECALL asks, inside the act that applies it: the copies
 // that came from its sender are withdrawn, with those it overtook; whom they
-// were passed on to is told; the answer waits for the stream.
+// were passed on to is told; what this node made of them is taken back too; the
+// answer waits for the stream.
 func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entries []message.RecallEntry) ([]reach, error) {
 	in := RecallIn{Message: id, From: l.node(), Entries: entries, Time: tx.Time().UTC(), Results: make([]message.RecallResult, len(entries))}
 	owner := noroshi.Source{Kind: noroshi.FromPartner, Partner: in.From}.Owner()
@@ -42,8 +43,12 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 	}
 	in.Onward = pass.ID
 	in.count(to)
+	derived, err := l.c.recallDerived(ctx, tx, in)
+	if err != nil {
+		return nil, err
+	}
 	answer, err := answerRecall(tx, in)
-	return append(done, answer), err
+	return append(append(done, derived...), answer), err
 }
 
 // about returns the versions that came from an owner and that an entry of a

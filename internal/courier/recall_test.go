@@ -426,3 +426,52 @@ func TestRecallRedefined(t *testing.T) {
 	}
 	p.intact()
 }
+
+// TestRelabelledWarning: with an object that is marked more strictly, the
+// node's own warning about it alone is recalled from who may hold it no more.
+func TestRelabelledWarning(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 28, 0, 0)
+	p.start()
+	p.a.importList("list.txt", 0, 2)
+	p.until("they are there", 10*time.Second, func() bool { return p.b.count("indicator") == 2 && p.settled() })
+	one, other := p.a.indicator(1), p.a.indicator(2)
+	warn := func(n int, refs ...stix.ID) stix.ID {
+		t.Helper()
+		id := stix.ID(fmt.Sprintf("report--00000000-0000-4000-8000-%012d", n))
+		list, err := json.Marshal(refs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := intake.Raw{Bytes: fmt.Appendf(nil, `{"type":"report","spec_version":"2.1","id":%q,"created_by_ref":%q,"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z",
+			"published":"2026-01-01T00:00:00Z","name":"seen","object_refs":%s,"object_marking_refs":[%q]}`, id, p.a.ident, list, noroshi.Green.MarkingID())}
+		prepared, err := p.a.gate.Prepare(noroshi.Source{Kind: noroshi.FromSelf}, "", []intake.Raw{raw})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActObserve, Subject: string(id)}, func(tx *store.Tx) error {
+			_, err := p.a.gate.Admit(tx, prepared)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	alone, both := warn(1, one.Object.ID), warn(2, one.Object.ID, other.Object.ID)
+	p.until("the warnings are there", 10*time.Second, func() bool { return p.b.count("report") == 2 && p.settled() })
+	if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActAssignMarking, Subject: "test"}, func(tx *store.Tx) error {
+		return tx.AssignMarking(one.Seq, noroshi.Red.MarkingID())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.until("the answer", 10*time.Second, func() bool { return p.a.to().Answer != nil })
+	for id, want := range map[stix.ID]bool{one.Object.ID: true, alone: true, both: false, other.Object.ID: false} {
+		if got := p.b.current(id).Withdrawn; got != want {
+			t.Errorf("%s: withdrawn at B is %v, want %v", id, got, want)
+		}
+	}
+	if p.a.current(alone).Withdrawn {
+		t.Error("the warning is out of use where it was made")
+	}
+	p.intact()
+}

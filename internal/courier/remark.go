@@ -92,15 +92,15 @@ func (c *Courier) remark(ctx context.Context, change string) error {
 	return err
 }
 
-// remarkedObjects returns a version with those before it, and the translations
-// of the object, but for what the partner itself brought.
+// remarkedObjects returns a version with those before it, and what says what the
+// object says, but for what the partner itself brought.
 func (c *Courier) remarkedObjects(ctx context.Context, tx *store.Tx, v store.Record, partner noroshi.NodeID) (list []taken, err error) {
 	theirs := noroshi.Source{Kind: noroshi.FromPartner, Partner: partner}.Owner()
-	translations, err := translationsOf(ctx, tx.Reads, v.Object.ID)
+	made, err := madeOf(ctx, tx.Reads, v.Object.ID, nil)
 	if err != nil {
 		return nil, err
 	}
-	for i, id := range slices.Insert(translations, 0, v.Object.ID) {
+	for i, id := range slices.Insert(made, 0, v.Object.ID) {
 		versions, err := tx.Versions(ctx, id)
 		if err != nil {
 			return nil, err
