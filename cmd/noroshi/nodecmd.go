@@ -119,7 +119,7 @@ func (x *statusCmd) Run(c *cli) error {
 	if s.Running { // at rest nothing is armed, whatever is kept
 		pairs = append(pairs, [2]string{"indicators-armed", strconv.Itoa(s.Armed)}, [2]string{"not-armed", strconv.Itoa(s.NotArmed)})
 	}
-	pairs = append(pairs, [][2]string{{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"recalls-open", strconv.Itoa(s.Recalls)}, {"quarantined", strconv.Itoa(s.Quarantined)}}...)
+	pairs = append(pairs, [][2]string{{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"recalls-open", strconv.Itoa(s.Recalls)}, {"quarantined", strconv.Itoa(s.Quarantined)}, {"retention-ended", strconv.Itoa(s.Ended)}}...)
 	for _, a := range s.Alarms {
 		pairs = append(pairs, [2]string{"alarm", strings.TrimSpace(a.Time+" "+string(a.Partner)) + " ▲ " + c.alarm(a.Code)})
 	}

@@ -227,6 +227,9 @@ func (n *Node) Settle(ctx context.Context) error {
 		if err == nil && !more {
 			more, err = n.Courier.Step(ctx)
 		}
+		if err == nil && !more {
+			more, err = n.Office.Retain(ctx)
+		}
 		if err != nil || !more {
 			return err
 		}
