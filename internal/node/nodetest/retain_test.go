@@ -77,16 +77,16 @@ func TestRetention(t *testing.T) {
 		return err == nil && r.Object.Modified.String() == "2026-01-02T00:00:00.000Z", err
 	})
 	later(2)
-	jpn.Until("the end", func() (bool, error) { return !jpn.Node.Index.Armed(keptID(1)), nil })
+	jpn.Until("the end", func() (bool, error) { return withdrawnAt(t, jpn, keptID(1)), nil })
 	check("at the end", 2, false, true, true)
 	usa.Import("anew.json", "tlp:green", strings.NewReader("["+object(1, 2)+"]"))
 	armed(jpn, keptID(1), true)
 	check("received anew", 2, true, true, true)
 	later(29)
-	jpn.Until("the end of the later version", func() (bool, error) { return !jpn.Node.Index.Armed(keptID(3)), nil })
+	jpn.Until("the end of the later version", func() (bool, error) { return withdrawnAt(t, jpn, keptID(3)), nil })
 	check("the new term", 2, true, true, false)
 	later(2)
-	jpn.Until("the end of the new term", func() (bool, error) { return !jpn.Node.Index.Armed(keptID(1)), nil })
+	jpn.Until("the end of the new term", func() (bool, error) { return withdrawnAt(t, jpn, keptID(1)), nil })
 	check("all over", 2, false, true, false)
 }
 
