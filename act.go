@@ -32,6 +32,7 @@ const (
 	ActProposeAgreement Action = "propose-agreement"
 	ActSignAgreement    Action = "sign-agreement"
 	ActAgreementInForce Action = "agreement-in-force"
+	ActEndRetention     Action = "end-retention" // what a partner brought outlived its term and is used no more
 	ActSuspendAgreement Action = "suspend-agreement"
 	ActResumeAgreement  Action = "resume-agreement"
 	ActDeclareEmergency Action = "declare-emergency"

@@ -23,6 +23,8 @@ type initCmd struct {
 	Endpoint    []string `placeholder:"URL" help:"${help_init_endpoint}"`
 	Metrics     string   `placeholder:"HOST:PORT" help:"${help_init_metrics}"`
 	SealKeyFile string   `placeholder:"FILE" help:"${help_init_seal}"`
+	Sector      []string `placeholder:"SECTOR" help:"${help_init_sector}"`
+	Region      string   `placeholder:"REGION" help:"${help_init_region}"`
 }
 
 // Run makes a node. Without --yes it shows what it is about to make and asks.
@@ -35,7 +37,8 @@ func (x *initCmd) Run(c *cli) error {
 		return noroshi.Errorf(noroshi.Invalid, "cli.not-confirmed", "not confirmed: use --yes to go ahead without a question")
 	}
 	err = node.Init(c.ctx, c.Dir, node.Config{CallSign: sign, Tokens: x.OrgToken, Lang: c.Lang, Listen: x.Listen,
-		Endpoints: x.Endpoint, Metrics: x.Metrics, SealKeyFile: x.SealKeyFile})
+		Endpoints: x.Endpoint, Metrics: x.Metrics, SealKeyFile: x.SealKeyFile,
+		Sighting: node.SightingConfig{Sectors: x.Sector, Region: x.Region}})
 	if err == nil {
 		c.say("cli.init-done", x.Org, c.Dir)
 	}
@@ -116,7 +119,7 @@ func (x *statusCmd) Run(c *cli) error {
 	if s.Running { // at rest nothing is armed, whatever is kept
 		pairs = append(pairs, [2]string{"indicators-armed", strconv.Itoa(s.Armed)}, [2]string{"not-armed", strconv.Itoa(s.NotArmed)})
 	}
-	pairs = append(pairs, [][2]string{{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"recalls-open", strconv.Itoa(s.Recalls)}, {"quarantined", strconv.Itoa(s.Quarantined)}}...)
+	pairs = append(pairs, [][2]string{{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"recalls-open", strconv.Itoa(s.Recalls)}, {"quarantined", strconv.Itoa(s.Quarantined)}, {"retention-ended", strconv.Itoa(s.Ended)}}...)
 	for _, a := range s.Alarms {
 		pairs = append(pairs, [2]string{"alarm", strings.TrimSpace(a.Time+" "+string(a.Partner)) + " ▲ " + c.alarm(a.Code)})
 	}

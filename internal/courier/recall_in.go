@@ -15,7 +15,8 @@ import (
 
 // recalled does what a RECALL asks, inside the act that applies it: the copies
 // that came from its sender are withdrawn, with those it overtook; whom they
-// were passed on to is told; the answer waits for the stream.
+// were passed on to is told; what this node made of them is taken back too; the
+// answer waits for the stream.
 func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entries []message.RecallEntry) ([]reach, error) {
 	in := RecallIn{Message: id, From: l.node(), Entries: entries, Time: tx.Time().UTC(), Results: make([]message.RecallResult, len(entries))}
 	owner := noroshi.Source{Kind: noroshi.FromPartner, Partner: in.From}.Owner()
@@ -43,14 +44,18 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 	}
 	in.Onward = pass.ID
 	in.count(to)
+	derived, err := l.c.recallDerived(ctx, tx, in)
+	if err != nil {
+		return nil, err
+	}
 	answer, err := answerRecall(tx, in)
-	return append(done, answer), err
+	return append(append(done, derived...), answer), err
 }
 
 // about returns the versions that came from an owner and that an entry of a
 // RECALL is about, and how many of them are in use as far as the owner says:
 // whether this node or others say more of the object is not for it to learn.
-func about(ctx context.Context, tx *store.Tx, e message.RecallEntry, owner string) (list []store.Record, inUse uint32, err error) {
+func about(ctx context.Context, tx *store.Tx, e message.RecallEntry, owner string) (list []store.Record, active uint32, err error) {
 	all, err := tx.Versions(ctx, e.Object)
 	all = slices.DeleteFunc(all, func(v store.Record) bool { return v.Source.Owner() != owner })
 	upto, _ := stix.ParseTime(e.Modified)
@@ -65,10 +70,17 @@ func about(ctx context.Context, tx *store.Tx, e message.RecallEntry, owner strin
 			return cmp.Or(w.Object.Modified.Compare(v.Object.Modified), cmp.Compare(w.View, v.View), bytes.Compare(v.Hash[:], w.Hash[:])) > 0
 		}
 		if !v.Withdrawn && !v.Conflict && !revoked && !slices.ContainsFunc(all, later) {
-			inUse++
+			active++
 		}
 	}
-	return list, inUse, err
+	return list, active, err
+}
+
+// inUse reports whether this node uses one of the versions of an object.
+func inUse(list []store.Record) bool {
+	return slices.ContainsFunc(list, func(v store.Record) bool {
+		return v.Current && !v.Withdrawn && !v.Object.Revoked && !v.Conflict
+	})
 }
 
 func withdraw(tx *store.Tx, e message.RecallEntry, owner string) error {

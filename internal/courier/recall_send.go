@@ -87,18 +87,17 @@ type boundToOrder struct {
 	Signed noroshi.Signed `json:"signed"`
 }
 
-// ownObjects returns the object and its translations as this node has them of
-// its own: what a partner brought, only that partner recalls.
+// ownObjects returns the object, and what says what it says, as this node has
+// them of its own: what a partner brought, only that partner recalls.
 func ownObjects(ctx context.Context, r store.Reads, o RecallOrder) (list []taken, owners []string, err error) {
 	if typ := o.Object.Type(); typ == "marking-definition" || typ == "identity" {
 		return nil, nil, noroshi.Errorf(noroshi.Refused, "recall.type", "a %s is no information that can be taken back", typ)
 	}
-	ids := []stix.ID{o.Object}
-	translations, err := translationsOf(ctx, r, o.Object)
+	made, err := madeOf(ctx, r, o.Object, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	for i, id := range append(ids, translations...) {
+	for i, id := range append([]stix.ID{o.Object}, made...) {
 		versions, err := r.Versions(ctx, id)
 		if err != nil {
 			return nil, nil, err
@@ -129,22 +128,8 @@ func ownObjects(ctx context.Context, r store.Reads, o RecallOrder) (list []taken
 const maxTranslations = 64
 
 // translationsOf returns the translations of an object: they say what it says.
-func translationsOf(ctx context.Context, r store.Reads, id stix.ID) (list []stix.ID, err error) {
-	for after := stix.ID("language-content-"); len(list) < maxTranslations; {
-		ids, err := r.Referrers(ctx, id, after, store.MaxPage)
-		if err != nil {
-			return nil, err
-		}
-		for _, x := range ids {
-			if after = x; x.Type() == "language-content" {
-				list = append(list, x)
-			}
-		}
-		if len(ids) < store.MaxPage || after.Type() > "language-content" {
-			break
-		}
-	}
-	return list[:min(len(list), maxTranslations)], nil
+func translationsOf(ctx context.Context, r store.Reads, id stix.ID) ([]stix.ID, error) {
+	return referrersOf(ctx, r, id, "language-content", maxTranslations)
 }
 
 // who finds out which partners have it, and how many persons let it go.
@@ -283,7 +268,7 @@ func (p RecallPlan) wait(tx *store.Tx, by noroshi.Signed) error {
 func (c *Courier) recall(ctx context.Context, tx *store.Tx, r Recall, objects []taken) (to []RecallTo, done []reach, err error) {
 	for _, o := range objects {
 		for _, owner := range r.Owners {
-			if err := tx.Withdraw(o.entry.Object, owner); err != nil {
+			if err := withdraw(tx, o.entry, owner); err != nil {
 				return nil, nil, err
 			}
 		}

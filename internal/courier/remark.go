@@ -8,6 +8,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // remarks is the follower that recalls what was marked more strictly after it
@@ -92,24 +93,57 @@ func (c *Courier) remark(ctx context.Context, change string) error {
 	return err
 }
 
-// remarkedObjects returns a version with those before it, and the translations
-// of the object, but for what the partner itself brought.
+// remarkedObjects returns a version with those before it, and what says what the
+// object says, but for what the partner itself brought. Where a later version
+// went to the partner, it is what may be said of the object: then only the
+// translations of earlier ones go with them.
 func (c *Courier) remarkedObjects(ctx context.Context, tx *store.Tx, v store.Record, partner noroshi.NodeID) (list []taken, err error) {
 	theirs := noroshi.Source{Kind: noroshi.FromPartner, Partner: partner}.Owner()
-	translations, err := translationsOf(ctx, tx.Reads, v.Object.ID)
+	made, err := madeOf(ctx, tx.Reads, v.Object.ID, nil)
 	if err != nil {
 		return nil, err
 	}
-	for i, id := range slices.Insert(translations, 0, v.Object.ID) {
+	later, err := laterWent(ctx, tx.Reads, v, partner)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range slices.Insert(made, 0, v.Object.ID) {
 		versions, err := tx.Versions(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		versions = slices.DeleteFunc(versions, func(x store.Record) bool {
-			return x.Source.Owner() == theirs || i == 0 && x.Object.Modified.Compare(v.Object.Modified) > 0
+			switch {
+			case x.Source.Owner() == theirs:
+				return true
+			case i == 0:
+				return x.Object.Modified.Compare(v.Object.Modified) > 0
+			}
+			return later && !translates(x.Object, v.Object)
 		})
 		list = append(list, taken{versions: versions, entry: message.RecallEntry{Object: id, Modified: modifiedText(newestOf(versions)),
 			Reason: message.RecallRelabelled, Scope: message.RecallReMark}})
 	}
 	return list, nil
+}
+
+// laterWent reports whether a later version of an object is released to a
+// partner.
+func laterWent(ctx context.Context, r store.Reads, v store.Record, partner noroshi.NodeID) (bool, error) {
+	now, err := r.Current(ctx, v.Object.ID)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return false, nil
+	}
+	if err != nil || now.Object.Modified.Compare(v.Object.Modified) <= 0 {
+		return false, err
+	}
+	released, err := r.Released(ctx, partner, []int64{now.Seq})
+	return released[now.Seq] != "", err
+}
+
+// translates reports whether an object translates a version of another, or an
+// earlier one (STIX 2.1 §7.1).
+func translates(o, of *stix.Object) bool {
+	at, err := stix.ParseTime(o.Text("object_modified"))
+	return err == nil && stix.ID(o.Text("object_ref")) == of.ID && at.Compare(of.Modified) <= 0
 }

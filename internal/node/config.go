@@ -8,11 +8,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/BurntSushi/toml"
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/locale"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // Config is the file noroshi.toml in a data folder, and its manual. Unknown
@@ -61,6 +63,23 @@ type Config struct {
 	Heartbeat time.Duration `toml:"heartbeat,omitzero"`
 
 	Detect DetectConfig `toml:"detect"`
+
+	Sighting SightingConfig `toml:"sighting"`
+}
+
+// SightingConfig says how much partners learn of where something was seen. A
+// sighting never names a sensor, an address or an organisation.
+type SightingConfig struct {
+	// Sectors are the sectors of those whose networks the sensors watch, such
+	// as "energy": words of STIX 2.1 industry-sector-ov. They stand on an
+	// identity of their own, marked TLP:GREEN, which goes to partners by their
+	// agreements. A sector with one organisation in it names that organisation.
+	// Empty (the default): sightings name none.
+	Sectors []string `toml:"sectors,omitempty"`
+	// Region is where the sensors are, such as "eastern-asia": a word of STIX
+	// 2.1 region-ov. It stands on a location of its own, marked TLP:GREEN.
+	// Empty (the default): sightings name none.
+	Region string `toml:"region,omitempty"`
 }
 
 // DetectConfig says how events meet indicators.
@@ -121,6 +140,14 @@ func (c Config) check(path string) error {
 	}
 	if c.Heartbeat != 0 && (c.Heartbeat < 100*time.Millisecond || c.Heartbeat > time.Hour) {
 		return bad("heartbeat", fmt.Errorf("%s must be from 100ms to 1h", c.Heartbeat))
+	}
+	for i, s := range c.Sighting.Sectors {
+		if !stix.Sector(s) || slices.Contains(c.Sighting.Sectors[:i], s) {
+			return bad("sighting.sectors", fmt.Errorf("%q must be a word of STIX 2.1 industry-sector-ov, once", s))
+		}
+	}
+	if r := c.Sighting.Region; r != "" && !stix.Region(r) {
+		return bad("sighting.region", fmt.Errorf("%q must be a word of STIX 2.1 region-ov", r))
 	}
 	for _, e := range c.Endpoints {
 		if u, err := url.Parse(e); err != nil || u.Scheme != "https" || u.Host == "" {

@@ -53,6 +53,26 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
+// TestSightingConfig: sectors and region are words of the STIX vocabularies, so
+// that no name of an organisation or a town gets onto a sighting.
+func TestSightingConfig(t *testing.T) {
+	for _, c := range []struct {
+		sighting node.SightingConfig
+		fine     bool
+	}{
+		{node.SightingConfig{Sectors: []string{"energy", "defense"}, Region: "eastern-asia"}, true},
+		{node.SightingConfig{Sectors: []string{"Energy"}}, false},
+		{node.SightingConfig{Sectors: []string{"energy", "energy"}}, false},
+		{node.SightingConfig{Sectors: []string{""}}, false},
+		{node.SightingConfig{Region: "Tokyo"}, false},
+	} {
+		err := node.Init(t.Context(), filepath.Join(t.TempDir(), "jpn"), node.Config{CallSign: "JPN-01", Sighting: c.sighting})
+		if (err == nil) != c.fine || err != nil && noroshi.KindOf(err) != noroshi.Invalid {
+			t.Errorf("%+v: %v", c.sighting, err)
+		}
+	}
+}
+
 // TestLostSealingKey: what is missing is named, with what to do.
 func TestLostSealingKey(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "usa")

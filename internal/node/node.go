@@ -158,8 +158,12 @@ func (n *Node) wire(ctx context.Context, identity *stix.Object) error {
 	n.Courier.OnDocument(n.Office.Document)
 	n.Index = detect.NewIndex(n.DetectOptions())
 	n.refusals = web.NewRefusals(n.Store, n.opts.Log, now)
-	n.Watch = watch.New(n.Store, n.Gate, n.Index, n.Courier, watch.Options{Realm: n.Realm, Node: id, Self: n.Self, Now: now})
-	return nil
+	n.Watch = watch.New(n.Store, n.Gate, n.Index, n.Courier, watch.Options{Realm: n.Realm, Node: id, Self: n.Self, Now: now,
+		Sectors: n.Config.Sighting.Sectors, Region: n.Config.Sighting.Region})
+	if n.opts.ReadOnly {
+		return nil
+	}
+	return n.Watch.Locate(ctx)
 }
 
 // first writes what a new realm's store begins with: the node's own word for
@@ -227,6 +231,9 @@ func (n *Node) Settle(ctx context.Context) error {
 		more, err := n.Desk.Step(ctx)
 		if err == nil && !more {
 			more, err = n.Courier.Step(ctx)
+		}
+		if err == nil && !more {
+			more, err = n.Office.Retain(ctx)
 		}
 		if err != nil || !more {
 			return err

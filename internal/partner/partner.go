@@ -15,6 +15,7 @@ package partner
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -42,6 +43,9 @@ type Office struct {
 	store *store.Store
 	mail  Documents
 	o     Options
+
+	retaining sync.Mutex // one Retain at a time; guards retained
+	retained  time.Time  // when it last came to an end
 }
 
 // New returns the office of a store. Its Document method is what the courier

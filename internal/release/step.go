@@ -88,7 +88,11 @@ func (d *Desk) Step(ctx context.Context) (more bool, err error) {
 				return false, err
 			}
 		}
-		if err := d.follow(ctx, links, changes); err != nil {
+		parted, err := d.parted(ctx, links)
+		if err != nil {
+			return false, err
+		}
+		if err := d.follow(ctx, links, parted, changes); err != nil {
 			return false, err
 		}
 		return true, d.advance(ctx, links, last, scouted)
@@ -125,7 +129,7 @@ func (d *Desk) begun(ctx context.Context, links []*link) error {
 			}
 		}
 	}
-	return d.decideAll(ctx, links, &w)
+	return d.decideAll(ctx, links, nil, &w)
 }
 
 // advance moves the follower and the places of the partners decided for; where
@@ -213,7 +217,7 @@ func (d *Desk) walk(ctx context.Context, l *link) (bool, error) {
 	next := to
 	if len(changes) > 0 {
 		next = changes[len(changes)-1].Seq
-		if err := d.follow(ctx, []*link{l}, changes); err != nil {
+		if err := d.follow(ctx, []*link{l}, nil, changes); err != nil {
 			return false, err
 		}
 	}
@@ -221,9 +225,10 @@ func (d *Desk) walk(ctx context.Context, l *link) (bool, error) {
 	return true, d.store.Advance(ctx, first, next)
 }
 
-// follow decides what a slice of the feed concerns.
-func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change) error {
-	if len(links) == 0 {
+// follow decides what a slice of the feed concerns. For partners that have
+// parted it finds what they may hold no more.
+func (d *Desk) follow(ctx context.Context, links []*link, parted []noroshi.NodeID, changes []store.Change) error {
+	if len(links)+len(parted) == 0 {
 		return nil // whoever comes into force finds a gap
 	}
 	for len(changes) > 0 {
@@ -237,7 +242,7 @@ func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change
 		if err := d.remarked(ctx, &w, links); err != nil {
 			return err
 		}
-		if err := d.decideAll(ctx, links, &w); err != nil {
+		if err := d.decideAll(ctx, links, parted, &w); err != nil {
 			return err
 		}
 	}
@@ -246,7 +251,7 @@ func (d *Desk) follow(ctx context.Context, links []*link, changes []store.Change
 
 // decideAll decides what was touched for some partners, and then what refers to
 // what may have become narrower by it.
-func (d *Desk) decideAll(ctx context.Context, links []*link, w *touched) error {
+func (d *Desk) decideAll(ctx context.Context, links []*link, parted []noroshi.NodeID, w *touched) error {
 	if len(w.seqs) == 0 {
 		return nil
 	}
@@ -260,6 +265,11 @@ func (d *Desk) decideAll(ctx context.Context, links []*link, w *touched) error {
 	}
 	for _, l := range links {
 		if err := d.decide(ctx, l, g); err != nil {
+			return err
+		}
+	}
+	for _, node := range parted {
+		if err := d.overheldBy(ctx, node, g); err != nil {
 			return err
 		}
 	}

@@ -230,7 +230,7 @@ func (d *Desk) remarked(ctx context.Context, w *touched, links []*link) error {
 	redefined := maps.Clone(doubtful)
 	maps.DeleteFunc(redefined, func(id stix.ID, _ bool) bool { return noroshi.TLPOf(id) != noroshi.NoTLP })
 	if len(redefined) > 0 {
-		if err := d.remarkedSent(ctx, w, links, redefined); err != nil {
+		if err := d.remarkedSent(ctx, w, redefined); err != nil {
 			return err
 		}
 	}

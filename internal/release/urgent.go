@@ -61,7 +61,7 @@ func (d *Desk) urgent(ctx context.Context, links []*link, last int64) (int64, er
 			}
 		}
 	}
-	return at, d.decideAll(ctx, links, &w)
+	return at, d.decideAll(ctx, links, nil, &w)
 }
 
 // isUrgent reports whether a version is a warning of IMMEDIATE or above, or a

@@ -29,7 +29,7 @@ type PutResult uint8
 
 // What Put found.
 const (
-	Unchanged PutResult = iota // the same bytes are here already from this owner
+	Unchanged PutResult = iota // the same bytes are here already from this owner, and their term is not over
 	New                        // first version of this id
 	Updated                    // a later version, now current
 	Older                      // kept; a later version is current
@@ -95,7 +95,7 @@ func (t *Tx) markFirst(v *Version, seq int64) error {
 		if err != nil {
 			return err
 		}
-		if gone.cover(claim{owner: v.Source.Owner(), modified: v.Object.Modified}) {
+		if gone.cover(claim{seq: seq, owner: v.Source.Owner(), modified: v.Object.Modified}) {
 			mark |= withdrawn
 		}
 	}
@@ -189,7 +189,7 @@ func (t *Tx) putAgain(v *Version, h int64) (PutResult, int64, error) {
 	}
 	owner := v.Source.Owner()
 	for _, c := range f.claims {
-		if c.owner == owner && c.hash == v.Hash && c.view == v.View && (c.creator || !v.Creator) {
+		if c.owner == owner && c.hash == v.Hash && c.view == v.View && (c.creator || !v.Creator) && !f.gone.ended(c) {
 			return Unchanged, c.seq, nil
 		}
 	}

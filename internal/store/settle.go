@@ -35,7 +35,8 @@ type claim struct {
 // that brought it. Within an owner the result does not depend on the order of
 // the claims: the highest modified counts and of one modified the highest view;
 // of editions (no modified) the lowest hash; two bodies under one modified and
-// view are both held; once one version is revoked only revoked ones count.
+// view are both held; once one version is revoked only revoked ones count. Of
+// the same bytes twice, those count that are not withdrawn.
 func settle(claims []claim, gone func(claim) bool) (owner string, current int64, marks []int) {
 	owner = ownerOf(claims)
 	marks = make([]int, len(claims))
@@ -56,7 +57,8 @@ func settle(claims []claim, gone func(claim) bool) (owner string, current int64,
 		if marks[i]&(foreign|conflict) != 0 || final && !c.revoked {
 			continue
 		}
-		if best < 0 || claims[best].before(c) {
+		again := best >= 0 && marks[best]&^marks[i]&withdrawn != 0 && !c.before(claims[best]) // came anew after its term
+		if best < 0 || claims[best].before(c) || again {
 			best = i
 		}
 	}

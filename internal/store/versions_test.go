@@ -253,3 +253,60 @@ func TestWithdrawUpTo(t *testing.T) {
 		t.Errorf("faults: %v", v.Faults)
 	}
 }
+
+// TestEnd: what came up to a sequence goes out of use; what comes later stands
+// and is current, the same bytes too, an object without modified too. Another's
+// copy stays.
+func TestEnd(t *testing.T) {
+	s := open(t)
+	at := func(day string) *store.Version {
+		v := indicator(t, 1, "2024-01-"+day+"T00:00:00Z")
+		v.Source = partnerB
+		return v
+	}
+	id := at("01").Object.ID
+	end := func() {
+		t.Helper()
+		head, err := s.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			do(t, s, noroshi.Act{Action: noroshi.ActEndRetention}, func(tx *store.Tx) error { return tx.End(id, partnerB.Owner(), head) })
+		}
+	}
+	check := func(step string, current int, gone ...bool) {
+		t.Helper()
+		list, err := s.Versions(t.Context(), id)
+		if err != nil || len(list) != len(gone) {
+			t.Fatalf("%s: %d versions, want %d; %v", step, len(list), len(gone), err)
+		}
+		for i, r := range list {
+			if r.Withdrawn != gone[i] || r.Current != (i == current) {
+				t.Errorf("%s: version %d withdrawn %v, current %v", step, i+1, r.Withdrawn, r.Current)
+			}
+		}
+		if v := verify(t, s); len(v.Faults) > 0 {
+			t.Errorf("%s: faults: %v", step, v.Faults)
+		}
+	}
+	put(t, s, at("02"))
+	other := at("02")
+	other.Source = file
+	put(t, s, other)
+	end()
+	check("ended", 0, true, false)
+	put(t, s, at("02"))
+	put(t, s, at("02"))
+	check("the same again", 2, true, false, false)
+	put(t, s, at("03"))
+	check("a later one", 3, true, false, false, false)
+	end()
+	check("ended again", 3, true, false, true, true)
+	if n, err := s.Ended(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d objects ended, %v", n, err)
+	}
+	do(t, s, noroshi.Act{Action: noroshi.ActWithdraw}, func(tx *store.Tx) error { return tx.Withdraw(id, partnerB.Owner()) })
+	put(t, s, at("04"))
+	check("withdrawn", 4, true, false, true, true, true)
+}

@@ -3,17 +3,43 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strconv"
+	"strings"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // withdrawals says, by owner, how much of its copies of an object was
-// withdrawn: the newest version, or "" for every one.
+// withdrawn: the newest version, or "" for every one, or what had come up to a
+// sequence, "#" before it.
 type withdrawals map[string][]string
+
+// came reads a withdrawal of what had come up to a sequence.
+func came(upto string) (seq int64, ok bool) {
+	text, ok := strings.CutPrefix(upto, "#")
+	if !ok {
+		return 0, false
+	}
+	seq, err := strconv.ParseInt(text, 10, 64)
+	return seq, err == nil
+}
+
+// ended reports whether a version is among what had come up to a sequence.
+func (w withdrawals) ended(c claim) bool {
+	for _, upto := range w[c.owner] {
+		if seq, ok := came(upto); ok && c.seq > 0 && c.seq <= seq {
+			return true
+		}
+	}
+	return false
+}
 
 // cover reports whether a version was withdrawn.
 func (w withdrawals) cover(c claim) bool {
+	if w.ended(c) {
+		return true
+	}
 	for _, upto := range w[c.owner] {
 		if upto == "" {
 			return true
@@ -28,6 +54,7 @@ func (w withdrawals) cover(c claim) bool {
 // covers reports whether a withdrawal of an owner's copies adds nothing.
 func (w withdrawals) covers(owner, upto string) bool {
 	c := claim{owner: owner}
+	c.seq, _ = came(upto)
 	c.modified, _ = stix.ParseTime(upto)
 	return w.cover(c)
 }
@@ -55,6 +82,25 @@ func (t *Tx) WithdrawUpTo(id stix.ID, owner string, newest stix.Time) error {
 		return noroshi.Errorf(noroshi.Invalid, "store.withdraw", "withdraw %s up to no version", string(id))
 	}
 	return t.withdraw(id, owner, newest.String())
+}
+
+// End takes an owner's versions of an object out of use that came up to a
+// sequence: their term is over. What comes later stands, the same bytes too.
+func (t *Tx) End(id stix.ID, owner string, seq int64) error {
+	if seq < 1 {
+		return noroshi.Errorf(noroshi.Invalid, "store.withdraw", "end %s up to no sequence", string(id))
+	}
+	return t.withdraw(id, owner, "#"+strconv.FormatInt(seq, 10))
+}
+
+// Ended counts the objects of which an owner's versions were taken out of use
+// because their term was over.
+func (r Reads) Ended(ctx context.Context) (n int, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		_, err := c.one(to(&n), "SELECT count(DISTINCT sid) FROM withdrawn WHERE upto LIKE '#%'")
+		return err
+	})
+	return n, err
 }
 
 func (t *Tx) withdraw(id stix.ID, owner, upto string) error {

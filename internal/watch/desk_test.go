@@ -31,6 +31,9 @@ type desk struct {
 	watch  *watch.Watch
 	people map[string]ed25519.PrivateKey
 
+	sectors []string // what sightings say of where
+	region  string
+
 	mu   sync.Mutex // guards now, deaf
 	now  time.Time
 	deaf int       // how many READs more the courier cannot take
@@ -99,7 +102,8 @@ func newDesk(t testing.TB) *desk {
 // restart forgets everything that is not in the store.
 func (d *desk) restart() {
 	d.index = detect.NewIndex(detect.Options{})
-	d.watch = watch.New(d.store, d.gate, d.index, d, watch.Options{Realm: noroshi.Real, Node: d.node, Self: d.self, Now: d.clock})
+	d.watch = watch.New(d.store, d.gate, d.index, d, watch.Options{Realm: noroshi.Real, Node: d.node, Self: d.self, Now: d.clock,
+		Sectors: d.sectors, Region: d.region})
 }
 
 func (d *desk) hire(name string, role noroshi.Role) {

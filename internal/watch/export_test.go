@@ -15,7 +15,9 @@ func SightingID(salt [16]byte, indicator stix.ID, sensor string, hour time.Time)
 }
 
 // SightingMarks returns the markings of a sighting.
-func SightingMarks(r store.Record, mark noroshi.TLP) []stix.ID { return sightingMarks(r, mark) }
+func SightingMarks(r store.Record, mark noroshi.TLP, defs func(stix.ID) []*stix.Object) []stix.ID {
+	return sightingMarks(r, mark, defs)
+}
 
 // Rules is the rule table.
 func Rules() []Rule { return rules }

@@ -70,6 +70,7 @@ type hour struct {
 	place
 	id      stix.ID
 	marks   []stix.ID
+	where   []stix.ID                         // markings of what it names as where
 	tally   tally                             // as it stands now, written or not
 	before  map[string]time.Time              // by log, the last event a former session counted
 	written int                               // count in the store; 0 = nothing is there
@@ -194,7 +195,12 @@ func (w *Watch) hourOf(ctx context.Context, sensor string, hit detect.Hit, salt 
 	if r.Withdrawn || r.Conflict || r.Object.Revoked {
 		return nil, nil
 	}
-	h := &hour{place: p, id: sightingID(salt, p), marks: sightingMarks(r, mark),
+	defs, err := w.bodiesFor(ctx, r, marksOn(r))
+	if err != nil {
+		return nil, err
+	}
+	marks := sightingMarks(r, mark, defs)
+	h := &hour{place: p, id: sightingID(salt, p), marks: marks, where: w.whereMarks(marks, defs),
 		first: map[detect.Strength]noroshi.Value{}, asked: map[detect.Strength]bool{}}
 	h.tally = tally{Indicator: p.Indicator, Value: hit.Value, Sensor: sensor, Hour: p.Hour, Lists: r.Flags, Last: map[string]time.Time{}}
 	if err := w.resume(ctx, h); err != nil {

@@ -93,7 +93,27 @@ func TestSightingMarks(t *testing.T) {
 		green1    = "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da"
 		statement = "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168"
 		secret    = "marking-definition--aaaaaaaa-8d90-4e51-bc29-71d5b4802168"
+		acs       = "marking-definition--acacacac-8d90-4e51-bc29-71d5b4802168"
+		iep       = "marking-definition--eeeeeeee-8d90-4e51-bc29-71d5b4802168"
+		japanese  = "marking-definition--ffffffff-8d90-4e51-bc29-71d5b4802168"
 	)
+	bodies := map[stix.ID]string{
+		statement: `"definition_type":"statement","definition":{"statement":"s"}`,
+		acs:       extension(noroshi.ACSExtension, `"identifier":"isa:guide.999191.ACS3-1","create_date_time":"2026-11-01T00:00:00.000Z","responsible_entity_custodian":"USA.DOD","policy_reference":"urn:isa:policy:acs:ns:v3.0?privdefault=permit&sharedefault=permit","control_set":{"classification":"U"}`),
+		iep:       extension(noroshi.IEPExtension, `"iep_id":"ee5fb97f-1477-5d87-8262-a94796f884ab","iep_version":2.0,"description":"","tlp":"amber","encrypt_in_transit":"must","permitted_actions":"none","affected_party_notifications":"may","provider_attribution":"may","unmodified_resale":"may","start_date":"2026-01-01T00:00:00.000Z"`),
+		japanese:  extension(noroshi.JapaneseExtension, `"kubun":"公開","originator":"JPN.MOD"`),
+	}
+	defs := func(id stix.ID) []*stix.Object {
+		body, known := bodies[id]
+		if !known {
+			return nil
+		}
+		o, err := stix.Parse([]byte(`{"type":"marking-definition","spec_version":"2.1","id":"` + string(id) + `","created":"2026-11-01T00:00:00.000Z",` + body + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []*stix.Object{o}
+	}
 	record := func(marks, granular string, assigned ...stix.ID) store.Record {
 		t.Helper()
 		o, err := stix.Parse([]byte(`{"type":"indicator","spec_version":"2.1","id":"indicator--4b5e1a4f-5b93-4b0e-8d2a-5ad1b8a3f0c1",` +
@@ -126,13 +146,22 @@ func TestSightingMarks(t *testing.T) {
 		{"a red pattern", record(refs(string(green)), granular(string(red))), noroshi.Amber, []stix.ID{red}},
 		{"unmarked lends none", record("", ""), noroshi.Amber, nil},
 		{"a statement alone lends none", record(refs(statement), ""), noroshi.Amber, []stix.ID{statement}},
+		{"ACS alone gets the mark", record(refs(acs), ""), noroshi.Amber, []stix.ID{amber, acs}},
+		{"Japanese alone gets the mark", record(refs(japanese), ""), noroshi.Amber, []stix.ID{amber, japanese}},
+		{"IEP beside a statement", record(refs(statement, iep), ""), noroshi.Green, []stix.ID{green, iep, statement}},
+		{"a marked pattern gets it too", record("", granular(acs)), noroshi.Amber, []stix.ID{amber, acs}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := watch.SightingMarks(c.r, c.mark); !slices.Equal(got, c.want) {
+			if got := watch.SightingMarks(c.r, c.mark, defs); !slices.Equal(got, c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
 	}
+}
+
+// extension is what a marking definition says in an extension.
+func extension(id stix.ID, members string) string {
+	return `"extensions":{"` + string(id) + `":{"extension_type":"property-extension",` + members + `}}`
 }
 
 func TestVisible(t *testing.T) {

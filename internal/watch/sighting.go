@@ -28,9 +28,9 @@ func sightingID(salt [16]byte, p place) stix.ID {
 	return stix.DeriveID("sighting", salt, strings.Join([]string{"sighting", string(p.Indicator), p.Sensor, p.Hour.UTC().Format(time.RFC3339)}, "\x00"))
 }
 
-// sighting makes the object: by our identity, times cut to the hour, no
-// where_sighted_refs (STIX 2.1 §5.2).
-func sighting(id stix.ID, self stix.ID, p place, count int, created, modified time.Time, marks []stix.ID) (*stix.Object, error) {
+// sighting makes the object: by our identity, times cut to the hour, where as
+// an identity and a location that name nobody (STIX 2.1 §5.2).
+func sighting(id stix.ID, self stix.ID, p place, count int, created, modified time.Time, where, marks []stix.ID) (*stix.Object, error) {
 	hour := stix.TimeOf(p.Hour)
 	return stix.Make(
 		stix.Member{Name: "type", Value: "sighting"},
@@ -43,20 +43,25 @@ func sighting(id stix.ID, self stix.ID, p place, count int, created, modified ti
 		stix.Member{Name: "last_seen", Value: hour},
 		stix.Member{Name: "count", Value: min(count, maxCount)},
 		stix.Member{Name: "sighting_of_ref", Value: p.Indicator},
+		stix.Member{Name: "where_sighted_refs", Value: where},
 		stix.Member{Name: "object_marking_refs", Value: marks},
 	)
 }
 
+// marksOn returns every marking of an indicator: its own, granular ones too, for
+// its value stands in our text, and those assigned here.
+func marksOn(r store.Record) []stix.ID {
+	return slices.Concat(r.Object.Markings, r.Assigned, granularMarks(r.Object))
+}
+
 // sightingMarks returns the markings of what we say about an indicator: all of
-// the indicator's own (granular ones too, for its value stands in our text) and
-// those assigned here, with one TLP level in place of several, joined with the
+// the indicator's, with one TLP level in place of several, joined with the
 // agreements' mark for sightings.
 //
-// An indicator without any TLP level lends none: its sighting is as unmarked as
-// it is, so it waits at the exit gate until someone assigns a marking.
-func sightingMarks(indicator store.Record, mark noroshi.TLP) []stix.ID {
-	o := indicator.Object
-	ids := slices.Concat(o.Markings, indicator.Assigned, granularMarks(o))
+// An indicator without any handling marking lends none: its sighting is as
+// unmarked as it is, so it waits at the exit gate until someone assigns one.
+func sightingMarks(indicator store.Record, mark noroshi.TLP, defs bodies) []stix.ID {
+	ids := marksOn(indicator)
 	tlp := noroshi.NoTLP
 	var others []stix.ID
 	for _, id := range ids {
@@ -68,7 +73,8 @@ func sightingMarks(indicator store.Record, mark noroshi.TLP) []stix.ID {
 	}
 	slices.Sort(others)
 	others = slices.Compact(others)
-	if tlp == noroshi.NoTLP {
+	own := slices.Concat(indicator.Object.Markings, granularMarks(indicator.Object))
+	if tlp == noroshi.NoTLP && !noroshi.MarkingsLabel(own, indicator.Assigned, defs, nil).Handled() {
 		return others
 	}
 	return append([]stix.ID{max(tlp, mark).MarkingID()}, others...)

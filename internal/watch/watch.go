@@ -5,7 +5,9 @@
 // What a hit says about the victim side (sensor, full name looked up, address
 // that asked) stays here: sightings and warnings carry the indicator's value
 // and the hour, and leave only through the exit gate, with the indicator's
-// markings joined with the agreements' mark for sightings.
+// markings joined with the agreements' mark for sightings. A sighting names the
+// sectors and the region the node was told to name, as objects of their own
+// that the exit gate decides for themselves.
 //
 // Documents it keeps in the store: salt, tally (what a sighting has counted,
 // exactly), explained (hits a warning-list explains), acknowledgement. None of
@@ -36,6 +38,10 @@ type Options struct {
 	Node  noroshi.NodeID
 	Self  noroshi.Organisation
 	Now   func() time.Time // nil = time.Now
+
+	// What sightings say of where something was seen; see where.go.
+	Sectors []string
+	Region  string
 }
 
 // Watch is the watch of one node in one realm. Its methods may be called at

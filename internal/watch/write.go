@@ -34,12 +34,25 @@ func (w *Watch) writePart(ctx context.Context, hours []*hour, out *Observed) err
 	now := w.o.Now().UTC()
 	var objects []*stix.Object
 	var sightings []stix.ID
+	salt, err := w.readSalt(ctx)
+	if err != nil {
+		return err
+	}
 	for _, h := range hours {
 		h.stamp(now)
 		if len(h.tally.Lists) > 0 || h.tally.Count == h.written {
 			continue
 		}
-		o, err := sighting(h.id, w.o.Self.Identity, h.place, h.tally.Count, h.tally.Created, h.tally.Modified, h.marks)
+		where, fresh, err := w.where(ctx, salt, now, h.where)
+		if err != nil {
+			return err
+		}
+		for _, x := range fresh {
+			if !slices.ContainsFunc(objects, func(y *stix.Object) bool { return y.ID == x.ID }) {
+				objects = append(objects, x)
+			}
+		}
+		o, err := sighting(h.id, w.o.Self.Identity, h.place, h.tally.Count, h.tally.Created, h.tally.Modified, where, h.marks)
 		if err != nil {
 			return err
 		}
@@ -48,7 +61,7 @@ func (w *Watch) writePart(ctx context.Context, hours []*hour, out *Observed) err
 			sightings = append(sightings, h.id)
 		}
 	}
-	raised, warnings, err := w.warningsOf(ctx, hours, now)
+	raised, warnings, err := w.warningsOf(ctx, salt, hours, now)
 	if err != nil {
 		return err
 	}
@@ -101,11 +114,7 @@ func (h *hour) stamp(now time.Time) {
 
 // warningsOf makes the warnings that the rules ask for and that are not there
 // yet: one per indicator, UTC day and strength.
-func (w *Watch) warningsOf(ctx context.Context, hours []*hour, now time.Time) (ids []stix.ID, objects []*stix.Object, err error) {
-	salt, err := w.readSalt(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
+func (w *Watch) warningsOf(ctx context.Context, salt [16]byte, hours []*hour, now time.Time) (ids []stix.ID, objects []*stix.Object, err error) {
 	seen := map[stix.ID]bool{}
 	for _, h := range hours {
 		for _, strength := range []detect.Strength{detect.Strong, detect.Weak} {

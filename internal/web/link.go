@@ -24,6 +24,7 @@ type Status struct {
 	Holds       int                  `json:"holds_open"`
 	Quarantined int                  `json:"quarantined"`      // at most 1000 are counted
 	Recalls     int                  `json:"recalls_open"`     // sent or passed on, not answered by everyone
+	Ended       int                  `json:"retention_ended"`  // objects of which versions went out of use because their term was over
 	Alarms      []Alarm              `json:"alarms,omitempty"` // of the last days, the latest first
 	Unreadable  []noroshi.CallSign   `json:"unreadable_agreements,omitempty"`
 	Links       []courier.LinkStatus `json:"links"`
@@ -77,6 +78,9 @@ func status(ctx context.Context, c *Call) (any, error) {
 	}
 	holds = slices.DeleteFunc(holds, emptied)
 	s.Holds, s.Warnings, s.Quarantined, s.Armed, s.NotArmed = len(holds), len(open), len(q), armed.Indicators, armed.NotArmed
+	if s.Ended, err = c.Store.Ended(ctx); err != nil {
+		return nil, err
+	}
 	if s.Recalls, err = c.openRecalls(ctx); err != nil {
 		return nil, err
 	}

@@ -92,6 +92,9 @@ func (s *show) replay(ctx context.Context) error {
 		return err
 	}
 	s.said("back", s.f.Sightings, fmt.Sprintf("%.1f", s.f.HitToOriginatorMS))
+	if err := s.where(ctx, sightings[0]); err != nil {
+		return err
+	}
 	return s.tell(ctx)
 }
 
@@ -160,6 +163,37 @@ func (s *show) sightingsBack(ctx context.Context, at *arrivals, want []stix.ID, 
 		s.f.HitToOriginatorMS = ms(t.Sub(handed))
 		return true, nil
 	})
+}
+
+// where prints what USA-01 learns from a sighting of where it was.
+func (s *show) where(ctx context.Context, sighting stix.ID) error {
+	shown := func(id stix.ID) (o *stix.Object, err error) {
+		var d web.ObjectDetail
+		if err := s.usa.call(ctx, "indicator.show", web.ObjectRef{ID: id}, &d); err != nil {
+			return nil, err
+		}
+		return stix.Parse([]byte(d.JSON))
+	}
+	o, err := shown(sighting)
+	if err != nil {
+		return err
+	}
+	says := map[string]string{}
+	for _, r := range o.Refs() {
+		if typ := r.Target.Type(); typ != "identity" && typ != "location" || r.Path == "created_by_ref" {
+			continue
+		}
+		x, err := shown(r.Target)
+		if err != nil {
+			return err
+		}
+		says[x.Type] = x.Text("name")
+	}
+	if len(says) != 2 {
+		return fmt.Errorf("a sighting at USA-01 says of where: %v", says)
+	}
+	s.said("where", says["identity"], says["location"])
+	return nil
 }
 
 // tell prints the warnings as JPN-01's duty officer sees them.

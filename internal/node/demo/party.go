@@ -38,7 +38,7 @@ type party struct {
 }
 
 // newParty makes a node with its persons, by the same commands a user types.
-func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token string) (*party, error) {
+func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token, region string) (*party, error) {
 	listen, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -49,7 +49,8 @@ func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token
 	}
 	p := &party{exe: exe, dir: dir, cable: wire, client: web.NewClient(node.SocketPath(dir, noroshi.Real))}
 	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(person string) ([]byte, error) { return os.ReadFile(p.passphraseFile(person)) }}
-	if err := p.command(ctx, "init", "--yes", "--org", string(sign), "--org-token", token, "--listen", listen, "--endpoint", "https://"+wire.From()); err != nil {
+	if err := p.command(ctx, "init", "--yes", "--org", string(sign), "--org-token", token, "--listen", listen, "--endpoint", "https://"+wire.From(),
+		"--sector", "energy", "--region", region); err != nil {
 		return nil, err
 	}
 	for i, who := range crew.Members {

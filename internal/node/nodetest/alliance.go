@@ -30,9 +30,10 @@ const Mitre = "Copyright 2015-2025, The MITRE Corporation. MITRE ATT&CK and ATT&
 // Party is one node and its crew.
 type Party struct {
 	crew.Crew
-	Dir  string
-	Node *node.Node
-	Log  *Log
+	Dir   string
+	Node  *node.Node
+	Log   *Log
+	Ahead time.Duration // how far the node's clock is ahead, from the next Start on
 
 	t     testing.TB
 	realm noroshi.Realm
@@ -91,7 +92,8 @@ func In(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm) *P
 func (p *Party) Start() {
 	p.t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.t.Context()))
-	n, err := node.Open(ctx, p.Dir, p.realm, node.Options{Serving: true, Log: slog.New(slog.NewJSONHandler(p.Log, nil)),
+	ahead := p.Ahead
+	n, err := node.Open(ctx, p.Dir, p.realm, node.Options{Serving: true, Now: func() time.Time { return time.Now().Add(ahead) }, Log: slog.New(slog.NewJSONHandler(p.Log, nil)),
 		Override: func(c *node.Config) { c.Listen = cmp.Or(p.addr, c.Listen) }})
 	if err != nil {
 		stop()
