@@ -83,7 +83,7 @@ func TestApproveShows(t *testing.T) {
 	out, _ = ask(exitOK, "release", "show", hold, "--lang", "en")
 	has(out, "rule 9: read as: (S//NF)", `\u202e`)
 	out, _ = ask(exitOK, "release", "preview", hold, "--as", "JPN-01", "--lang", "ja")
-	has(out, "規則9：読み方：(S//NF)", `\u202e`, "（Ｓ／／ＮＦ）")
+	has(out, "規則9：文字の見え方：(S//NF)", `\u202e`, "（Ｓ／／ＮＦ）")
 	out, _ = ask(exitOK, "release", "preview", hold, "--as", "JPN-01", "--diff", "--lang", "en")
 	has(out, "rule 9: read as: (S//NF)", "- description")
 	out, _ = ask(exitOK, "release", "explain", "malware--00000000-0000-4000-8000-000000000001", "--to", "JPN-01", "--lang", "en")

@@ -183,7 +183,13 @@ func (c *cli) willSee(d web.HoldDetail) {
 	for _, s := range d.Sample {
 		c.diff(c.io.err, web.Previewed{ID: s.ID, Outcome: noroshi.Hold.String(), Label: d.Label, Sees: s.JSON, Cut: s.Cut, Rules: s.Rules})
 	}
-	if more := d.Count - len(d.Sample); more > 0 {
+	more := d.Count
+	for _, s := range d.Sample {
+		if s.Type != "marking-definition" { // those leave with the members
+			more--
+		}
+	}
+	if more > 0 {
 		c.say("cli.signing-more", n(more), d.ID, string(d.Partner))
 	}
 	if d.CutOut+d.Less > 0 {

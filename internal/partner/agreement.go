@@ -379,6 +379,10 @@ func (o *Office) supersedes(ctx context.Context, r store.Reads, a *noroshi.Agree
 	return a.Version > versionOf(file), nil
 }
 
+// officersToSign is how many release officers of a node sign an agreement: its
+// signatures cover the first release too.
+const officersToSign = 2
+
 // signing reads where an agreement stands, and the officers' signatures here.
 func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreement, node noroshi.NodeID) (s Signing, officers []noroshi.Signed, err error) {
 	all, err := persons(ctx, r, o.o.Now())
@@ -388,7 +392,7 @@ func (o *Office) signing(ctx context.Context, r store.Reads, a *noroshi.Agreemen
 	if officers, err = o.officers(ctx, r, all, a.Hash); err != nil {
 		return s, nil, err
 	}
-	s.Waiting = max(0, needed(all, noroshi.ActSignAgreement)-len(officers))
+	s.Waiting = max(0, officersToSign-len(officers))
 	if s.Ours, err = has(ctx, r, signatureKey(a.Hash, o.o.Keys.NodeID())); err != nil {
 		return s, nil, err
 	}

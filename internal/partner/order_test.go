@@ -27,8 +27,10 @@ func inForce(t *testing.T, usa, jpn *side, file []byte) {
 		t.Fatal(err)
 	}
 	usa.carry(jpn)
-	if _, err := jpn.signs("suzuki", h); err != nil {
-		t.Fatal(err)
+	for _, by := range []string{"suzuki", "tanaka"} {
+		if _, err := jpn.signs(by, h); err != nil {
+			t.Fatal(err)
+		}
 	}
 	jpn.carry(usa)
 	for _, by := range []string{"carol", "dave"} {
@@ -99,6 +101,7 @@ func TestSuspend(t *testing.T) {
 	if _, err := jpn.orders("suzuki", on); code(err) != "agreement.not-suspended" {
 		t.Errorf("the other side resumes: %v", err)
 	}
+	jpn.record("tanaka", func(p *noroshi.Person) { p.Removed = true })
 	if got, err := jpn.orders("suzuki", stop); err != nil || got.Waiting != 0 {
 		t.Fatalf("the only officer: %+v, %v", got, err)
 	}

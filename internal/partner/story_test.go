@@ -21,7 +21,7 @@ func two(t *testing.T) (usa, jpn *side) {
 	usa = newSide(t, "USA-01", noroshi.Real, map[string]noroshi.Role{
 		"alice": noroshi.Administrator, "bob": noroshi.Liaison, "carol": noroshi.ReleaseOffice, "dave": noroshi.ReleaseOffice, "erin": noroshi.Duty})
 	jpn = newSide(t, "JPN-01", noroshi.Real, map[string]noroshi.Role{
-		"sato": noroshi.Administrator, "suzuki": noroshi.ReleaseOffice})
+		"sato": noroshi.Administrator, "suzuki": noroshi.ReleaseOffice, "tanaka": noroshi.ReleaseOffice})
 	return usa, jpn
 }
 
@@ -96,7 +96,10 @@ func TestTrustGrowsInThreeSteps(t *testing.T) {
 	if a, err := jpn.office.Agreement(t.Context(), h); err != nil || a.State != "proposed" || a.Theirs || string(a.File) != string(file) {
 		t.Fatalf("the proposal at JPN: %+v, %v", a, err)
 	}
-	if s, err := jpn.signs("suzuki", h); err != nil || !s.Ours || s.InForce {
+	if s, err := jpn.signs("suzuki", h); err != nil || s.Ours || s.Waiting != 1 {
+		t.Fatalf("one officer signs: %+v, %v; it takes two", s, err)
+	}
+	if s, err := jpn.signs("tanaka", h); err != nil || !s.Ours || s.InForce {
 		t.Fatalf("JPN signs: %+v, %v; a proposal must bind nobody", s, err)
 	}
 	jpn.carry(usa)
@@ -395,8 +398,10 @@ func agree(t *testing.T, usa, jpn *side, file []byte) {
 		}
 	}
 	usa.carry(jpn)
-	if _, err := jpn.signs("suzuki", h); err != nil {
-		t.Fatal(err)
+	for _, by := range []string{"suzuki", "tanaka"} {
+		if _, err := jpn.signs(by, h); err != nil {
+			t.Fatal(err)
+		}
 	}
 	jpn.carry(usa)
 }
@@ -425,7 +430,10 @@ func TestWhatACourierDidNotCarryIsSentAtTheNextStart(t *testing.T) {
 	if err := jpn.office.Resend(t.Context()); err != nil || len(jpn.sent) != 0 {
 		t.Fatalf("JPN, which has not answered, sends %d documents, %v", len(jpn.sent), err)
 	}
-	if s, err := jpn.signs("suzuki", h); err != nil || !s.InForce {
+	if _, err := jpn.signs("suzuki", h); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := jpn.signs("tanaka", h); err != nil || !s.InForce {
 		t.Fatalf("JPN signs: %+v, %v", s, err)
 	}
 	jpn.carry(usa)

@@ -149,7 +149,7 @@ func (c *Case) clause(it *Item, d *Decision) {
 	case len(by) == 0:
 		r := noroshi.Reason{Code: "clause.none"}
 		if a.without != "" {
-			r = noroshi.Reason{Code: "clause.none-alone", Args: []string{a.without}}
+			r = noroshi.Reason{Code: a.without}
 		}
 		d.deny(r)
 	case len(it.Label.Unknown) > 0:

@@ -118,6 +118,7 @@ func Decide(c Case) []Decision {
 		if c.Items[i].Echo {
 			out[i].deny(noroshi.Reason{Code: "object.theirs"})
 		}
+		out[i].Cut = outermost(out[i].Cut)
 	}
 	return out
 }
@@ -134,6 +135,24 @@ func (c *Case) apart() []Decision {
 	}
 	c.components(out)
 	return out
+}
+
+// outermost leaves out of some cuts those inside of others: one view has one
+// list, whatever reasons there were for it.
+func outermost(cut []string) []string {
+	inner := func(c string) bool {
+		return slices.ContainsFunc(cut, func(o string) bool { return o != c && within([]string{o}, c) })
+	}
+	if !slices.ContainsFunc(cut, inner) {
+		return cut
+	}
+	var left []string
+	for _, c := range cut {
+		if !inner(c) {
+			left = append(left, c)
+		}
+	}
+	return left
 }
 
 // marks returns the markings whose definitions leave with the object.

@@ -22,7 +22,7 @@ import (
 type answer struct {
 	alone, two []string // clauses by which it goes by itself, and with two persons; sorted
 	less       []string // clauses it goes under, or would with fewer markings: what they ask to be said less counts
-	without    string   // kind of its markings with which alone nothing would go, where with both it would
+	without    string   // reason: with one kind of its markings alone nothing would go, where with both it would
 }
 
 // by returns the clauses by which something goes: those that let it go by
@@ -104,7 +104,7 @@ func (q question) answer(level noroshi.TLP, classified noroshi.Level) answer {
 		for _, x := range []struct {
 			name string
 			part answer
-		}{{"ACS/JPN", q.kind(noroshi.NoTLP, classified)}, {"TLP", q.kind(level, noroshi.NoLevel)}} {
+		}{{"clause.none-class", q.kind(noroshi.NoTLP, classified)}, {"clause.none-tlp", q.kind(level, noroshi.NoLevel)}} {
 			if a.freer(x.part) {
 				a = x.part
 				a.without = x.name

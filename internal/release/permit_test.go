@@ -156,10 +156,10 @@ func TestClausesReadByBothRules(t *testing.T) {
 		{"forbidden below", []string{permit("true"), `forbid (principal, action, resource) when { resource.level == 1 };`}, tlp(noroshi.Green), noroshi.Deny, "", "clause.none"},
 		{"forbidden above", []string{permit("true"), `forbid (principal, action, resource) when { resource.level == 3 };`}, tlp(noroshi.Green), noroshi.Release, "a", "clause.permit"},
 		{"no TLP where one is asked for", []string{permit("resource.level >= 1")}, acsU, noroshi.Deny, "", "clause.none"},
-		{"nor with a TLP beside", []string{permit("resource.level >= 1")}, acsU.Join(tlp(noroshi.Clear)), noroshi.Deny, "", "clause.none-alone"},
+		{"nor with a TLP beside", []string{permit("resource.level >= 1")}, acsU.Join(tlp(noroshi.Clear)), noroshi.Deny, "", "clause.none-class"},
 		{"either kind", []string{permit("resource.level >= 1"), permit("resource.level == 0")}, acsU.Join(tlp(noroshi.Clear)), noroshi.Release, "a", "clause.permit"},
 		{"either kind, one with two persons", []string{permit("resource.level >= 1"), two("resource.level == 0")}, acsU.Join(tlp(noroshi.Clear)), noroshi.Hold, "b", "clause.two-persons"},
-		{"TLP alone where a class is asked for", []string{permit("resource.classification >= 1")}, acsU.Join(tlp(noroshi.Clear)), noroshi.Deny, "", "clause.none-alone"},
+		{"TLP alone where a class is asked for", []string{permit("resource.classification >= 1")}, acsU.Join(tlp(noroshi.Clear)), noroshi.Deny, "", "clause.none-tlp"},
 		{"no bound", []string{permit("resource.level <= 2")}, acsU.Join(tlp(noroshi.Green)), noroshi.Release, "a", "clause.permit"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
