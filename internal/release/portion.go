@@ -13,8 +13,8 @@ import (
 
 // View returns what leaves of an object: the object itself, or the same id and
 // modified without what the selectors name and without the granular markings
-// that named only that, and with what is said less exactly put so. An error where what is left would lack what its type
-// requires.
+// that named only that, and with what is said less exactly put so. An error
+// where what is left would lack what its type requires.
 func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if len(cut) == 0 {
 		return o, nil
@@ -154,13 +154,16 @@ func stricter(a, b *Decision) bool {
 	return a.Outcome == noroshi.Hold && strictness(a.Key) > strictness(b.Key)
 }
 
+// partCut says that a part is cut out because its marking lets less go.
+const partCut = "granular.cut"
+
 // cutPortion cuts what a portion names; false where the object cannot be
 // without that.
 func (c *Case) cutPortion(it *Item, p noroshi.Portion, d *Decision) bool {
 	if v, err := View(it.Object, p.Selectors); err != nil || !handledAs(it, v) {
 		return false
 	}
-	code := cmp.Or(c.unfit[part{it.ID, p.Marking}], "granular.cut")
+	code := cmp.Or(c.unfit[part{it.ID, p.Marking}], partCut)
 	for _, s := range p.Selectors {
 		d.cut(s, noroshi.Reason{Code: code, Marking: string(p.Marking), Args: []string{s}})
 	}
