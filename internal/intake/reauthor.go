@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -58,19 +59,16 @@ const redraftDays = 1
 // node. The same redraft gives the same bytes, as long as the original is marked
 // the same.
 //
-// What a partner sent is not re-authored here: its markings bind this node, and
-// a clear text of it is the partner's to give.
+// What a partner sent or, by what the object itself says, made is not
+// re-authored here: its markings bind this node, and a clear text of it is the
+// partner's to give.
 func (g *Gate) Redraw(ctx context.Context, d *Redraft) (*Reauthored, error) {
 	r, err := g.store.Current(ctx, d.Original)
 	if err != nil {
 		return nil, err
 	}
-	if r.Source.Kind == noroshi.FromPartner {
-		p, err := g.partner(r.Source.Partner)
-		if err != nil {
-			return nil, err
-		}
-		return nil, noroshi.Errorf(noroshi.Refused, "reauthor.partners", "%s came from %s: a clear text of it is theirs to give", string(r.Object.ID), p.Organisation.CallSign)
+	if err := g.ours(ctx, r); err != nil {
+		return nil, err
 	}
 	clear, err := readClear(d.Clear)
 	if err != nil {
@@ -102,6 +100,37 @@ func (g *Gate) Redraw(ctx context.Context, d *Redraft) (*Reauthored, error) {
 	}
 	out.Link, out.beside, err = g.drawLink(*d, r)
 	return out, err
+}
+
+// ours refuses what another node sent or made, whichever door it came by.
+func (g *Gate) ours(ctx context.Context, r store.Record) error {
+	refused := func(p noroshi.Partner) error {
+		return noroshi.Errorf(noroshi.Refused, "reauthor.partners", "%s came from %s: a clear text of it is theirs to give", string(r.Object.ID), p.Organisation.CallSign)
+	}
+	if r.Source.Kind == noroshi.FromPartner {
+		p, err := g.partner(r.Source.Partner)
+		if err != nil {
+			return err
+		}
+		return refused(p)
+	}
+	if r.Object.CreatedBy == "" || r.Object.CreatedBy == g.o.Self.Identity {
+		return nil
+	}
+	docs, err := g.store.Docs(ctx, noroshi.DocPartner)
+	if err != nil {
+		return err
+	}
+	for node, body := range docs {
+		var p noroshi.Partner
+		if err := json.Unmarshal(body, &p); err != nil {
+			return fmt.Errorf("read partner %s: %w", node, err)
+		}
+		if p.Organisation.Identity == r.Object.CreatedBy {
+			return refused(p)
+		}
+	}
+	return nil
 }
 
 // fill fills in what the node chooses.
@@ -218,10 +247,11 @@ func (g *Gate) drawLink(d Redraft, r store.Record) (link *stix.Object, beside []
 // DerivedFrom is the type of the relationship (STIX 2.1, common relationships).
 const DerivedFrom = "derived-from"
 
-// marksOf returns the markings a person asks for, which must be understood
-// here, and the exercise's of the original: nothing crosses realms.
+// marksOf returns the markings a person asks for, which must be understood by
+// what came here from no partner, and the exercise's of the original: nothing
+// crosses realms.
 func (g *Gate) marksOf(ctx context.Context, asked []string, original store.Record) (ids []stix.ID, err error) {
-	bodies := map[stix.ID][]*stix.Object{}
+	bodies, theirs := map[stix.ID][]*stix.Object{}, map[stix.ID][]*stix.Object{}
 	for _, text := range asked {
 		id := stix.ID(text)
 		if t, err := noroshi.ParseTLP(text); err == nil {
@@ -235,12 +265,18 @@ func (g *Gate) marksOf(ctx context.Context, asked []string, original store.Recor
 			return nil, err
 		}
 		for _, v := range versions {
-			bodies[id] = append(bodies[id], v.Object)
+			if v.Source.Kind == noroshi.FromPartner {
+				theirs[id] = append(theirs[id], v.Object)
+			} else {
+				bodies[id] = append(bodies[id], v.Object)
+			}
 		}
 	}
-	of := func(id stix.ID) []*stix.Object { return bodies[id] }
 	for i, id := range ids {
-		if l := noroshi.MarkingLabel(id, of(id), nil); !l.Handled() || len(l.Unknown) > 0 {
+		if len(bodies[id]) == 0 && len(theirs[id]) > 0 && noroshi.TLPOf(id) == noroshi.NoTLP {
+			return nil, noroshi.Errorf(noroshi.Invalid, "reauthor.their-marking", "the definition of %q came from partners alone: nothing of this node's is marked with it", asked[i])
+		}
+		if l := noroshi.MarkingLabel(id, bodies[id], nil); !l.Handled() || len(l.Unknown) > 0 {
 			return nil, noroshi.Errorf(noroshi.Invalid, "reauthor.marking", "%q is no TLP level, and no marking that is understood here", asked[i])
 		}
 	}
@@ -248,7 +284,7 @@ func (g *Gate) marksOf(ctx context.Context, asked []string, original store.Recor
 		return nil, noroshi.Errorf(noroshi.Invalid, "reauthor.marking", "%q is no TLP level, and no marking that is understood here", "")
 	}
 	for _, id := range original.Object.Markings {
-		if noroshi.MarkingLabel(id, of(id), nil).Exercise != "" {
+		if noroshi.MarkingLabel(id, slices.Concat(bodies[id], theirs[id]), nil).Exercise != "" {
 			ids = append(ids, id)
 		}
 	}

@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,10 +17,18 @@ import (
 
 const clearMalware = `{"name":"clear","is_family":false}`
 
+// acsDefinition is a definition of an ACS marking.
+func acsDefinition(id string) string {
+	return `{"type":"marking-definition","spec_version":"2.1","id":"` + id + `","created":"2026-01-01T00:00:00.000Z","extensions":{"` + string(noroshi.ACSExtension) + `":{
+"extension_type":"property-extension","identifier":"isa:guide.999191.ACS3-1","create_date_time":"2026-01-01T00:00:00.000Z","responsible_entity_custodian":"USA.MOD",
+"policy_reference":"urn:isa:policy:acs:ns:v3.0?privdefault=deny&sharedefault=deny","control_set":{"classification":"U"}}}}`
+}
+
 // TestRedraw: nothing of the original is carried over, what the file must not
 // say is refused by name, and what cannot be re-authored is not.
 func TestRedraw(t *testing.T) {
 	h := open(t, noroshi.Real, nil)
+	const ours, theirs = "marking-definition--00000000-0000-4000-8000-0000000000c2", "marking-definition--00000000-0000-4000-8000-0000000000c3"
 	const original, statement = "malware--00000000-0000-4000-8000-0000000000AB", "marking-definition--00000000-0000-4000-8000-0000000000c1"
 	id := stix.ID(strings.ToLower(original))
 	const head = `"spec_version":"2.1","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z"`
@@ -29,7 +38,20 @@ func TestRedraw(t *testing.T) {
 		`{"type":"ipv4-addr","id":"ipv4-addr--00000000-0000-4000-8000-000000000001","value":"192.0.2.1"}`,
 		`{"type":"marking-definition","spec_version":"2.1","id":"`+statement+`","created":"2026-01-01T00:00:00.000Z","definition_type":"statement","definition":{"statement":"x"}}`)
 	h.admit(noroshi.Source{Kind: noroshi.FromPartner, Partner: noroshi.NodeID{7}, Message: noroshi.Sum(nil)},
-		`{"type":"malware","id":"malware--00000000-0000-4000-8000-000000000007",`+head+`,"name":"theirs","is_family":false}`)
+		`{"type":"malware","id":"malware--00000000-0000-4000-8000-000000000007",`+head+`,"name":"theirs","is_family":false}`,
+		acsDefinition(theirs))
+	h.admit(fromFile, acsDefinition(ours),
+		`{"type":"malware","id":"malware--00000000-0000-4000-8000-000000000008",`+head+`,"name":"theirs too","is_family":false,"created_by_ref":"`+string(partner)+`"}`,
+		`{"type":"malware","id":"malware--00000000-0000-4000-8000-000000000009",`+head+`,"name":"a vendor's","is_family":false,"created_by_ref":"identity--33333333-3333-4333-8333-333333333333"}`)
+	body, err := json.Marshal(noroshi.Partner{Node: noroshi.NodeID{7}, Organisation: noroshi.Organisation{CallSign: "JPN-01", Identity: partner}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActConfigure, Subject: "test"}, func(tx *store.Tx) error {
+		return tx.PutDoc(noroshi.DocPartner, noroshi.NodeID{7}.String(), body)
+	}); err != nil {
+		t.Fatal(err)
+	}
 	with := func(member string) string { return strings.Replace(clearMalware, "{", "{"+member+",", 1) }
 	for name, c := range map[string]struct {
 		of      stix.ID
@@ -44,6 +66,10 @@ func TestRedraw(t *testing.T) {
 		"numbers stay":         {clear: with(`"x_n": 123456789012345678901234567890`)},
 		"not here":             {of: "malware--00000000-0000-4000-8000-000000000042", clear: clearMalware, code: "store.no-object"},
 		"a partner's":          {of: "malware--00000000-0000-4000-8000-000000000007", clear: clearMalware, code: "reauthor.partners"},
+		"a partner's, by file": {of: "malware--00000000-0000-4000-8000-000000000008", clear: clearMalware, code: "reauthor.partners", arg: "JPN-01"},
+		"a vendor's":           {of: "malware--00000000-0000-4000-8000-000000000009", clear: clearMalware},
+		"a marking of ours":    {clear: clearMalware, marking: ours},
+		"a partner's marking":  {clear: clearMalware, marking: theirs, code: "reauthor.their-marking", arg: theirs},
 		"a relationship":       {of: "relationship--00000000-0000-4000-8000-000000000001", clear: clearMalware, code: "reauthor.type", arg: "relationship"},
 		"an address":           {of: "ipv4-addr--00000000-0000-4000-8000-000000000001", clear: clearMalware, code: "reauthor.type", arg: "ipv4-addr"},
 		"as a bundle":          {clear: `{"type":"bundle"}`, code: "reauthor.type", arg: "bundle"},
@@ -92,8 +118,12 @@ func TestRedraw(t *testing.T) {
 			case err != nil:
 				t.Fatal(err)
 			}
+			want := []stix.ID{noroshi.Green.MarkingID()}
+			if c.marking != "" {
+				want = []stix.ID{stix.ID(c.marking)}
+			}
 			if o := r.Object; strings.Contains(string(o.Bytes()), "secret") || o.CreatedBy != self || o.ID == id || o.ID != d.ID || o.Created.IsZero() || o.Created != o.Modified ||
-				!slices.Equal(o.Markings, []stix.ID{noroshi.Green.MarkingID()}) {
+				!slices.Equal(o.Markings, want) {
 				t.Errorf("made %s", o.Bytes())
 			}
 			if again, err := h.Redraw(t.Context(), &d); err != nil || again.Bound() != r.Bound() {

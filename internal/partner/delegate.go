@@ -13,16 +13,18 @@ import (
 // longestDelegation bounds for how long a role may be passed on.
 const longestDelegation = 92 * 24 * time.Hour
 
-// person reads one person's record as it is kept.
-func person(ctx context.Context, r store.Reads, id string) (p noroshi.Person, err error) {
-	body, err := r.Doc(ctx, noroshi.DocPerson, id)
-	if err == nil {
-		err = json.Unmarshal(body, &p)
+// person returns a person of the register as they are on record, with the roles
+// of their own.
+func person(ctx context.Context, r store.Reads, id string) (noroshi.Person, error) {
+	register, err := r.Persons(ctx)
+	if err != nil {
+		return noroshi.Person{}, err
 	}
-	if noroshi.KindOf(err) == noroshi.NotFound || err == nil && p.Removed {
+	p, ok := register[id]
+	if !ok || p.Removed {
 		return p, noroshi.Errorf(noroshi.Forbidden, "person.unknown", "person %q is not known here", id)
 	}
-	return p, err
+	return p, nil
 }
 
 // delegable refuses what may not be delegated: any role but that of a release
@@ -39,9 +41,9 @@ func (o *Office) delegable(ctx context.Context, r store.Reads, order noroshi.Ord
 		return noroshi.Errorf(noroshi.Refused, "person.not-delegable", "role %s cannot be delegated", string(order.Role))
 	case !order.Until.After(now) || order.Until.After(now.Add(longestDelegation)):
 		return noroshi.Errorf(noroshi.Invalid, "person.delegation-time", "a delegation must end within 92 days from now")
-	case slices.Contains(p.Roles, order.Role):
+	case p.Has(order.Role):
 		return noroshi.Errorf(noroshi.Conflict, "person.has-role", "%s has the role already", p.ID)
-	case slices.Contains(p.Roles, noroshi.Administrator):
+	case p.Has(noroshi.Administrator):
 		return noroshi.Errorf(noroshi.Refused, "person.administrator", "%s is an administrator, who may not release", p.ID)
 	}
 	return nil
@@ -51,7 +53,7 @@ func (o *Office) delegable(ctx context.Context, r store.Reads, order noroshi.Ord
 // it: a delegate cannot make further delegates.
 func (o *Office) delegate(ctx context.Context, tx *store.Tx, order noroshi.Order, by []string) error {
 	for _, id := range by {
-		if p, err := person(ctx, tx.Reads, id); err != nil || !slices.Contains(p.Roles, order.Role) {
+		if p, err := person(ctx, tx.Reads, id); err != nil || !p.Has(order.Role) {
 			return noroshi.Errorf(noroshi.Forbidden, "person.delegate-may-not", "%s has the role by delegation and cannot pass it on", id)
 		}
 	}

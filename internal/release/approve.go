@@ -72,8 +72,9 @@ func (d *Desk) bound(ctx context.Context, g store.HoldGroup) (b signing, err err
 // A two-person hold takes two different persons with different keys, in any
 // order. One of them may have made what is released; alone nobody may: the one
 // approval of a review must come from somebody else than whoever signed for it
-// (an import that nobody signed hinders nobody). Approvals of another root, of a
-// person since removed or without the role, count nothing.
+// or for a marking assigned to it (an import that nobody signed hinders nobody).
+// Approvals of another root, of a person since removed or without the role,
+// count nothing.
 func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (waiting int, batch string, err error) {
 	d.turn.Lock()
 	defer d.turn.Unlock()
@@ -171,7 +172,7 @@ func (d *Desk) standingApprovals(ctx context.Context, hold string, want noroshi.
 }
 
 // notOwn refuses the one approval of a review by the person who brought what
-// is reviewed.
+// is reviewed, or marked it.
 func (d *Desk) notOwn(ctx context.Context, person string, rows []store.Decided) error {
 	for part := range slices.Chunk(rows, recordsAtOnce) {
 		seqs := make([]int64, len(part))
@@ -186,6 +187,14 @@ func (d *Desk) notOwn(ctx context.Context, person string, rows []store.Decided) 
 			if r.Source.Person == person {
 				return noroshi.Errorf(noroshi.Refused, "release.own-review", "%s brought what is to be reviewed: another person must approve", person)
 			}
+		}
+		slices.Sort(seqs)
+		markers, err := d.store.Markers(ctx, seqs)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(markers, person) {
+			return noroshi.Errorf(noroshi.Refused, "release.own-marking", "%s marked what is to be reviewed: another person must approve", person)
 		}
 	}
 	return nil

@@ -11,11 +11,12 @@ import (
 
 // Next clears the next message's worth of a batch from an ordinal on: at most
 // 1,000 objects or 1 MiB (a larger object alone); at IMMEDIATE and FLASH one
-// object with the definitions of its markings and its translations. Everything is decided again: agreement in force, nothing withdrawn,
-// superseded, relabelled or without what it refers to. Rows that may no longer
-// go are passed over, so First may be later than asked for; when none is left
-// the zero Cleared comes back without an error. While no agreement is in force,
-// as when it is suspended, the error is Queued.
+// object with the definitions of its markings and its translations. Everything
+// is decided again: agreement in force, nothing withdrawn, superseded, relabelled
+// or without what it refers to. Rows that may no longer go are passed over, so
+// First may be later than asked for; when none is left the zero Cleared comes
+// back without an error. While no agreement is in force, as when it is
+// suspended, the error is Queued.
 func (d *Desk) Next(ctx context.Context, batch string, first int) (Cleared, error) {
 	b, err := d.store.Batch(ctx, batch)
 	if err != nil {

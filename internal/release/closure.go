@@ -75,7 +75,8 @@ func (n *neighbours) unfit() (more bool) {
 }
 
 // torn reports whether something is cut out of a part of an item that is not
-// all of it. What else is cut does not count: that more is makes nothing freer.
+// all of it, or said less exactly in it: what is left then is not what it said.
+// What else is cut does not count: that more is makes nothing freer.
 func (n *neighbours) torn(i int, p noroshi.Portion) bool {
 	cut := n.base[i].Cut
 	if l := n.loses(i); l != nil {
@@ -85,11 +86,11 @@ func (n *neighbours) torn(i int, p noroshi.Portion) bool {
 		}
 	}
 	return slices.ContainsFunc(cut, func(s string) bool {
-		s, _ = Generalised(s)
+		s, how := Generalised(s)
 		touches := slices.ContainsFunc(p.Selectors, func(place string) bool {
 			return within([]string{s}, place) || within([]string{place}, s)
 		})
-		return s != "created_by_ref" && touches && !allWithin([]string{s}, p.Selectors)
+		return s != "created_by_ref" && touches && (how != "" || !allWithin([]string{s}, p.Selectors))
 	})
 }
 

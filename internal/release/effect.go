@@ -62,7 +62,7 @@ func (w *plan) decide(ctx context.Context) (err error) {
 				return err
 			}
 			in := w.graph.batch[r.Seq]
-			if w.graph.passed[r.Seq] == in || !stands(w.graph.batches[in], row, it, &w.out[i]) {
+			if w.graph.passed[passing{in, r.Seq}] || !stands(w.graph.batches[in], row, it, &w.out[i]) {
 				it.Done, again = false, true
 			}
 		}

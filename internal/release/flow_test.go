@@ -416,6 +416,32 @@ func TestReviewAndReturn(t *testing.T) {
 	has(t, o.sends(jpn))
 }
 
+// TestWhoMarkedItDoesNotReviewIt: whoever assigned a marking, without which
+// nothing would be reviewed, cannot alone approve what comes of it.
+func TestWhoMarkedItDoesNotReviewIt(t *testing.T) {
+	o := newOffice(t, jpn)
+	o.put(malware(t, 1, noroshi.Red), version(t, noroshi.Source{Kind: noroshi.FromFile, Name: "x.json"}, "run-1", object("malware", 2, "", noroshi.NoTLP, `,"is_family":false,"name":"(S) proxy"`)))
+	seq := o.current(id("malware", 2)).Seq
+	if _, err := o.store.Do(o.ctx, noroshi.Act{Action: noroshi.ActAssignMarking, Persons: []noroshi.Signed{{Person: "sato"}}}, func(tx *store.Tx) error {
+		return tx.AssignMarking(seq, noroshi.Green.MarkingID())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	o.settle()
+	h := o.holds()
+	if len(h) != 1 || h[0].Key != noroshi.Review || h[0].Count != 1 {
+		t.Fatalf("holds: %+v", h)
+	}
+	_, _, err := o.approve("sato", h[0].ID)
+	if e, ok := err.(*noroshi.Error); !ok || e.Code != "release.own-marking" {
+		t.Errorf("who marked it reviews it: %v", err)
+	}
+	if _, _, err := o.approve("jones", h[0].ID); err != nil {
+		t.Errorf("review: %v", err)
+	}
+	has(t, o.sends(jpn), id("malware", 2))
+}
+
 // TestWhatIsSignedIsWhatLeaves: the definitions that leave with what is held are
 // shown and signed with it: the batch has the root each person signed, whether or
 // not the definition has gone before or goes in between.

@@ -94,6 +94,29 @@ func TestPortionsThatCannotGoTogether(t *testing.T) {
 	}
 }
 
+// TestApartWhateverTravels: of two parts that may not go together neither goes,
+// though one of them could not stay for want of its marking's definition: the
+// other would tell that.
+func TestApartWhateverTravels(t *testing.T) {
+	for name, stamp := range map[string]string{"its definition goes": "ACS REL TO JPN", "its definition stays": "ACS open"} {
+		t.Run(name, func(t *testing.T) {
+			s := stampOf(t, stamp)
+			tool := object("tool", 1, usa.Identity, noroshi.Green, `,"name":"n","description":"d","x_a":"a"`)
+			c, _ := decided(t, s.bodies[0], tool[:len(tool)-1]+fmt.Sprintf(`,"granular_markings":[{"marking_ref":%q,"selectors":["description"]},{"marking_ref":%q,"selectors":["x_a"]}]}`, noroshi.Amber.MarkingID(), s.id))
+			a := *c.Clauses.Agreement()
+			a.Clauses = []noroshi.Clause{{ID: "a", Cedar: `permit (principal, action, resource);`},
+				{ID: "b", Cedar: `forbid (principal, action, resource) when { resource.level == 3 && resource.classification == 1 };`}}
+			var err error
+			if c.Clauses, err = release.Compile(&a); err != nil {
+				t.Fatal(err)
+			}
+			if d := release.Decide(c)[1]; d.Outcome != noroshi.Redact || !slices.Equal(d.Cut, []string{"description", "x_a"}) {
+				t.Errorf("%s, cut %v: %v", d.Outcome, d.Cut, d.Reasons)
+			}
+		})
+	}
+}
+
 // TestTranslations: a translation says no more than the version it translates
 // lets leave, however it is put.
 func TestTranslations(t *testing.T) {

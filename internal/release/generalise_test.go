@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,7 +18,9 @@ func lessExact(clause string, list ...noroshi.Generalise) []byte {
 	for _, g := range list {
 		fmt.Fprintf(&b, "\n[[clause.generalise]]\ntype = %q\nselector = %q\nhow = %q\n", g.Type, g.Selector, string(g.How))
 	}
-	text := string(release.Template(release.Draft{Realm: real, Self: usa, Partner: jpn, From: now.AddDate(0, -1, 0), Until: now.AddDate(0, 1, 0), Statements: []string{allowed}}))
+	self := usa
+	self.Tokens = []string{"USA.DOD"}
+	text := string(release.Template(release.Draft{Realm: real, Self: self, Partner: jpn, From: now.AddDate(0, -1, 0), Until: now.AddDate(0, 1, 0), Statements: []string{allowed}}))
 	at := strings.Index(text, "\n[[clause]]\nid = \""+clause+"\"")
 	if next := strings.Index(text[at+2:], "\n[[clause]]"); next >= 0 {
 		at += 2 + next
@@ -90,6 +93,36 @@ func TestGeneralise(t *testing.T) {
 	o.settle()
 	if report, err := o.store.Verify(o.ctx, nil); err != nil || len(report.Faults) > 0 {
 		t.Errorf("record: %+v %v", report, err)
+	}
+}
+
+// TestNoSealedPartIsSaidLessExactly: a part that goes whole or not at all is not
+// rewritten, not even all of it: it is cut out.
+func TestNoSealedPartIsSaidLessExactly(t *testing.T) {
+	sealed := id("marking-definition", 8)
+	body, err := json.Marshal(edit{string(noroshi.ACSExtension): acs(edit{".permitted_nationalities": relJPN,
+		"access_privilege": []edit{access("deny", "TEARLINE", edit{"permitted_nationalities": relJPN})}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		mark stix.ID
+		want string
+	}{
+		"sealed": {sealed, ""},
+		"free":   {noroshi.Green.MarkingID(), `"first_seen":"2026-11-20T03:00:00Z"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			o.agree(jpn, lessExact("1", hours[0]))
+			o.put(version(t, made, "", fmt.Sprintf(`{"type":"marking-definition","spec_version":"2.1","id":%q,"created":"2026-11-01T00:00:00.000Z","extensions":%s}`, sealed, body)),
+				version(t, made, "", granular(object("infrastructure", 1, usa.Identity, noroshi.Green, `,"name":"n","first_seen":"2026-11-20T03:04:05.678Z"`), c.mark, "first_seen")))
+			o.settle()
+			got := o.sends(jpn)[id("infrastructure", 1)]
+			if got == "" || strings.Contains(got, "first_seen") != (c.want != "") || !strings.Contains(got, c.want) {
+				t.Errorf("goes as %q, want %q", got, c.want)
+			}
+		})
 	}
 }
 

@@ -26,7 +26,7 @@ type graph struct {
 	beyond map[stix.ID]bool           // held, not loaded
 	defs   map[stix.ID][]store.Record // bodies of markings
 	marks  []string                   // portion mark of each of recs, "" = none
-	passed map[int64]string           // see touched
+	passed map[passing]bool           // see touched
 
 	// For the partner of the last case:
 	batch    map[int64]string                   // the batch a version was last decided in

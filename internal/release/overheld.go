@@ -42,8 +42,11 @@ func (w *plan) overhold(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				hidden := func(place string) bool { return within(d.Cut, place) }
-				now = it.Label.Join(shown(it.Portions, v, row, hidden))
+				parts := shown(it.Portions, v, row, d.hides)
+				if parts.String() == (noroshi.Label{}).String() {
+					continue // what its label asks for, persons could approve again
+				}
+				now = it.Label.Join(parts)
 			}
 			if saysMore(b.Label, now) {
 				w.over = append(w.over, v.Seq)
@@ -53,6 +56,13 @@ func (w *plan) overhold(ctx context.Context) error {
 	slices.Sort(w.over)
 	w.over = slices.Compact(w.over)
 	return nil
+}
+
+// hides reports whether a place is cut out for the marking of a part.
+func (d *Decision) hides(place string) bool {
+	return slices.ContainsFunc(d.Reasons, func(r noroshi.Reason) bool {
+		return r.Code == partCut && within(r.Args, place)
+	})
 }
 
 // former returns the former versions that were asked for, by object.

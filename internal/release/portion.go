@@ -13,8 +13,8 @@ import (
 
 // View returns what leaves of an object: the object itself, or the same id and
 // modified without what the selectors name and without the granular markings
-// that named only that, and with what is said less exactly put so. An error where what is left would lack what its type
-// requires.
+// that named only that, and with what is said less exactly put so. An error
+// where what is left would lack what its type requires.
 func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if len(cut) == 0 {
 		return o, nil
@@ -51,8 +51,8 @@ func (c *Case) portions(it *Item, d *Decision) {
 	if len(it.Portions) == 0 {
 		return
 	}
-	var gone, left, inner []noroshi.Portion
-	var places []string
+	var gone, left, inner, mild []noroshi.Portion
+	var places, strictly []string
 	for _, p := range it.Portions {
 		pd := c.portion(it, it.Label.Join(p.Label))
 		strict := stricter(&pd, d)
@@ -61,6 +61,9 @@ func (c *Case) portions(it *Item, d *Decision) {
 				d.Mild = map[stix.ID]bool{}
 			}
 			d.Mild[p.Marking] = d.Mild[p.Marking] || pd.Whole
+			mild = append(mild, p)
+		} else {
+			strictly = append(strictly, p.Selectors...)
 		}
 		if strict || c.unfit[part{it.ID, p.Marking}] != "" {
 			gone, places = append(gone, p), append(places, p.Selectors...)
@@ -76,9 +79,13 @@ func (c *Case) portions(it *Item, d *Decision) {
 		}
 		return all
 	})
-	if c.together(it, left, d) {
-		// Each part may go but not together, as clauses see them: none goes.
+	mild = slices.DeleteFunc(mild, func(p noroshi.Portion) bool { return allWithin(strictly, p.Selectors) })
+	if c.clash(it, mild, d) {
+		// Each part may go but not together, as clauses see them: none goes, also
+		// where one of them cannot stay for another reason, which would tell that.
 		gone, inner = it.Portions, nil
+	} else {
+		c.together(it, left, d)
 	}
 	var spoils []noroshi.Portion
 	for _, p := range gone {
@@ -104,23 +111,25 @@ func (c *Case) portions(it *Item, d *Decision) {
 	}
 }
 
-// together joins what portions that stay say to the object's decision, and
-// reports whether they may not stay together: then it joins nothing.
-func (c *Case) together(it *Item, left []noroshi.Portion, d *Decision) (not bool) {
-	label, unnamed := it.Label, d.Unnamed
-	parts := d.Parts
+// clash reports whether portions may not stay together in an item.
+func (c *Case) clash(it *Item, portions []noroshi.Portion, d *Decision) bool {
+	label := it.Label
+	for _, p := range portions {
+		label = label.Join(p.Label)
+	}
+	all := c.portion(it, label)
+	return stricter(&all, d)
+}
+
+// together joins what portions that stay say to the object's decision.
+func (c *Case) together(it *Item, left []noroshi.Portion, d *Decision) {
 	for _, p := range left {
 		pd := c.portion(it, it.Label.Join(p.Label))
-		label, unnamed = label.Join(p.Label), unnamed || pd.Unnamed
-		if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(parts, p.Marking) {
-			parts = append(parts, p.Marking)
+		d.Label, d.Unnamed = d.Label.Join(p.Label), d.Unnamed || pd.Unnamed
+		if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(d.Parts, p.Marking) {
+			d.Parts = append(d.Parts, p.Marking)
 		}
 	}
-	if all := c.portion(it, label); stricter(&all, d) {
-		return true
-	}
-	d.Label, d.Unnamed, d.Parts = label, unnamed, parts
-	return false
 }
 
 // labelWithout returns the label of what is left of an item: its own joined with
@@ -154,13 +163,16 @@ func stricter(a, b *Decision) bool {
 	return a.Outcome == noroshi.Hold && strictness(a.Key) > strictness(b.Key)
 }
 
+// partCut says that a part is cut out because its marking lets less go.
+const partCut = "granular.cut"
+
 // cutPortion cuts what a portion names; false where the object cannot be
 // without that.
 func (c *Case) cutPortion(it *Item, p noroshi.Portion, d *Decision) bool {
 	if v, err := View(it.Object, p.Selectors); err != nil || !handledAs(it, v) {
 		return false
 	}
-	code := cmp.Or(c.unfit[part{it.ID, p.Marking}], "granular.cut")
+	code := cmp.Or(c.unfit[part{it.ID, p.Marking}], partCut)
 	for _, s := range p.Selectors {
 		d.cut(s, noroshi.Reason{Code: code, Marking: string(p.Marking), Args: []string{s}})
 	}

@@ -166,6 +166,35 @@ func TestPassedOverAndFreeAgain(t *testing.T) {
 	}
 }
 
+// TestTwoPassOverTheSame: what the batches of two partners passed over goes to
+// both when it may again.
+func TestTwoPassOverTheSame(t *testing.T) {
+	o := newOffice(t)
+	rules := map[string]noroshi.StandingRule{}
+	for id, p := range map[string]noroshi.Party{"r1": jpn, "r2": kor} {
+		file := []byte("flash_per_hour = 5\n" + template(p, 1))
+		o.agree(p, file)
+		rules[id] = noroshi.StandingRule{ID: id, Partner: p.Node, Agreement: noroshi.Sum(file), MaxTLP: noroshi.Green, PerHour: 2, Until: o.now.AddDate(0, 0, 9), By: []string{"sato", "jones"}}
+		o.doc(noroshi.DocStanding, id, rules[id])
+	}
+	o.put(flash(t, 1, noroshi.Green))
+	o.settle()
+	for id := range rules {
+		o.doc(noroshi.DocStanding, id, noroshi.StandingRule{ID: id})
+	}
+	has(t, o.sends(jpn))
+	has(t, o.sends(kor))
+	for id, r := range rules {
+		o.doc(noroshi.DocStanding, id, r)
+	}
+	o.settle()
+	if h := o.holds(); len(h) != 0 {
+		t.Errorf("held: %+v", h)
+	}
+	has(t, o.sends(jpn), id("report", 1))
+	has(t, o.sends(kor), id("report", 1))
+}
+
 // TestStandingRuleEndsWithItsSigners: a rule lets nothing go any more once one of
 // the two who signed it is removed, nor does what it let go and has not left.
 func TestStandingRuleEndsWithItsSigners(t *testing.T) {

@@ -16,7 +16,13 @@ type touched struct {
 	seqs     map[int64]bool
 	narrowed map[int64]bool   // of them, what may now be held or denied though it was released
 	marks    map[stix.ID]bool // markings that got a definition
-	passed   map[int64]string // released, passed over when their turn came, and free to go now; the batch that will not come back to them
+	passed   map[passing]bool // released, passed over when their turn came, and free to go now
+}
+
+// passing is a version that a batch will not come back to.
+type passing struct {
+	batch string
+	seq   int64
 }
 
 func (w *touched) narrow(seq int64) { w.seqs[seq], w.narrowed[seq] = true, true }
@@ -364,9 +370,9 @@ func (d *Desk) passed(ctx context.Context, w *touched, run string) error {
 		w.narrow(seq)
 		if err == nil && why[i] == nil {
 			if w.passed == nil {
-				w.passed = map[int64]string{}
+				w.passed = map[passing]bool{}
 			}
-			w.passed[seq] = batch
+			w.passed[passing{batch, seq}] = true
 		}
 	}
 	return nil

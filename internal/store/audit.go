@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -29,6 +30,25 @@ func (r Reads) Acts(ctx context.Context, from uint64, limit int) ([]Entry, error
 func (r Reads) Alarms(ctx context.Context, limit int) ([]Entry, error) {
 	return r.entries(ctx, `SELECT a.idx, a.leaf, a.detail FROM notice n JOIN act a ON a.idx = n.act
 		WHERE n.kind = $1 ORDER BY n.seq DESC LIMIT $2`, string(AlarmRaised), page(limit))
+}
+
+// Markers returns the persons whose acts assigned a marking to one of some
+// versions (in ascending order) after its admission, each once.
+func (r Reads) Markers(ctx context.Context, seqs []int64) (persons []string, err error) {
+	for _, run := range runs(seqs) {
+		acts, err := r.entries(ctx, `SELECT idx, leaf, detail FROM act
+			WHERE idx IN (SELECT act FROM assigned WHERE seq BETWEEN $1 AND $2) ORDER BY idx`, run.lo, run.hi)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range acts {
+			for _, p := range a.Act.Persons {
+				persons = append(persons, p.Person)
+			}
+		}
+	}
+	slices.Sort(persons)
+	return slices.Compact(persons), nil
 }
 
 func (r Reads) entries(ctx context.Context, query string, args ...any) (list []Entry, err error) {

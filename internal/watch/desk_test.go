@@ -23,6 +23,7 @@ import (
 // desk is one node as far as a watch needs it: a real store, gate and index.
 type desk struct {
 	t      testing.TB
+	realm  noroshi.Realm
 	node   noroshi.NodeID
 	self   noroshi.Organisation
 	store  *store.Store
@@ -73,16 +74,21 @@ func (d *desk) later(by time.Duration) {
 
 func newDesk(t testing.TB) *desk {
 	t.Helper()
-	d := &desk{t: t, people: map[string]ed25519.PrivateKey{}, told: make(chan read, 16), now: time.Date(2026, 11, 24, 5, 30, 0, 0, time.UTC)}
+	return newDeskIn(t, noroshi.Real)
+}
+
+func newDeskIn(t testing.TB, realm noroshi.Realm) *desk {
+	t.Helper()
+	d := &desk{t: t, realm: realm, people: map[string]ed25519.PrivateKey{}, told: make(chan read, 16), now: time.Date(2026, 11, 24, 5, 30, 0, 0, time.UTC)}
 	d.self = noroshi.Organisation{CallSign: "JPN-01", Identity: stix.NewID("identity")}
-	keys, err := message.NewKeyring(noroshi.Real, d.now)
+	keys, err := message.NewKeyring(d.realm, d.now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.node = keys.NodeID()
 	public, sign := keys.Control()
-	d.store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "real.db"),
-		store.Options{Realm: noroshi.Real, Node: d.node, Sign: sign, Key: public, Now: d.clock})
+	d.store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), realm.File()),
+		store.Options{Realm: d.realm, Node: d.node, Sign: sign, Key: public, Now: d.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +98,7 @@ func newDesk(t testing.TB) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.gate = intake.New(d.store, intake.Options{Realm: noroshi.Real, Node: d.node, Self: d.self, Lists: lists, Now: d.clock})
+	d.gate = intake.New(d.store, intake.Options{Realm: d.realm, Node: d.node, Self: d.self, Lists: lists, Now: d.clock})
 	d.restart()
 	d.hire("yamada", noroshi.Duty)
 	d.hire("tanaka", noroshi.Analyst)
@@ -102,7 +108,7 @@ func newDesk(t testing.TB) *desk {
 // restart forgets everything that is not in the store.
 func (d *desk) restart() {
 	d.index = detect.NewIndex(detect.Options{})
-	d.watch = watch.New(d.store, d.gate, d.index, d, watch.Options{Realm: noroshi.Real, Node: d.node, Self: d.self, Now: d.clock,
+	d.watch = watch.New(d.store, d.gate, d.index, d, watch.Options{Realm: d.realm, Node: d.node, Self: d.self, Now: d.clock,
 		Sectors: d.sectors, Region: d.region})
 }
 
@@ -136,7 +142,7 @@ func (d *desk) put(kind, key string, v any) {
 
 func (d *desk) as(name string, a noroshi.Action, subject string, bound noroshi.Hash) noroshi.Signed {
 	d.t.Helper()
-	return noroshi.SignAct(name, d.people[name], noroshi.ActDigest(noroshi.Real, d.node, a, subject, bound))
+	return noroshi.SignAct(name, d.people[name], noroshi.ActDigest(d.realm, d.node, a, subject, bound))
 }
 
 // admit puts objects as from a source.

@@ -70,7 +70,6 @@ type hour struct {
 	place
 	id      stix.ID
 	marks   []stix.ID
-	where   []stix.ID                         // markings of what it names as where
 	tally   tally                             // as it stands now, written or not
 	before  map[string]time.Time              // by log, the last event a former session counted
 	written int                               // count in the store; 0 = nothing is there
@@ -199,8 +198,7 @@ func (w *Watch) hourOf(ctx context.Context, sensor string, hit detect.Hit, salt 
 	if err != nil {
 		return nil, err
 	}
-	marks := sightingMarks(r, mark, defs)
-	h := &hour{place: p, id: sightingID(salt, p), marks: marks, where: w.whereMarks(marks, defs),
+	h := &hour{place: p, id: sightingID(salt, p), marks: sightingMarks(r, mark, defs),
 		first: map[detect.Strength]noroshi.Value{}, asked: map[detect.Strength]bool{}}
 	h.tally = tally{Indicator: p.Indicator, Value: hit.Value, Sensor: sensor, Hour: p.Hour, Lists: r.Flags, Last: map[string]time.Time{}}
 	if err := w.resume(ctx, h); err != nil {

@@ -335,3 +335,20 @@ func TestWarningsRideOnStandardTypes(t *testing.T) {
 		t.Errorf("ids of sightings and warnings must not follow from each other: %v", err)
 	}
 }
+
+// TestASightingOfWhatCannotBeRead: where the markings of an indicator's parts
+// cannot be read, what is said about it goes nowhere.
+func TestASightingOfWhatCannotBeRead(t *testing.T) {
+	d := newDesk(t)
+	d.admit(fromFile, indicator(1, domain("one.example"), noroshi.Green, `,"granular_markings":[{"marking_ref":"`+string(noroshi.Red.MarkingID())+`","selectors":["pattern"]},{"selectors":["name"]}]`))
+	d.observe(canary, hit(1, "one.example", at))
+	said := slices.Concat(d.objects("sighting"), d.objects("report"))
+	if len(said) != 2 {
+		t.Fatalf("%d objects", len(said))
+	}
+	for _, o := range said {
+		if want := []stix.ID{noroshi.Red.MarkingID()}; !slices.Equal(o.Markings, want) {
+			t.Errorf("marked %v, want %v", o.Markings, want)
+		}
+	}
+}

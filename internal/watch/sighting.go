@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"github.com/go-json-experiment/json"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +50,7 @@ func sighting(id stix.ID, self stix.ID, p place, count int, created, modified ti
 // marksOn returns every marking of an indicator: its own, granular ones too, for
 // its value stands in our text, and those assigned here.
 func marksOn(r store.Record) []stix.ID {
-	return slices.Concat(r.Object.Markings, r.Assigned, granularMarks(r.Object))
+	return slices.Concat(r.Object.Markings, r.Assigned, noroshi.GranularMarkings(r.Object))
 }
 
 // sightingMarks returns the markings of what we say about an indicator: all of
@@ -60,9 +59,13 @@ func marksOn(r store.Record) []stix.ID {
 //
 // An indicator without any handling marking lends none: its sighting is as
 // unmarked as it is, so it waits at the exit gate until someone assigns one.
+// One whose markings cannot be read, those of its parts included, lends TLP:RED.
 func sightingMarks(indicator store.Record, mark noroshi.TLP, defs bodies) []stix.ID {
 	ids := marksOn(indicator)
 	tlp := noroshi.NoTLP
+	if len(noroshi.FormLabel(indicator.Object).Unknown) > 0 {
+		tlp = noroshi.Red
+	}
 	var others []stix.ID
 	for _, id := range ids {
 		if l := noroshi.TLPOf(id); l != noroshi.NoTLP {
@@ -73,29 +76,9 @@ func sightingMarks(indicator store.Record, mark noroshi.TLP, defs bodies) []stix
 	}
 	slices.Sort(others)
 	others = slices.Compact(others)
-	own := slices.Concat(indicator.Object.Markings, granularMarks(indicator.Object))
+	own := slices.Concat(indicator.Object.Markings, noroshi.GranularMarkings(indicator.Object))
 	if tlp == noroshi.NoTLP && !noroshi.MarkingsLabel(own, indicator.Assigned, defs, nil).Handled() {
 		return others
 	}
 	return append([]stix.ID{max(tlp, mark).MarkingID()}, others...)
-}
-
-// granularMarks returns the markings that granular markings name.
-func granularMarks(o *stix.Object) []stix.ID {
-	if !o.Granular {
-		return nil
-	}
-	var list []struct {
-		Marking stix.ID `json:"marking_ref"`
-	}
-	if json.Unmarshal(o.Property("granular_markings"), &list) != nil {
-		return nil
-	}
-	var ids []stix.ID
-	for _, g := range list {
-		if g.Marking != "" {
-			ids = append(ids, g.Marking)
-		}
-	}
-	return ids
 }

@@ -47,30 +47,50 @@ func whereObjects(salt [16]byte, o Options, now time.Time, marks []stix.ID) ([]*
 	return list, err
 }
 
-// whereMarks returns the markings of what a sighting names as where: TLP:GREEN,
-// since it names nobody, and the exercise's of the sighting.
-func (w *Watch) whereMarks(marks []stix.ID, bodies bodies) []stix.ID {
-	list := []stix.ID{noroshi.Green.MarkingID()}
-	here := w.o.Realm.Exercise()
-	for _, id := range marks {
-		if l := noroshi.MarkingLabel(id, bodies(id), nil); here != "" && l.Exercise == here {
-			list = append(list, id)
-		}
-	}
-	return list
+// exerciseMarking makes this node's own definition of a marking that says what
+// exercise something is of.
+func exerciseMarking(salt [16]byte, o Options, now time.Time) (*stix.Object, error) {
+	return stix.Make(
+		stix.Member{Name: "type", Value: "marking-definition"},
+		stix.Member{Name: "spec_version", Value: "2.1"},
+		stix.Member{Name: "id", Value: stix.DeriveID("marking-definition", salt, "exercise\x00"+o.Realm.Exercise())},
+		stix.Member{Name: "created_by_ref", Value: o.Self.Identity},
+		stix.Member{Name: "created", Value: stix.TimeOf(now)},
+		stix.Member{Name: "extensions", Value: []stix.Member{{Name: string(noroshi.ExerciseExtension), Value: []stix.Member{
+			{Name: "extension_type", Value: "property-extension"}, {Name: "exercise_id", Value: o.Realm.Exercise()}}}}},
+	)
 }
 
-// where returns the ids of what sightings with these markings name, and those of
-// the objects that are not here yet.
-func (w *Watch) where(ctx context.Context, salt [16]byte, now time.Time, marks []stix.ID) (ids []stix.ID, fresh []*stix.Object, err error) {
-	list, err := whereObjects(salt, w.o, now, marks)
-	if err != nil || len(list) == 0 {
+// where returns the ids of what sightings name, and those of the objects that
+// are not here yet. They are marked TLP:GREEN, since they name nobody, and in an
+// exercise as of it, whatever a sighting is marked: their marking tells nothing
+// of any.
+func (w *Watch) where(ctx context.Context, salt [16]byte, now time.Time) (ids []stix.ID, fresh []*stix.Object, err error) {
+	if len(w.o.Sectors) == 0 && w.o.Region == "" {
+		return nil, nil, nil
+	}
+	var list []*stix.Object
+	marks := []stix.ID{noroshi.Green.MarkingID()}
+	if w.o.Realm.Exercise() != "" {
+		def, err := exerciseMarking(salt, w.o, now)
+		if err != nil {
+			return nil, nil, err
+		}
+		list, marks = append(list, def), append(marks, def.ID)
+	}
+	objects, err := whereObjects(salt, w.o, now, marks)
+	if err != nil {
 		return nil, nil, err
 	}
-	for _, o := range list {
+	for _, o := range objects {
 		ids = append(ids, o.ID)
 	}
-	held, err := w.store.Held(ctx, ids)
+	list = append(list, objects...)
+	all := make([]stix.ID, len(list))
+	for i, o := range list {
+		all[i] = o.ID
+	}
+	held, err := w.store.Held(ctx, all)
 	for _, o := range list {
 		if !held[o.ID] {
 			fresh = append(fresh, o)
@@ -80,17 +100,16 @@ func (w *Watch) where(ctx context.Context, salt [16]byte, now time.Time, marks [
 }
 
 // Locate makes what sightings will name as where, before anything is seen: its
-// coming to a partner then says nothing of a sighting. In an exercise, whose
-// marking the telemetry's indicators bring, the first sighting makes it.
+// coming to a partner then says nothing of a sighting.
 func (w *Watch) Locate(ctx context.Context) error {
-	if len(w.o.Sectors) == 0 && w.o.Region == "" || w.o.Realm.Exercise() != "" {
+	if len(w.o.Sectors) == 0 && w.o.Region == "" {
 		return nil
 	}
 	salt, err := w.readSalt(ctx)
 	if err != nil {
 		return err
 	}
-	_, fresh, err := w.where(ctx, salt, w.o.Now().UTC(), []stix.ID{noroshi.Green.MarkingID()})
+	_, fresh, err := w.where(ctx, salt, w.o.Now().UTC())
 	if err != nil || len(fresh) == 0 {
 		return err
 	}

@@ -72,6 +72,52 @@ func TestSightingsSayWhere(t *testing.T) {
 	d.intact()
 }
 
+// TestWhereInAnExercise: there too, what sightings name is made before anything
+// is seen, by a marking of the node's own that says what exercise it is of.
+func TestWhereInAnExercise(t *testing.T) {
+	realm, err := noroshi.ParseRealm("exercise:ex-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDeskIn(t, realm)
+	d.sectors, d.region = []string{"energy"}, "eastern-asia"
+	where := func() (list []*stix.Object) {
+		return slices.Concat(d.objects("marking-definition"), d.objects("identity"), d.objects("location"))
+	}
+	for range 2 {
+		d.restart()
+		if err := d.watch.Locate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := where()
+	if len(before) != 3 {
+		t.Fatalf("%d objects, want a definition, an identity and a location", len(before))
+	}
+	def := before[0]
+	if l := noroshi.MarkingLabel(def.ID, []*stix.Object{def}, nil); l.Exercise != "ex-1" || len(l.Unknown) > 0 || def.CreatedBy != d.self.Identity {
+		t.Errorf("%s means %s", def.Bytes(), l)
+	}
+	for _, o := range before[1:] {
+		if want := []stix.ID{noroshi.Green.MarkingID(), def.ID}; !slices.Equal(o.Markings, want) {
+			t.Errorf("marked %v, want %v", o.Markings, want)
+		}
+	}
+	const theirs = "marking-definition--00000000-0000-4000-8000-0000000000e1"
+	d.admit(fromFile,
+		`{"type":"marking-definition","spec_version":"2.1","id":"`+theirs+`","created":"2026-11-01T00:00:00.000Z",`+extension(noroshi.ExerciseExtension, `"exercise_id":"ex-1"`)+`}`,
+		indicator(1, domain("one.example"), noroshi.NoTLP, `,"object_marking_refs":["`+theirs+`","`+string(noroshi.Red.MarkingID())+`"]`))
+	d.observe(canary, hit(1, "one.example", at))
+	if after := where(); len(after) != 4 {
+		t.Errorf("%d objects, want what was there and the definition that came", len(after))
+	}
+	s := d.objects("sighting")
+	if len(s) != 1 || !slices.Equal(whereOf(s[0]), []stix.ID{before[1].ID, before[2].ID}) || !slices.Equal(s[0].Markings, []stix.ID{noroshi.Red.MarkingID(), theirs}) {
+		t.Errorf("%d sightings, the first at %v, marked %v", len(s), whereOf(s[0]), s[0].Markings)
+	}
+	d.intact()
+}
+
 func whereOf(o *stix.Object) (list []stix.ID) {
 	for _, r := range o.Refs() {
 		if len(r.Path) > 18 && r.Path[:18] == "where_sighted_refs" {

@@ -32,9 +32,12 @@ func (w *Watch) writePart(ctx context.Context, hours []*hour, out *Observed) err
 		return nil
 	}
 	now := w.o.Now().UTC()
-	var objects []*stix.Object
 	var sightings []stix.ID
 	salt, err := w.readSalt(ctx)
+	if err != nil {
+		return err
+	}
+	where, objects, err := w.where(ctx, salt, now)
 	if err != nil {
 		return err
 	}
@@ -42,15 +45,6 @@ func (w *Watch) writePart(ctx context.Context, hours []*hour, out *Observed) err
 		h.stamp(now)
 		if len(h.tally.Lists) > 0 || h.tally.Count == h.written {
 			continue
-		}
-		where, fresh, err := w.where(ctx, salt, now, h.where)
-		if err != nil {
-			return err
-		}
-		for _, x := range fresh {
-			if !slices.ContainsFunc(objects, func(y *stix.Object) bool { return y.ID == x.ID }) {
-				objects = append(objects, x)
-			}
 		}
 		o, err := sighting(h.id, w.o.Self.Identity, h.place, h.tally.Count, h.tally.Created, h.tally.Modified, where, h.marks)
 		if err != nil {

@@ -96,3 +96,56 @@ func TestWhereItWasSeen(t *testing.T) {
 	search(t, usa.Dir, words)
 	search(t, kor.Dir, slices.Concat(words, []string{`"eastern-asia"`, `"energy"`, "where_sighted_refs", string(where[0].ID), string(where[1].ID)}))
 }
+
+// TestWhereIsToldBefore: in the real realm as in an exercise a partner learns of
+// a class of organisations and a region though nothing was seen, and a sighting
+// it may not have changes nothing of that.
+func TestWhereIsToldBefore(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"real", "exercise:ex-1"} {
+		realm, err := noroshi.ParseRealm(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(t.TempDir(), "jpn")
+		if err := node.Init(t.Context(), dir, node.Config{CallSign: "JPN-01", Sighting: node.SightingConfig{Sectors: []string{"energy"}, Region: "eastern-asia"}}); err != nil {
+			t.Fatal(err)
+		}
+		jpn, usa := nodetest.In(t, dir, "JPN-01", realm), nodetest.New(t, "USA-01", realm)
+		nodetest.Ally(t, jpn, usa)
+		jpn.Settle()
+		nodetest.Whole(t, jpn, usa)
+		came := func() (list []string) {
+			t.Helper()
+			recs, err := usa.Node.Store.List(t.Context(), store.Filter{Limit: store.MaxPage})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range recs {
+				if r.Source.Kind == noroshi.FromPartner && (r.Object.Text("region") != "" || r.Object.Property("sectors") != nil) {
+					list = append(list, string(r.Object.ID))
+				}
+			}
+			return list
+		}
+		before := came()
+		if len(before) != 2 {
+			t.Errorf("%s: %d objects came, want a class and a region", name, len(before))
+		}
+		jpn.Import("list.txt", "tlp:red", strings.NewReader("seen.example\n"))
+		recs, err := jpn.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 1})
+		if err != nil || len(recs) != 1 {
+			t.Fatalf("%d indicators, %v", len(recs), err)
+		}
+		seen, err := jpn.Node.Watch.Observe(t.Context(), "sensor", []detect.Hit{{Indicator: recs[0].Object.ID,
+			Value: noroshi.Value{Kind: noroshi.DomainName, Text: "seen.example"}, Strength: detect.Strong, Time: time.Now(), Log: "log"}})
+		if err != nil || len(seen.Sightings) != 1 {
+			t.Fatalf("%+v, %v", seen, err)
+		}
+		jpn.Settle()
+		nodetest.Whole(t, jpn, usa)
+		if after := came(); !slices.Equal(after, before) {
+			t.Errorf("%s: with a sighting that stays here %v, without %v", name, after, before)
+		}
+	}
+}
