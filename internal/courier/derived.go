@@ -11,33 +11,53 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// maxMade bounds what is recalled with an object: a RECALL has room for 1,024
-// entries. An object of more than a year of daily warnings goes beyond it.
-const maxMade = 1000
+// Bounds of what is recalled with objects. A RECALL has room for 1,024 entries;
+// an object of more than a year of daily warnings goes beyond maxMade. maxLooked
+// bounds what one RECALL that comes can have looked at: four objects an entry.
+const (
+	maxMade   = 1000
+	maxLooked = 4096
+)
 
-// madeOf returns what says what an object says and is not the object: its
-// translations, and the warnings of this node about nothing but it and what is
-// out of use besides, with their translations. gone are objects that are being
-// taken back in the same act.
+// making finds what was made of objects: what says what they say.
+type making struct {
+	r      store.Reads
+	left   int                                          // objects that may still be looked at
+	stands func(context.Context, stix.ID) (bool, error) // whether another object is in use
+}
+
+// madeHere finds what this node made of one object, going by what it uses.
+func madeHere(ctx context.Context, r store.Reads, id stix.ID) ([]stix.ID, error) {
+	m := making{r: r, left: maxMade, stands: func(ctx context.Context, id stix.ID) (bool, error) {
+		versions, err := r.Versions(ctx, id)
+		return inUse(versions), err
+	}}
+	return m.of(ctx, id)
+}
+
+// of returns what says what an object says and is not the object: its
+// translations, and the warnings of this node about nothing but it and what does
+// not stand besides, with their translations.
 //
 // A sighting says when something was met and not what it was, so it stays.
-func madeOf(ctx context.Context, r store.Reads, id stix.ID, gone map[stix.ID]bool) (list []stix.ID, err error) {
-	if list, err = translationsOf(ctx, r, id); err != nil {
+func (m *making) of(ctx context.Context, id stix.ID) (list []stix.ID, err error) {
+	if list, err = translationsOf(ctx, m.r, id); err != nil {
 		return nil, err
 	}
-	reports, err := referrersOf(ctx, r, id, "report", maxMade)
+	reports, err := referrersOf(ctx, m.r, id, "report", max(0, min(m.left, maxMade)))
 	if err != nil {
 		return nil, err
 	}
+	m.left -= len(list) + len(reports)
 	for _, report := range reports {
-		about, err := aboutNothingElse(ctx, r, report, id, gone)
+		about, err := m.aboutNothingElse(ctx, report, id)
 		if err != nil {
 			return nil, err
 		}
 		if !about {
 			continue
 		}
-		words, err := translationsOf(ctx, r, report)
+		words, err := translationsOf(ctx, m.r, report)
 		if err != nil {
 			return nil, err
 		}
@@ -47,9 +67,9 @@ func madeOf(ctx context.Context, r store.Reads, id stix.ID, gone map[stix.ID]boo
 }
 
 // aboutNothingElse reports whether a report is a warning of this node's own and
-// names, besides an object and sightings, nothing that is in use.
-func aboutNothingElse(ctx context.Context, r store.Reads, report, id stix.ID, gone map[stix.ID]bool) (bool, error) {
-	versions, err := r.Versions(ctx, report)
+// names, besides an object and sightings, nothing that stands.
+func (m *making) aboutNothingElse(ctx context.Context, report, id stix.ID) (bool, error) {
+	versions, err := m.r.Versions(ctx, report)
 	if err != nil {
 		return false, err
 	}
@@ -60,15 +80,11 @@ func aboutNothingElse(ctx context.Context, r store.Reads, report, id stix.ID, go
 		}
 		ours = true
 		for _, ref := range v.Object.Refs() {
-			if !strings.HasPrefix(ref.Path, "object_refs.") || ref.Target == id || gone[ref.Target] || ref.Target.Type() == "sighting" {
+			if !strings.HasPrefix(ref.Path, "object_refs.") || ref.Target == id || ref.Target.Type() == "sighting" {
 				continue
 			}
-			named, err := r.Versions(ctx, ref.Target)
-			if err != nil {
+			if other, err := m.stands(ctx, ref.Target); err != nil || other {
 				return false, err
-			}
-			if inUse(named) {
-				return false, nil
 			}
 		}
 	}
@@ -95,69 +111,123 @@ func referrersOf(ctx context.Context, r store.Reads, id stix.ID, typ string, mos
 }
 
 // recallDerived takes back what this node itself made of objects a partner took
-// back, and of which nothing is in use here now: it is a recall of this node's
-// own, which goes to everybody who has it, that partner too.
-func (c *Courier) recallDerived(ctx context.Context, tx *store.Tx, in RecallIn) (done []reach, err error) {
-	r := Recall{Made: in.Time}
-	var objects []taken
-	seen := map[stix.ID]bool{}
-	for _, e := range in.Entries {
-		list, err := derivedOf(ctx, tx, e, seen)
-		if err != nil {
+// back while they were in use: it is a recall of this node's own, which goes to
+// everybody who has it, that partner too. objects are what the partner took
+// back, one for each entry of in.
+func (c *Courier) recallDerived(ctx context.Context, tx *store.Tx, in RecallIn, objects []taken) (done []reach, err error) {
+	d := derivation{making: making{r: tx.Reads, left: maxLooked}, from: in.From, known: map[stix.ID]bool{}, seen: map[stix.ID]bool{}}
+	d.making.stands = d.stands
+	for i, x := range objects {
+		if in.Results[i].ActiveBefore == 0 || d.left <= 0 {
+			continue // nothing it brought was there to make anything of
+		}
+		if err := d.add(ctx, x); err != nil {
 			return nil, err
 		}
-		objects = append(objects, list...)
 	}
-	for n := 0; len(objects) > 0; n++ {
-		part := objects[:min(len(objects), maxMade)]
-		objects = objects[len(part):]
+	r := Recall{Made: in.Time, Owners: []string{noroshi.Source{Kind: noroshi.FromSelf}.Owner()}}
+	for part := range slices.Chunk(d.list, maxMade) {
 		r.ID = newRecallID("derived", c.o.Node.String(), in.Message.String(), string(part[0].entry.Object))
-		r.Entries, r.Owners = nil, []string{noroshi.Source{Kind: noroshi.FromSelf}.Owner(), noroshi.Source{Kind: noroshi.FromFile}.Owner()}
+		r.Entries = nil
 		for _, x := range part {
 			r.Entries = append(r.Entries, x.entry)
 		}
-		_, d, err := c.recall(ctx, tx, r, part)
+		_, more, err := c.recall(ctx, tx, r, part)
 		if err != nil {
 			return nil, err
 		}
-		done = append(done, d...)
+		done = append(done, more...)
 	}
 	return done, nil
 }
 
-// derivedOf returns what is to be taken back of this node's own for one entry
-// of a RECALL that came; seen is added to.
-func derivedOf(ctx context.Context, tx *store.Tx, e message.RecallEntry, seen map[stix.ID]bool) (list []taken, err error) {
-	left, err := tx.Versions(ctx, e.Object)
+// derivation finds what this node made of what a partner takes back. What others
+// have brought and the partner was never shown does not count: what is recalled
+// would tell it that somebody else has the same object.
+type derivation struct {
+	making
+	from  noroshi.NodeID
+	known map[stix.ID]bool // whether they stand
+	seen  map[stix.ID]bool // found already
+	list  []taken
+}
+
+// add finds what was made of one object after the partner brought it.
+func (d *derivation) add(ctx context.Context, x taken) error {
+	if other, err := d.stands(ctx, x.entry.Object); err != nil || other {
+		return err
+	}
+	made, err := d.of(ctx, x.entry.Object)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if inUse(left) {
-		return nil, nil // another version, or another's claim, stands
+	first := x.versions[0].Seq
+	for _, v := range x.versions {
+		first = min(first, v.Seq)
 	}
-	ids, err := madeOf(ctx, tx.Reads, e.Object, seen)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		if seen[id] {
+	for _, id := range made {
+		if d.seen[id] {
 			continue
 		}
-		seen[id] = true
-		versions, err := tx.Versions(ctx, id)
+		d.seen[id] = true
+		versions, err := d.r.Versions(ctx, id)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		versions = slices.DeleteFunc(versions, func(v store.Record) bool { return v.Source.Kind == noroshi.FromPartner })
-		if !inUse(versions) {
+		versions = slices.DeleteFunc(versions, func(v store.Record) bool { return v.Source.Kind != noroshi.FromSelf })
+		if !inUse(versions) || !slices.ContainsFunc(versions, func(v store.Record) bool { return v.Current && v.Seq > first }) {
 			continue
 		}
-		x := e
-		x.Message, x.Object, x.Modified = noroshi.Hash{}, id, modifiedText(newestOf(versions))
-		if x.Scope != message.RecallReMark {
-			x.Reason = message.RecallSource
+		e := x.entry
+		e.Message, e.Object, e.Modified = noroshi.Hash{}, id, modifiedText(newestOf(versions))
+		if e.Scope != message.RecallReMark {
+			e.Reason = message.RecallOver // another partner with the same object must not learn that this one had it
 		}
-		list = append(list, taken{entry: x, versions: versions})
+		d.list = append(d.list, taken{entry: e, versions: versions})
 	}
-	return list, nil
+	return nil
+}
+
+// stands reports whether an object is in use as far as the partner can know: of
+// what it brought or was given, by those it has it from.
+func (d *derivation) stands(ctx context.Context, id stix.ID) (bool, error) {
+	if known, ok := d.known[id]; ok || d.seen[id] {
+		return known && !d.seen[id], nil
+	}
+	if d.left--; d.left < 0 {
+		return true, nil
+	}
+	theirs, active, err := about(ctx, d.r, message.RecallEntry{Object: id}, noroshi.Source{Kind: noroshi.FromPartner, Partner: d.from}.Owner())
+	if err != nil {
+		return false, err
+	}
+	all, err := d.r.Versions(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	shown, err := d.shown(ctx, all)
+	if err != nil {
+		return false, err
+	}
+	if len(theirs)+len(shown) > 0 {
+		all = shown
+	}
+	d.known[id] = active > 0 || inUse(all)
+	return d.known[id], nil
+}
+
+// shown returns the versions of those whose versions went to the partner.
+func (d *derivation) shown(ctx context.Context, all []store.Record) (list []store.Record, err error) {
+	var seqs []int64
+	for _, v := range all {
+		seqs = append(seqs, v.Seq)
+	}
+	slices.Sort(seqs)
+	went, err := d.r.Streamed(ctx, d.from, seqs)
+	for _, v := range all {
+		if slices.ContainsFunc(all, func(w store.Record) bool { return went[w.Seq] && w.Source.Owner() == v.Source.Owner() }) {
+			list = append(list, v)
+		}
+	}
+	return list, err
 }

@@ -25,7 +25,7 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 	for i, e := range entries {
 		x := taken{entry: e}
 		var err error
-		if x.versions, in.Results[i].ActiveBefore, err = about(ctx, tx, e, owner); err != nil {
+		if x.versions, in.Results[i].ActiveBefore, err = about(ctx, tx.Reads, e, owner); err != nil {
 			return nil, err
 		}
 		x.entry.Message = noroshi.Hash{}
@@ -33,7 +33,7 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 		if err := withdraw(tx, e, owner); err != nil {
 			return nil, err
 		}
-		if _, in.Results[i].ActiveAfter, err = about(ctx, tx, e, owner); err != nil {
+		if _, in.Results[i].ActiveAfter, err = about(ctx, tx.Reads, e, owner); err != nil {
 			return nil, err
 		}
 		objects = append(objects, x)
@@ -44,7 +44,7 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 	}
 	in.Onward = pass.ID
 	in.count(to)
-	derived, err := l.c.recallDerived(ctx, tx, in)
+	derived, err := l.c.recallDerived(ctx, tx, in, objects)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +55,8 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 // about returns the versions that came from an owner and that an entry of a
 // RECALL is about, and how many of them are in use as far as the owner says:
 // whether this node or others say more of the object is not for it to learn.
-func about(ctx context.Context, tx *store.Tx, e message.RecallEntry, owner string) (list []store.Record, active uint32, err error) {
-	all, err := tx.Versions(ctx, e.Object)
+func about(ctx context.Context, r store.Reads, e message.RecallEntry, owner string) (list []store.Record, active uint32, err error) {
+	all, err := r.Versions(ctx, e.Object)
 	all = slices.DeleteFunc(all, func(v store.Record) bool { return v.Source.Owner() != owner })
 	upto, _ := stix.ParseTime(e.Modified)
 	revoked := slices.ContainsFunc(all, func(v store.Record) bool { return v.Object.Revoked })

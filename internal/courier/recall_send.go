@@ -93,7 +93,7 @@ func ownObjects(ctx context.Context, r store.Reads, o RecallOrder) (list []taken
 	if typ := o.Object.Type(); typ == "marking-definition" || typ == "identity" {
 		return nil, nil, noroshi.Errorf(noroshi.Refused, "recall.type", "a %s is no information that can be taken back", typ)
 	}
-	made, err := madeOf(ctx, r, o.Object, nil)
+	made, err := madeHere(ctx, r, o.Object)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -505,28 +505,7 @@ func TestRelabelledWarning(t *testing.T) {
 	p.a.importList("list.txt", 0, 2)
 	p.until("they are there", 10*time.Second, func() bool { return p.b.count("indicator") == 2 && p.settled() })
 	one, other := p.a.indicator(1), p.a.indicator(2)
-	warn := func(n int, refs ...stix.ID) stix.ID {
-		t.Helper()
-		id := stix.ID(fmt.Sprintf("report--00000000-0000-4000-8000-%012d", n))
-		list, err := json.Marshal(refs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw := intake.Raw{Bytes: fmt.Appendf(nil, `{"type":"report","spec_version":"2.1","id":%q,"created_by_ref":%q,"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z",
-			"published":"2026-01-01T00:00:00Z","name":"seen","object_refs":%s,"object_marking_refs":[%q]}`, id, p.a.ident, list, noroshi.Green.MarkingID())}
-		prepared, err := p.a.gate.Prepare(noroshi.Source{Kind: noroshi.FromSelf}, "", []intake.Raw{raw})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActObserve, Subject: string(id)}, func(tx *store.Tx) error {
-			_, err := p.a.gate.Admit(tx, prepared)
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
-	alone, both := warn(1, one.Object.ID), warn(2, one.Object.ID, other.Object.ID)
+	alone, both := p.a.warn(1, one.Object.ID), p.a.warn(2, one.Object.ID, other.Object.ID)
 	p.until("the warnings are there", 10*time.Second, func() bool { return p.b.count("report") == 2 && p.settled() })
 	if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActAssignMarking, Subject: "test"}, func(tx *store.Tx) error {
 		return tx.AssignMarking(one.Seq, noroshi.Red.MarkingID())
@@ -541,6 +520,39 @@ func TestRelabelledWarning(t *testing.T) {
 	}
 	if p.a.current(alone).Withdrawn {
 		t.Error("the warning is out of use where it was made")
+	}
+	p.intact()
+}
+
+// TestRecallOfWhatItNeverBrought: a partner that recalls what it did not bring,
+// or brings only a copy of what was warned of before, takes nothing back of what
+// this node made: its warnings and the words of a file stand, and nobody is told.
+func TestRecallOfWhatItNeverBrought(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 32, 0, 0)
+	p.a.bundle("a.json", domain(openID, "ended", noroshi.Green, ""), domain(theirsID, "copied", noroshi.Red, ""))
+	warned := []stix.ID{p.a.warn(1, openID), p.a.warn(2, theirsID)}
+	p.a.withdraw(openID)
+	p.a.withdraw(theirsID)
+	p.b.bundle("b.json", domain(openID, "ended", noroshi.Red, ""), domain(theirsID, "copied", noroshi.Green, ""), domain(secretID, "theirs", noroshi.Green, ""))
+	p.start()
+	p.until("the copy", 20*time.Second, func() bool { return p.a.has(theirsID, p.b) && p.a.has(secretID, p.b) && p.settled() })
+	late := p.a.warn(3, secretID)
+	words := stix.ID("language-content--00000000-0000-4000-8000-000000000041")
+	p.a.bundle("words.json", fmt.Sprintf(`{"type":"language-content","spec_version":"2.1","id":%q,"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","object_ref":%q,"contents":{"ja":{"name":"x"}},"object_marking_refs":[%q]}`,
+		words, secretID, noroshi.Red.MarkingID()))
+	var entries []message.RecallEntry
+	for _, id := range []stix.ID{openID, theirsID, secretID} {
+		entries = append(entries, message.RecallEntry{Object: id, Reason: message.RecallSpill, Scope: message.RecallStopUse})
+	}
+	if err := p.b.running().SendRecall(t.Context(), p.a.id(), entries); err != nil {
+		t.Fatal(err)
+	}
+	p.until("the recall", 20*time.Second, func() bool { return p.a.current(late).Withdrawn && p.settled() })
+	for _, id := range append(warned, words) {
+		if p.a.current(id).Withdrawn {
+			t.Errorf("%s is out of use", id)
+		}
 	}
 	p.intact()
 }

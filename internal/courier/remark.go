@@ -99,7 +99,7 @@ func (c *Courier) remark(ctx context.Context, change string) error {
 // translations of earlier ones go with them.
 func (c *Courier) remarkedObjects(ctx context.Context, tx *store.Tx, v store.Record, partner noroshi.NodeID) (list []taken, err error) {
 	theirs := noroshi.Source{Kind: noroshi.FromPartner, Partner: partner}.Owner()
-	made, err := madeOf(ctx, tx.Reads, v.Object.ID, nil)
+	made, err := madeHere(ctx, tx.Reads, v.Object.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,13 @@ package courier_test
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -18,6 +20,7 @@ const (
 	openID   = stix.ID("indicator--0a0b0c0d-0000-4000-8000-000000000001")
 	secretID = stix.ID("indicator--0a0b0c0d-0000-4000-8000-000000000002")
 	theirsID = stix.ID("indicator--0a0b0c0d-0000-4000-8000-000000000003")
+	sharedID = stix.ID("indicator--0a0b0c0d-0000-4000-8000-000000000005")
 )
 
 // domain is an indicator of a domain; more is further members.
@@ -115,7 +118,12 @@ func (p *pair) control(k message.Kind, content []byte) string {
 		}
 		what = list
 	case message.Recall:
-		what, err = message.DecodeRecall(content)
+		var list []message.RecallEntry
+		list, err = message.DecodeRecall(content)
+		for i := range list {
+			list[i].Message = noroshi.Hash{}
+		}
+		what = list
 	case message.RecallDone:
 		var d message.RecallDoneBody
 		d, err = message.DecodeRecallDone(content)
@@ -141,8 +149,9 @@ func (p *pair) control(k message.Kind, content []byte) string {
 // TestNothingToldOfWhatIsWithheld is L1 on everything a node says: two nodes
 // whose open part is the same, one with nothing else and one full of what the
 // partner may not see, tell it the same through imports, withdrawals, what the
-// partner sends them under an id they hold themselves, and its recalls: the
-// same messages, outcomes, receipts, heads and answers.
+// partner sends them under an id they hold themselves, and its recalls, of what
+// this node has warned of too: the same messages, outcomes, receipts, heads and
+// answers.
 func TestNothingToldOfWhatIsWithheld(t *testing.T) {
 	t.Parallel()
 	tell := func(secrets bool) string {
@@ -161,6 +170,9 @@ func TestNothingToldOfWhatIsWithheld(t *testing.T) {
 					openID, theirsID, noroshi.Red.MarkingID()),
 				`{"type":"indicator","id":"nonsense"}`)
 		}
+		if secrets {
+			p.a.bundle("third.json", domain(sharedID, "shared", noroshi.Red, `,"name":"a third source's"`))
+		}
 		p.a.bundle("a.json", open...)
 		settled("what is open", func() bool { return p.b.count("indicator") == 1 })
 		if secrets {
@@ -170,6 +182,15 @@ func TestNothingToldOfWhatIsWithheld(t *testing.T) {
 		settled("what is theirs", func() bool { return p.a.link().InApplied == 2 })
 		p.b.recall(p.b.running(), theirsID, message.RecallStopUse)
 		settled("the answer", func() bool { return p.b.to().Answer != nil })
+		p.b.bundle("shared.json", domain(sharedID, "shared", noroshi.Green, ""))
+		settled("what a third source has too", func() bool { return p.a.has(sharedID, p.b) })
+		warning := p.a.warn(1, sharedID)
+		settled("the warning of it", func() bool { return p.b.count("report") == 1 })
+		p.b.recall(p.b.running(), sharedID, message.RecallStopUse)
+		settled("the recall of the warning", func() bool {
+			list, err := p.b.running().Recalls(t.Context())
+			return err == nil && !slices.ContainsFunc(list, courier.RecallState.Open) && p.b.current(warning).Withdrawn
+		})
 		p.a.withdraw(openID)
 		p.a.bundle("rest.json", domain("indicator--0a0b0c0d-0000-4000-8000-000000000011", "host-1", noroshi.Green, ""),
 			domain("indicator--0a0b0c0d-0000-4000-8000-000000000012", "host-2", noroshi.Green, ""))
@@ -183,9 +204,36 @@ func TestNothingToldOfWhatIsWithheld(t *testing.T) {
 	if bare != full {
 		t.Errorf("what is told depends on what is withheld:\n%s\nand with it:\n%s", bare, full)
 	}
-	for _, w := range []string{"ActiveBefore:1", "host-2.example.net", "open.example.net"} {
+	for _, w := range []string{"ActiveBefore:1", "report--", "host-2.example.net", "open.example.net"} {
 		if !strings.Contains(bare, w) {
 			t.Errorf("nothing was told of %s:\n%s", w, bare)
 		}
 	}
+}
+
+// warn has a node warn of objects, as it does of itself.
+func (n *node) warn(number int, refs ...stix.ID) stix.ID {
+	n.t.Helper()
+	id := stix.ID(fmt.Sprintf("report--00000000-0000-4000-8000-%012d", number))
+	raw := intake.Raw{Bytes: fmt.Appendf(nil, `{"type":"report","spec_version":"2.1","id":%q,"created_by_ref":%q,"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z",
+			"published":"2026-01-01T00:00:00Z","name":"seen","object_refs":["%s"],"object_marking_refs":[%q]}`, id, n.ident, joined(refs), noroshi.Green.MarkingID())}
+	prepared, err := n.gate.Prepare(noroshi.Source{Kind: noroshi.FromSelf}, "", []intake.Raw{raw})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if _, err := n.store.Do(n.t.Context(), noroshi.Act{Action: noroshi.ActObserve, Subject: string(id)}, func(tx *store.Tx) error {
+		_, err := n.gate.Admit(tx, prepared)
+		return err
+	}); err != nil {
+		n.t.Fatal(err)
+	}
+	return id
+}
+
+func joined(ids []stix.ID) string {
+	var list []string
+	for _, id := range ids {
+		list = append(list, string(id))
+	}
+	return strings.Join(list, `","`)
 }

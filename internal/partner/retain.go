@@ -17,8 +17,9 @@ const (
 // Retain takes out of use, once a day and in slices, what partners brought
 // longer ago than the agreement with them lets it be kept (retention_days): it
 // is matched and passed on no more. The bytes stay, the record being
-// append-only; nobody is told. What another source brought too, and may be kept,
-// stays as it is. more is true when there is another slice.
+// append-only; nobody is told. What another source brought too, it brought: that
+// claim stands by itself, and the partner's goes, so that its answer to a recall
+// tells nobody of the other. more is true when there is another slice.
 //
 // What comes again afterwards, the same bytes too, begins a new term.
 func (o *Office) Retain(ctx context.Context) (more bool, err error) {
@@ -32,20 +33,12 @@ func (o *Office) Retain(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	terms := terms{}
-	var limited []noroshi.Partner
 	for _, p := range all {
 		end, err := o.termEnd(ctx, p, now)
 		if err != nil {
 			return false, err
 		}
-		if end > 0 {
-			terms[ownerOf(p.Node)] = end
-			limited = append(limited, p)
-		}
-	}
-	for _, p := range limited {
-		if more, err := o.retain(ctx, p, terms); more || err != nil {
+		if more, err := o.retain(ctx, p, end); more || err != nil {
 			return more, err
 		}
 	}
@@ -53,19 +46,9 @@ func (o *Office) Retain(ctx context.Context) (more bool, err error) {
 	return false, nil
 }
 
-// terms are the sequences of the feed up to which what an owner brought has
-// outlived its term.
-type terms map[string]int64
-
-func (t terms) over(v store.Record) bool { return v.Seq <= t[v.Source.Owner()] }
-
-func ownerOf(node noroshi.NodeID) string {
-	return noroshi.Source{Kind: noroshi.FromPartner, Partner: node}.Owner()
-}
-
 // termEnd returns the sequence up to which what a partner brought is kept too
-// long, 0 when nothing is. The agreement counts whether it is in force or not:
-// what was received under it stays under it.
+// long, 0 when nothing is. The newest agreement decides, for what came under
+// earlier ones too, whether it is in force still or not.
 func (o *Office) termEnd(ctx context.Context, p noroshi.Partner, now time.Time) (int64, error) {
 	if p.Agreement.IsZero() {
 		return 0, nil
@@ -107,8 +90,9 @@ func (o *Office) seqAt(ctx context.Context, at time.Time) (int64, error) {
 }
 
 // retain ends the term of a slice of what a partner brought.
-func (o *Office) retain(ctx context.Context, p noroshi.Partner, t terms) (more bool, err error) {
-	follower, end := "retention "+p.Node.String(), t[ownerOf(p.Node)]
+func (o *Office) retain(ctx context.Context, p noroshi.Partner, end int64) (more bool, err error) {
+	follower := "retention " + p.Node.String()
+	owner := noroshi.Source{Kind: noroshi.FromPartner, Partner: p.Node}.Owner()
 	at, err := o.store.Cursor(ctx, follower)
 	if err != nil || at >= end {
 		return false, err
@@ -131,7 +115,7 @@ func (o *Office) retain(ctx context.Context, p noroshi.Partner, t terms) (more b
 		return false, err
 	}
 	recs = slices.DeleteFunc(recs, func(r store.Record) bool {
-		return r.Withdrawn || r.Source.Owner() != ownerOf(p.Node) || r.Object.Type == "marking-definition" || r.Object.Type == "identity"
+		return r.Withdrawn || r.Source.Owner() != owner || r.Object.Type == "marking-definition" || r.Object.Type == "identity"
 	})
 	if len(recs) == 0 {
 		return true, o.store.Advance(ctx, follower, at)
@@ -139,34 +123,11 @@ func (o *Office) retain(ctx context.Context, p noroshi.Partner, t terms) (more b
 	act := noroshi.Act{Action: noroshi.ActEndRetention, Subject: p.Agreement.String(), Partner: p.Node, Agreement: p.Agreement, Count: len(recs)}
 	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
 		for _, r := range recs {
-			if err := endTerm(ctx, tx, r, t); err != nil {
+			if err := tx.End(r.Object.ID, owner, end); err != nil {
 				return err
 			}
 		}
 		return tx.SetCursor(follower, at)
 	})
 	return true, err
-}
-
-// endTerm takes the versions of a record's object that have outlived their terms
-// out of use, unless another source backs it still.
-func endTerm(ctx context.Context, tx *store.Tx, r store.Record, t terms) error {
-	versions, err := tx.Versions(ctx, r.Object.ID)
-	if err != nil {
-		return err
-	}
-	versions = slices.DeleteFunc(versions, func(v store.Record) bool { return v.Withdrawn })
-	ended := map[string]bool{}
-	for _, v := range versions {
-		owner := v.Source.Owner()
-		backs := func(x store.Record) bool { return x.Source.Owner() != owner && !t.over(x) }
-		if !t.over(v) || ended[owner] || slices.ContainsFunc(versions, backs) {
-			continue
-		}
-		ended[owner] = true
-		if err := tx.End(r.Object.ID, owner, t[owner]); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -61,7 +61,7 @@ func (p *replay) settle(c *conn) (currents map[int64]int64, err error) {
 			if err := r.claimsOf(c, &f, append([]int64{first}, p.later[h]...)); err != nil {
 				return nil, err
 			}
-			_, current, marks := settle(f.claims, p.gone[sid].cover)
+			_, current, marks := settle(f.claims, p.gone[sid])
 			currents[h] = current
 			for i, k := range f.claims {
 				p.marks[k.seq] = p.marks[k.seq]&assigned | marks[i]

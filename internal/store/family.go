@@ -124,7 +124,7 @@ func (t *Tx) resettle(f family) (marks []int, current int64, err error) {
 	if len(f.claims) == 0 {
 		return nil, 0, nil
 	}
-	_, current, marks = settle(f.claims, f.gone.cover)
+	_, current, marks = settle(f.claims, f.gone)
 	if current != f.current {
 		if _, err := t.c.exec("UPDATE head SET current = $2 WHERE h = $1", f.h, current); err != nil {
 			return nil, 0, err

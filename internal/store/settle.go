@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -28,22 +30,22 @@ type claim struct {
 }
 
 // settle decides which of an object's versions is current. claims are in the
-// order they came; gone says which were withdrawn. marks has one entry
+// order they came; gone says what was withdrawn. marks has one entry
 // per claim; current is 0 when no version may be current.
 //
 // The owner is the first source that made the object itself, else the first
-// that brought it. Within an owner the result does not depend on the order of
+// that brought it; one whose every version has ended gives way. Within an owner the result does not depend on the order of
 // the claims: the highest modified counts and of one modified the highest view;
 // of editions (no modified) the lowest hash; two bodies under one modified and
 // view are both held; once one version is revoked only revoked ones count. Of
 // the same bytes twice, those count that are not withdrawn.
-func settle(claims []claim, gone func(claim) bool) (owner string, current int64, marks []int) {
-	owner = ownerOf(claims)
+func settle(claims []claim, gone withdrawals) (owner string, current int64, marks []int) {
+	owner = ownerOf(claims, gone)
 	marks = make([]int, len(claims))
 	best, final := -1, false
 	for i, c := range claims {
 		marks[i] = superseded
-		if gone(c) {
+		if gone.cover(c) {
 			marks[i] |= withdrawn
 		}
 		if c.owner != owner {
@@ -72,10 +74,15 @@ func settle(claims []claim, gone func(claim) bool) (owner string, current int64,
 	return owner, claims[best].seq, marks
 }
 
-func ownerOf(claims []claim) string {
-	for _, c := range claims {
-		if c.creator {
-			return c.owner
+func ownerOf(claims []claim, gone withdrawals) string {
+	lasts := func(owner string) bool {
+		return slices.ContainsFunc(claims, func(c claim) bool { return c.owner == owner && !gone.ended(c) })
+	}
+	for _, creator := range []bool{true, false} {
+		for _, c := range claims {
+			if (c.creator || !creator) && lasts(c.owner) {
+				return c.owner
+			}
 		}
 	}
 	return claims[0].owner

@@ -66,9 +66,10 @@ func inUseAt(t *testing.T, p *nodetest.Party, ids ...stix.ID) (list []stix.ID) {
 }
 
 // TestRecallOfWhatWasMadeOfIt: what a partner made of an object that is recalled
-// (its translation, its warning of a hit) goes out of use there, at whom it
-// passed that on to, and at the originator that had it back. The answer has one
-// result for what was asked. A warning that is about something else too stays.
+// (its warning of a hit, with its words) goes out of use there, at whom it passed
+// that on to, and at the originator that had it back. The answer has one result
+// for what was asked. A warning that is about something else too stays, and so
+// does what a file brought.
 func TestRecallOfWhatWasMadeOfIt(t *testing.T) {
 	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
@@ -80,7 +81,8 @@ func TestRecallOfWhatWasMadeOfIt(t *testing.T) {
 	id := only(t, usa)
 	armed(jpn, id, true)
 	says, both := derivations(t, jpn, id, "relayed.example")
-	all := append(slices.Clone(says), both)
+	all, file := append(slices.Clone(says), both), says[0]
+	says = says[1:]
 	for _, p := range []*nodetest.Party{jpn, kor, usa} {
 		p.Until("all is in use", func() (bool, error) { return len(inUseAt(t, p, all...)) == len(all), nil })
 	}
@@ -89,8 +91,8 @@ func TestRecallOfWhatWasMadeOfIt(t *testing.T) {
 	}
 	for _, p := range []*nodetest.Party{jpn, kor, usa} {
 		p.Until("what was made of it is out of use", func() (bool, error) { return len(inUseAt(t, p, says...)) == 0, nil })
-		if got := inUseAt(t, p, both); len(got) != 1 {
-			t.Errorf("%s: a warning about something else is out of use", p.Sign)
+		if got := inUseAt(t, p, both, file); len(got) != 2 {
+			t.Errorf("%s: of a warning about something else and a file's translation in use: %v", p.Sign, got)
 		}
 	}
 	usa.Until("the answer", func() (bool, error) {

@@ -14,9 +14,9 @@ import (
 )
 
 // TestRetention: what was received goes out of use when the days the agreement
-// gives it are over, of itself and without a word to anybody; not what this node
-// has from somewhere else too, nor its own. A version that comes later begins a
-// new term.
+// gives it are over, of itself and without a word to anybody; what this node has
+// from somewhere else too stays by that claim alone, of which the partner is not
+// told. A version that comes later, or the same bytes, begins a new term.
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	usa, jpn := nodetest.New(t, "USA-01", noroshi.Real), nodetest.New(t, "JPN-01", noroshi.Real)
@@ -78,16 +78,27 @@ func TestRetention(t *testing.T) {
 	})
 	later(2)
 	jpn.Until("the end", func() (bool, error) { return withdrawnAt(t, jpn, keptID(1)), nil })
-	check("at the end", 2, false, true, true)
+	check("at the end", 3, false, true, true)
 	usa.Import("anew.json", "tlp:green", strings.NewReader("["+object(1, 2)+"]"))
 	armed(jpn, keptID(1), true)
-	check("received anew", 2, true, true, true)
+	check("received anew", 3, true, true, true)
 	later(29)
 	jpn.Until("the end of the later version", func() (bool, error) { return withdrawnAt(t, jpn, keptID(3)), nil })
-	check("the new term", 2, true, true, false)
+	check("the new term", 3, true, true, false)
 	later(2)
 	jpn.Until("the end of the new term", func() (bool, error) { return withdrawnAt(t, jpn, keptID(1)), nil })
-	check("all over", 2, false, true, false)
+	check("all over", 3, false, true, false)
+	if _, err := recall(t, usa, "duty", keptID(2)); err != nil {
+		t.Fatal(err)
+	}
+	usa.Until("the answer", func() (bool, error) {
+		rows := recalls(usa, true)
+		return len(rows) == 1 && rows[0].State == "confirmed" && rows[0].Found == 1, nil
+	})
+	if list, err := jpn.Node.Courier.RecalledHere(t.Context()); err != nil || len(list) != 1 || list[0].Results[0].ActiveBefore != 0 {
+		t.Errorf("the answer tells of another's claim: %+v, %v", list, err)
+	}
+	armed(jpn, keptID(2), true)
 }
 
 func keptID(n int) stix.ID {
