@@ -122,7 +122,8 @@ func (n *Node) Renew(ctx context.Context) error {
 		return err
 	}
 	for node := range n.peers() {
-		if err := n.Courier.Document(ctx, node, doc); err != nil {
+		// A courier that does not run yet is no error: Resend hands it in.
+		if err := n.Courier.Document(ctx, node, doc); err != nil && noroshi.KindOf(err) != noroshi.Queued {
 			return err
 		}
 	}

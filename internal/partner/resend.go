@@ -21,9 +21,9 @@ func (o *Office) post(ctx context.Context, to noroshi.NodeID, doc []byte) error 
 // retryResend is how long Resend waits for a courier that is starting.
 const retryResend = 100 * time.Millisecond
 
-// Resend sends our proposals, consents and suspensions again, as a node does when it starts:
-// a courier keeps documents no longer than it runs, and a crash may have come
-// between keeping one and handing it over. It waits for the courier to run,
+// Resend sends our proposals, consents, suspensions and renewed keys again, as a
+// node does when it starts: a courier keeps documents no longer than it runs,
+// and a crash may have come between keeping one and handing it over. It waits for the courier to run,
 // until ctx ends. The partner takes the same document once.
 func (o *Office) Resend(ctx context.Context) error {
 	for {
@@ -44,6 +44,7 @@ func (o *Office) resend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	keys := o.o.Keys.Keyset()
 	var errs []error
 	for _, p := range all {
 		hashes := p.Proposed
@@ -52,6 +53,13 @@ func (o *Office) resend(ctx context.Context) error {
 		}
 		if p.Trust != noroshi.Introduced && p.Trust != noroshi.InForce {
 			continue
+		}
+		if keys.Version > 1 { // the first is on the card
+			err := o.mail.Document(ctx, p.Node, keys.Bytes())
+			if noroshi.KindOf(err) == noroshi.Queued {
+				return err
+			}
+			errs = append(errs, err)
 		}
 		for _, h := range hashes {
 			doc, err := o.ours(ctx, h)

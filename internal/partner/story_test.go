@@ -440,6 +440,23 @@ func TestWhatACourierDidNotCarryIsSentAtTheNextStart(t *testing.T) {
 	usa.trust(jpn, noroshi.InForce)
 }
 
+func TestKeysACourierDidNotCarryAreSentAtTheNextStart(t *testing.T) {
+	usa, jpn := introduced(t)
+	if err := usa.office.Resend(t.Context()); err != nil || len(usa.sent) != 0 {
+		t.Fatalf("what is on the card is sent: %d documents, %v", len(usa.sent), err)
+	}
+	if err := usa.keys.Renew(usa.now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := usa.office.Resend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	usa.carry(jpn)
+	if got := jpn.partner(usa).KeyVersion; got != 2 {
+		t.Errorf("key version %d at JPN, want 2", got)
+	}
+}
+
 func TestOnlyAHigherVersionSupersedes(t *testing.T) {
 	usa, jpn := introduced(t)
 	first, second := agreementFile(1, usa, jpn, far), agreementFile(2, usa, jpn, far)
