@@ -141,7 +141,7 @@ func (n *neighbours) invalid() (any bool) {
 		for _, x := range l.cut {
 			cut = append(cut, x.selector)
 		}
-		if _, err := View(n.c.Items[i].Object, cut); err != nil {
+		if _, err := n.c.views.view(n.c.Items[i].Object, cut); err != nil {
 			n.bad[i], n.going[i], any = true, false, true
 		}
 	}
@@ -202,6 +202,9 @@ type neighbours struct {
 // references that lead to nothing the partner has or gets with it. Nil: nothing.
 func (n *neighbours) loses(i int) *loss {
 	it := &n.c.Items[i]
+	if len(it.Refs) == 0 && len(n.base[i].Travels) == 0 && !n.bad[i] {
+		return nil
+	}
 	var l loss
 	var left map[string]int // entries that stay, of each required list
 	for _, r := range it.Refs {

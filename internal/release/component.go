@@ -19,7 +19,9 @@ import (
 // says, and how it is marked, changes nothing for the others.
 func (c *Case) components(out []Decision) {
 	goes := func(i int) bool { return goes(&out[i]) }
-	if len(c.rings(goes, func(_ int, r stix.Ref) bool { return r.Required })) == 0 {
+	waits := func(i int) bool { return out[i].Outcome == noroshi.Hold }
+	waiting := func(ring []int) bool { return slices.ContainsFunc(ring, waits) }
+	if !slices.ContainsFunc(c.rings(goes, func(_ int, r stix.Ref) bool { return r.Required }), waiting) {
 		return
 	}
 	n, free := c.neighbours(out), c.neighbours(out)
@@ -32,8 +34,7 @@ func (c *Case) components(out []Decision) {
 		alike := func(i int) bool {
 			return c.Items[i].Label.String() == label && c.Items[i].Precedence == first.Precedence
 		}
-		waits := func(i int) bool { return out[i].Outcome == noroshi.Hold }
-		if !slices.ContainsFunc(ring, waits) || slices.ContainsFunc(ring, func(i int) bool { return !alike(i) }) {
+		if !waiting(ring) || slices.ContainsFunc(ring, func(i int) bool { return !alike(i) }) {
 			continue
 		}
 		join(out, ring)

@@ -82,6 +82,7 @@ type Case struct {
 
 	freed map[stix.ID]string // see free
 	unfit map[part]string    // parts that cannot stay, and why
+	views views
 }
 
 // Decision is the answer for one item. Redact releases it without what Cut
@@ -110,6 +111,7 @@ type Decision struct {
 // graph allows, with every rule that spoke.
 func Decide(c Case) []Decision {
 	c.free()
+	c.views = views{}
 	out := c.apart()
 	for c.closure(out) {
 		out = c.apart()
@@ -189,7 +191,7 @@ func (c *Case) alone(it *Item) Decision {
 
 // text holds what has a portion mark in the text that would leave.
 func (c *Case) text(it *Item, d *Decision) {
-	mark, of := markLeft(it, d.Cut)
+	mark, of := c.markLeft(it, d.Cut)
 	if mark == "" {
 		return
 	}
@@ -221,11 +223,11 @@ func (c *Case) unname(it *Item, d *Decision) {
 
 // markLeft returns the portion mark in what is left of an item's text, and what
 // is left.
-func markLeft(it *Item, cut []string) (string, *stix.Object) {
+func (c *Case) markLeft(it *Item, cut []string) (string, *stix.Object) {
 	if it.Mark == "" || len(cut) == 0 {
 		return it.Mark, it.Object
 	}
-	v, err := View(it.Object, cut)
+	v, err := c.views.view(it.Object, cut)
 	if err != nil {
 		return it.Mark, it.Object
 	}

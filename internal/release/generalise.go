@@ -81,7 +81,7 @@ func (c *Case) generalise(it *Item, d *Decision) {
 	if len(d.Cut) == cuts {
 		return
 	}
-	if _, err := View(it.Object, d.Cut); err != nil {
+	if _, err := c.views.view(it.Object, d.Cut); err != nil {
 		d.deny(noroshi.Reason{Code: "generalise.impossible", Clause: list[0].clause, Args: []string{it.Type}})
 	} else if d.Whole {
 		d.deny(noroshi.Reason{Code: "acs.tearline"})

@@ -16,12 +16,46 @@ import (
 // that named only that, and with what is said less exactly put so. An error
 // where what is left would lack what its type requires.
 func View(o *stix.Object, cut []string) (*stix.Object, error) {
+	return new(views).view(o, cut)
+}
+
+// views remembers what was made of the objects of a case: a decision asks for
+// the same view again and again.
+type views struct {
+	made   map[viewOf]viewed
+	faults map[*stix.Object]map[string]int // problems by code: sloppy objects come in, and are no worse for a cut
+}
+
+type viewOf struct {
+	object *stix.Object
+	cut    string // joined by line feeds, which no selector has
+}
+
+type viewed struct {
+	object *stix.Object
+	err    error
+}
+
+func (w *views) view(o *stix.Object, cut []string) (*stix.Object, error) {
 	if len(cut) == 0 {
 		return o, nil
 	}
 	if o == nil {
 		return nil, errors.New("cut: the object's bytes are not here")
 	}
+	k := viewOf{o, strings.Join(cut, "\n")}
+	v, ok := w.made[k]
+	if !ok {
+		v.object, v.err = w.make(o, cut)
+		if w.made == nil {
+			w.made = map[viewOf]viewed{}
+		}
+		w.made[k] = v
+	}
+	return v.object, v.err
+}
+
+func (w *views) make(o *stix.Object, cut []string) (*stix.Object, error) {
 	cut, less, err := parted(o, cut)
 	if err != nil {
 		return nil, err
@@ -30,12 +64,20 @@ func View(o *stix.Object, cut []string) (*stix.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	had := map[string]int{} // problems by code: sloppy objects come in, and are no worse for a cut
-	for _, p := range stix.Validate(o) {
-		had[p.Code]++
+	faults, ok := w.faults[o]
+	if !ok {
+		faults = map[string]int{}
+		for _, p := range stix.Validate(o) {
+			faults[p.Code]++
+		}
+		if w.faults == nil {
+			w.faults = map[*stix.Object]map[string]int{}
+		}
+		w.faults[o] = faults
 	}
+	more := map[string]int{}
 	for _, p := range stix.Validate(v) {
-		if had[p.Code]--; had[p.Code] < 0 {
+		if more[p.Code]++; more[p.Code] > faults[p.Code] {
 			return nil, fmt.Errorf("cut %s: what is left is no valid %s: %s: %s", o.ID, o.Type, p.Path, p.Msg)
 		}
 	}
@@ -53,8 +95,10 @@ func (c *Case) portions(it *Item, d *Decision) {
 	}
 	var gone, left, inner, mild []noroshi.Portion
 	var places, strictly []string
+	unnamed := map[stix.ID]bool{}
 	for _, p := range it.Portions {
 		pd := c.portion(it, it.Label.Join(p.Label))
+		unnamed[p.Marking] = pd.Unnamed
 		strict := stricter(&pd, d)
 		if !strict {
 			if d.Mild == nil {
@@ -85,7 +129,7 @@ func (c *Case) portions(it *Item, d *Decision) {
 		// where one of them cannot stay for another reason, which would tell that.
 		gone, inner = it.Portions, nil
 	} else {
-		c.together(it, left, d)
+		d.together(left, unnamed)
 	}
 	var spoils []noroshi.Portion
 	for _, p := range gone {
@@ -93,7 +137,7 @@ func (c *Case) portions(it *Item, d *Decision) {
 			spoils = append(spoils, p)
 		}
 	}
-	if _, err := View(it.Object, d.Cut); err != nil {
+	if _, err := c.views.view(it.Object, d.Cut); err != nil {
 		d.uncut()
 		spoils = gone
 	}
@@ -122,10 +166,9 @@ func (c *Case) clash(it *Item, portions []noroshi.Portion, d *Decision) bool {
 }
 
 // together joins what portions that stay say to the object's decision.
-func (c *Case) together(it *Item, left []noroshi.Portion, d *Decision) {
+func (d *Decision) together(left []noroshi.Portion, unnamed map[stix.ID]bool) {
 	for _, p := range left {
-		pd := c.portion(it, it.Label.Join(p.Label))
-		d.Label, d.Unnamed = d.Label.Join(p.Label), d.Unnamed || pd.Unnamed
+		d.Label, d.Unnamed = d.Label.Join(p.Label), d.Unnamed || unnamed[p.Marking]
 		if noroshi.TLPOf(p.Marking) == noroshi.NoTLP && !slices.Contains(d.Parts, p.Marking) {
 			d.Parts = append(d.Parts, p.Marking)
 		}
@@ -169,7 +212,7 @@ const partCut = "granular.cut"
 // cutPortion cuts what a portion names; false where the object cannot be
 // without that.
 func (c *Case) cutPortion(it *Item, p noroshi.Portion, d *Decision) bool {
-	if v, err := View(it.Object, p.Selectors); err != nil || !handledAs(it, v) {
+	if v, err := c.views.view(it.Object, p.Selectors); err != nil || !handledAs(it, v) {
 		return false
 	}
 	code := cmp.Or(c.unfit[part{it.ID, p.Marking}], partCut)
@@ -303,7 +346,7 @@ func (c *Case) cutTranslation(it *Item, of *stix.Object, cut []string, d *Decisi
 	if !more {
 		return
 	}
-	if _, err := View(it.Object, d.Cut); err != nil {
+	if _, err := c.views.view(it.Object, d.Cut); err != nil {
 		d.deny(noroshi.Reason{Code: "closure.nothing-left", Args: []string{"contents"}})
 	} else if d.Whole {
 		d.deny(noroshi.Reason{Code: "acs.tearline"})
