@@ -23,6 +23,13 @@ type Source struct {
 	Person  string     `json:"person,omitempty"` // who imported it
 }
 
+// SpeaksFor reports whether what a source says a marking means counts for what
+// came by another: a partner speaks for what it brought itself, every other
+// source for all.
+func (s Source) SpeaksFor(of Source) bool {
+	return s.Kind != FromPartner || of.Kind == FromPartner && of.Partner == s.Partner
+}
+
 // Owner is the key under which versions compete: only the source that brought
 // an object first, or the node whose identity made it, moves it (an object
 // belongs to one source).

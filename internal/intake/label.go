@@ -44,9 +44,8 @@ func (g *Gate) label(src noroshi.Source, elements []element, objects []Raw) erro
 	return nil
 }
 
-// definitions are the bodies of markings that count for what a source brings:
-// its own, those that come along included, and those that came here by no
-// partner (see the exit gate's).
+// definitions are the bodies of markings that speak for what a source brings,
+// those that come along with it included.
 type definitions struct {
 	gate   *Gate
 	src    noroshi.Source
@@ -94,7 +93,7 @@ func (d *definitions) of(id stix.ID) ([]*stix.Object, error) {
 		return nil, err
 	}
 	for _, v := range versions {
-		if v.Source.Kind != noroshi.FromPartner || v.Source.Partner == d.src.Partner {
+		if v.Source.SpeaksFor(d.src) {
 			d.bodies[id] = append(d.bodies[id], v.Object)
 		}
 	}

@@ -30,7 +30,7 @@ func (o *Office) AddPerson(ctx context.Context, p noroshi.Person, by, with *noro
 	if err != nil {
 		return err
 	}
-	act := noroshi.Act{Action: noroshi.ActAddPerson, Persons: signatures(by, with), Subject: p.ID, Precedence: noroshi.Immediate}
+	act := noroshi.Act{Action: noroshi.ActAddPerson, Persons: given(by, with), Subject: p.ID, Precedence: noroshi.Immediate}
 	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error { // decided inside, so that of two first persons one comes first
 		all, err := tx.Persons(ctx)
 		if err != nil {
@@ -98,7 +98,7 @@ func (r Removal) Bound() noroshi.Hash {
 // ActRemovePerson over the person's id bound to the removal's Bound, the release
 // officer as for AddPerson. The last person of either role stays.
 func (o *Office) RemovePerson(ctx context.Context, r Removal, by noroshi.Signed, with *noroshi.Signed) error {
-	act := noroshi.Act{Action: noroshi.ActRemovePerson, Persons: signatures(&by, with), Subject: r.Person, Precedence: noroshi.Immediate}
+	act := noroshi.Act{Action: noroshi.ActRemovePerson, Persons: given(&by, with), Subject: r.Person, Precedence: noroshi.Immediate}
 	_, err := o.store.Do(ctx, act, func(tx *store.Tx) error {
 		all, err := tx.Persons(ctx)
 		if err != nil {
@@ -171,7 +171,7 @@ func others(all noroshi.Register, id string, role noroshi.Role) (n int) {
 	return n
 }
 
-func signatures(list ...*noroshi.Signed) (signed []noroshi.Signed) {
+func given(list ...*noroshi.Signed) (signed []noroshi.Signed) {
 	for _, s := range list {
 		if s != nil {
 			signed = append(signed, *s)

@@ -23,8 +23,9 @@ const retryResend = 100 * time.Millisecond
 
 // Resend sends our proposals, consents, suspensions and renewed keys again, as a
 // node does when it starts: a courier keeps documents no longer than it runs,
-// and a crash may have come between keeping one and handing it over. It waits for the courier to run,
-// until ctx ends. The partner takes the same document once.
+// and a crash may have come between keeping one and handing it over. It waits
+// for the courier to run, until ctx ends. The partner takes the same document
+// once.
 func (o *Office) Resend(ctx context.Context) error {
 	for {
 		err := o.resend(ctx)

@@ -21,8 +21,7 @@ func (g *graph) bodies(id stix.ID, of store.Record) []*stix.Object {
 	var said []noroshi.Hash
 	known := noroshi.TLPOf(id) != noroshi.NoTLP
 	for _, v := range g.defs[id] {
-		same := of.Source.Kind == noroshi.FromPartner && of.Source.Partner == v.Source.Partner
-		if v.Source.Kind != noroshi.FromPartner || same || of.Source.Kind == noroshi.FromSelf && !known {
+		if v.Source.SpeaksFor(of.Source) || of.Source.Kind == noroshi.FromSelf && !known {
 			list, said = append(list, v.Object), append(said, v.Hash)
 		}
 	}

@@ -55,9 +55,10 @@ const (
 //
 // An object belongs to the source that brought it first, or to the first
 // source that made it itself (Version.Creator), so long as a version of that
-// source has not ended. Only the owner's versions become current; the order in which one owner's versions come does not matter.
-// Revoked and withdrawn objects stay so. A put can change what is current
-// among versions that came before: followers of the feed look at the id again.
+// source has not ended. Only the owner's versions become current; the order in
+// which one owner's versions come does not matter. Revoked and withdrawn objects
+// stay so. A put can change what is current among versions that came before:
+// followers of the feed look at the id again.
 func (t *Tx) Put(v *Version) (PutResult, int64, error) {
 	o := v.Object
 	switch {

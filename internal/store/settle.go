@@ -34,11 +34,12 @@ type claim struct {
 // per claim; current is 0 when no version may be current.
 //
 // The owner is the first source that made the object itself, else the first
-// that brought it; one whose every version has ended gives way. Within an owner the result does not depend on the order of
-// the claims: the highest modified counts and of one modified the highest view;
-// of editions (no modified) the lowest hash; two bodies under one modified and
-// view are both held; once one version is revoked only revoked ones count. Of
-// the same bytes twice, those count that are not withdrawn.
+// that brought it; one whose every version has ended gives way. Within an owner
+// the result does not depend on the order of the claims: the highest modified
+// counts and of one modified the highest view; of editions (no modified) the
+// lowest hash; two bodies under one modified and view are both held; once one
+// version is revoked only revoked ones count. Of the same bytes twice, those
+// count that are not withdrawn.
 func settle(claims []claim, gone withdrawals) (owner string, current int64, marks []int) {
 	owner = ownerOf(claims, gone)
 	marks = make([]int, len(claims))

@@ -140,7 +140,7 @@ func (w *Watch) bodiesFor(ctx context.Context, r store.Record, marks []stix.ID) 
 			return nil, err
 		}
 		for _, v := range versions {
-			if v.Source.Kind != noroshi.FromPartner || r.Source.Kind == noroshi.FromPartner && r.Source.Partner == v.Source.Partner {
+			if v.Source.SpeaksFor(r.Source) {
 				found[id] = append(found[id], v.Object)
 			}
 		}

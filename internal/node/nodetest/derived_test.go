@@ -100,9 +100,7 @@ func TestRecallOfWhatWasMadeOfIt(t *testing.T) {
 		return len(rows) == 1 && rows[0].State == "confirmed" && rows[0].Found == 1 && rows[0].Onward == 1 && rows[0].Answered == 1, nil
 	})
 	for _, p := range []*nodetest.Party{usa, jpn, kor} {
-		p.Until("everybody answered", func() (bool, error) {
-			return len(slices.DeleteFunc(recalls(p, false), func(r web.RecallRow) bool { return r.Direction == "came" })) == 0, nil
-		})
+		everybodyAnswered(p)
 		p.Intact()
 	}
 }

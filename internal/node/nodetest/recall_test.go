@@ -240,11 +240,16 @@ func TestRecallAlongTheRing(t *testing.T) {
 			t.Errorf("in use at %s", p.Sign)
 		}
 		armed(p, own, true)
-		p.Until("everybody answered", func() (bool, error) {
-			return len(slices.DeleteFunc(recalls(p, false), func(r web.RecallRow) bool { return r.Direction == "came" })) == 0, nil
-		})
+		everybodyAnswered(p)
 		p.Intact()
 	}
+}
+
+// everybodyAnswered waits until no recall that went out from a party is open.
+func everybodyAnswered(p *nodetest.Party) {
+	p.Until("everybody answered", func() (bool, error) {
+		return len(slices.DeleteFunc(recalls(p, false), func(r web.RecallRow) bool { return r.Direction == "came" })) == 0, nil
+	})
 }
 
 // TestTwoOrigins: the same value from two partners stays two claims with two
