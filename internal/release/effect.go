@@ -146,6 +146,11 @@ func (w *plan) place(ctx context.Context, i int) error {
 		return nil
 	}
 	if it.Done {
+		if !asked {
+			// What may be shown more of it by now is asked for once what it refers to
+			// went. What is withheld and refers to both must not bring it along before.
+			return nil
+		}
 		had, err := w.desk.row(ctx, w.graph, w.graph.recs[i])
 		if err != nil || !goes(d) || slices.Equal(had.Cut, d.Cut) {
 			return err
