@@ -137,8 +137,10 @@ func (w *plan) load(ctx context.Context) error {
 
 // place puts one item where its decision says. Neighbours that were only
 // loaded because something refers to them are released when they can go now;
-// their holds are left to their own turn. What the partner has, or is to get,
-// goes again only where it would now get other bytes.
+// their holds are left to their own turn, and so is what the partner has or is
+// to get: that goes again only where it would now get other bytes, once what it
+// refers to went. What is withheld and refers to both must not bring it along
+// before, in another message.
 func (w *plan) place(ctx context.Context, i int) error {
 	it, d := &w.c.Items[i], &w.out[i]
 	asked := i < w.graph.asked || d.Ring
@@ -147,8 +149,6 @@ func (w *plan) place(ctx context.Context, i int) error {
 	}
 	if it.Done {
 		if !asked {
-			// What may be shown more of it by now is asked for once what it refers to
-			// went. What is withheld and refers to both must not bring it along before.
 			return nil
 		}
 		had, err := w.desk.row(ctx, w.graph, w.graph.recs[i])
