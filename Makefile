@@ -3,43 +3,99 @@ GO     ?= go
 export CGO_ENABLED ?= 0
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# Without the folder's name in them packages are compiled once for all clones of a machine.
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 
-# The rooms in which goroutines meet: run under the race detector too.
-RACE := ./internal/store ./internal/detect ./internal/message ./internal/courier/... ./internal/watch ./internal/partner ./internal/node
+# The rooms in which goroutines meet: run under the race detector too, the
+# smaller ones whole, of the store and the door what meets; these and the
+# courier whole, which takes minutes so, in the battery.
+RACE := ./internal/store/pg ./internal/courier/https ./internal/courier/line ./internal/courier/mail ./internal/door/feed ./internal/door/fetch ./internal/door/siem ./internal/watch ./internal/partner ./internal/node
+MEET := Urgent|Bulk|Lane|Lead|Feed|Process|Snapshot|Lock|Sign|AtOnce|Turns|Pace|Refresh|Runs|Died
+# Long tests of theirs in which one goroutine does the work: check or games run them.
+ALONE := TestTamperingIsFound|TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame
+# check has vetted all packages before any test runs.
+TEST := $(GO) test -vet=off
+# Some packages mostly wait: more of them run at a time than there are cores.
+WAIT := -p $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# Games: thousands of drawn graphs, schedules, harmed rows, bombs and killed processes.
+# They are no unit tests, and a third of what check would take.
+GAMES := NonInterference$$|TestPlanted|TestBytesMonotone$$|TestMonotone|TestClausesNeverWiden$$|TestTamperingIsFound$$|TestSimulatedSchedules$$|TestBombs$$|TestKilledProcess
 
-.PHONY: demo build deps have-deps check test battery bench cross
+# A fifth of their time is the collector's; memory is measured by make bench.
+check stories stories-postgres games race cross: export GOGC = 300
+
+.PHONY: demo screenshots build deps have-deps check test stories stories-postgres games race crashes battery mutants bench simulate cross
 
 build: ## bin/noroshi, one static binary
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/noroshi ./cmd/noroshi
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/noroshi ./cmd/noroshi
 
 demo: build ## two nodes on loopback share, detect and warn, on real data
 	./bin/noroshi demo
 
+screenshots: have-deps build ## the pictures of README and guide, made anew from the demo
+	$(GO) run ./internal/pictures ./bin/noroshi docs/pictures
+
+# Which tools the tests lack; resolvers' own checkers and exim4 may be in /usr/sbin, which is not in everybody's PATH.
+LACK = PATH="$$PATH:/usr/sbin"; for t in gcc named-checkzone unbound-checkconf exim4 chromium; do command -v $$t >/dev/null || echo $$t; done; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo initdb; \
+	fc-list :lang=ja 2>/dev/null | grep -q . || echo fonts-noto-cjk
+
 deps: ## what the tests need beside Go
-	@command -v gcc >/dev/null || (apt-get update -q && apt-get install -y -q gcc libc6-dev)
+	@[ -z "$$($(LACK))" ] || (apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev bind9-utils unbound postgresql exim4-daemon-light chromium fonts-noto-cjk fonts-inter)
 
 have-deps:
-	@if command -v gcc >/dev/null; then exit 0; \
+	@if [ -z "$$($(LACK))" ]; then exit 0; \
 	elif [ "$$(id -u)" = 0 ] || [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; \
-	else echo "make test needs gcc for the race detector: run make deps as root, or install gcc" >&2; exit 2; fi
+	else echo "make test needs gcc (race detector), named-checkzone and unbound-checkconf (zones), initdb (PostgreSQL), exim4 (mail) and chromium (screens): run make deps as root, or install gcc, bind9-utils, unbound, postgresql, exim4-daemon-light, chromium, fonts-noto-cjk and fonts-inter" >&2; exit 2; fi
 
 check: ## under 2 minutes: format, vet, staticcheck, unit tests
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt differs: $$out" >&2; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags crashpoints ./internal/durable ./internal/store
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	$(GO) test $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest)
+	$(TEST) $(WAIT) -skip '$(GAMES)' $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
 test: have-deps check cross ## under 10 minutes on 2 cores: the whole promise in small
-	$(GO) test ./cmd/... ./internal/node/nodetest
-	CGO_ENABLED=1 $(GO) test -race $(RACE)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target stories games stories-postgres race
 
-battery: have-deps ## under 40 minutes: the same with the big numbers
+# Stories mostly wait, so more of them run at a time than there are cores.
+stories:
+	$(TEST) -parallel 6 ./cmd/... ./internal/node/nodetest ./internal/sim ./internal/web/console
+
+stories-postgres:
+	NOROSHI_ENGINE=postgres $(TEST) -parallel 6 ./internal/node/nodetest
+
+games:
+	$(TEST) -run '$(GAMES)' ./internal/release ./internal/door ./internal/store ./internal/message ./internal/intake
+
+race:
+	CGO_ENABLED=1 NOROSHI_ENGINE=sqlite $(TEST) $(WAIT) -race -skip '$(ALONE)' $(RACE)
+	CGO_ENABLED=1 NOROSHI_ENGINE=sqlite $(TEST) -race -run '$(MEET)' ./internal/store ./internal/door
+	CGO_ENABLED=1 $(TEST) -race -run Concurrent ./internal/detect
+
+crashes: ## two nodes die, and their disks fail, at every numbered point (docs/crashes.md)
+	NOROSHI_TIER=battery $(GO) test -v -timeout 30m -run 'TestDiesAtEveryPoint$$|TestFullDisk' ./cmd/noroshi
+
+battery: have-deps ## the same with the big numbers, under 40 minutes; the courier raced, under 20; mutants; every parser fuzzed, 20
 	NOROSHI_TIER=battery $(GO) test -timeout 40m ./...
-	sh testdata/fuzz.sh 60s
+	NOROSHI_ENGINE=postgres $(GO) test ./internal/courier
+	CGO_ENABLED=1 NOROSHI_ENGINE=sqlite $(GO) test -race -timeout 20m ./internal/courier ./internal/store ./internal/door
+	@$(MAKE) --no-print-directory mutants
+	sh testdata/fuzz.sh 20
+
+mutants: ## under 6 minutes: bugs planted one at a time, each caught by its test
+	$(GO) run ./internal/mutants
 
 bench: ## under 25 minutes: the budgets as a table, each against a baseline of the same run
 	@NOROSHI_TIER=battery $(GO) test -p 1 -run '^$$' -bench Budget -benchtime 1x -timeout 30m \
-		./internal/detect ./internal/store ./internal/release ./internal/watch ./internal/node 2>&1 | awk -f testdata/bench.awk
+		./internal/message ./internal/detect ./internal/store ./internal/release ./internal/watch ./internal/door ./internal/courier/line ./internal/node 2>&1 | awk -f testdata/bench.awk
+	@echo "on PostgreSQL:"; NOROSHI_ENGINE=postgres NOROSHI_TIER=battery $(GO) test -p 1 -run '^$$' -bench BudgetAdmit -benchtime 1x -timeout 30m ./internal/store
+
+simulate: ## SEEDS seeds of whole nodes on virtual time, network and disks, the first of them FROM
+	@SEEDS=$(or $(SEEDS),500) FROM=$(or $(FROM),1) $(GO) test -count=1 -timeout 0 -v -run '^TestSeeds$$' ./internal/sim | awk ' \
+		/^[0-9]+ passed, [0-9]+ failed$$/ { last = $$0; next } \
+		!/^(=== |--- |PASS|FAIL|ok )/ { print } \
+		END { print last; exit last !~ /, 0 failed$$/ }'
 
 cross: ## it builds for the other systems too
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/noroshi

@@ -9,8 +9,13 @@ const (
 	ActInit             Action = "init"
 	ActImport           Action = "import"
 	ActQuarantine       Action = "quarantine"
+	ActDecideHeld       Action = "decide-held" // a partner's held message is applied, or closed without effect
 	ActAssignMarking    Action = "assign-marking"
-	ActReauthor         Action = "re-author" // draw a clear object from one that not everybody may see
+	ActReauthor         Action = "re-author"         // draw a clear object from one that not everybody may see
+	ActTranslate        Action = "translate"         // an object's text was put into another language
+	ActCheckTranslation Action = "check-translation" // and held against the original by somebody else
+	ActMachineTranslate Action = "machine-translate" // a text was sent to the translation service
+	ActMachineWords     Action = "machine-words"     // it gave words, whose hashes are kept
 	ActWithdraw         Action = "withdraw"
 	ActObserve          Action = "observe"       // sightings and warnings the node makes from hits
 	ActRecall           Action = "recall"        // take an object back, from partners too
@@ -23,11 +28,15 @@ const (
 	ActRelease          Action = "release"
 	ActSend             Action = "send"
 	ActAttempt          Action = "attempt"
+	ActChangePath       Action = "change-path" // what went to a partner by one channel goes by another, and why
 	ActReceive          Action = "receive"
 	ActReceipt          Action = "receipt"
 	ActWithhold         Action = "withhold"
 	ActEpoch            Action = "epoch"
 	ActKeys             Action = "keys"
+	ActRotateKey        Action = "rotate-key"
+	ActRevokeKey        Action = "revoke-key"
+	ActDrillKey         Action = "drill-key" // played, and nothing was changed
 	ActIntroduce        Action = "introduce"
 	ActProposeAgreement Action = "propose-agreement"
 	ActSignAgreement    Action = "sign-agreement"
@@ -41,13 +50,43 @@ const (
 	ActDelegate         Action = "delegate"
 	ActRefuse           Action = "refuse" // a person's act that was refused; nothing else was done
 	ActAddPerson        Action = "add-person"
+	ActInvite           Action = "invite"        // somebody was invited to join, or came with the code and made a key that nobody signed for yet
 	ActRemovePerson     Action = "remove-person" // or some of their roles
 	ActCountersign      Action = "countersign"   // a release officer's part in either, where it changes who may release
 	ActConfigure        Action = "configure"
-	ActAlarm            Action = "alarm" // two messages under one sequence, clone, realm mismatch ...
+	ActAlarm            Action = "alarm"  // two messages under one sequence, clone, realm mismatch ...
+	ActShelve           Action = "shelve" // lay on a collection's shelf, or take off it
+	ActFetch            Action = "fetch"  // a feed was read, or could not be
+	ActServe            Action = "serve"  // a client of a door read
+	ActExport           Action = "export" // a file went to sensors, tools or a partner
+	ActBackup           Action = "backup"
+	ActRestore          Action = "restore"    // this realm was put back from a backup
+	ActGoOn             Action = "go-on"      // a link goes on without what its partner was asked for after that
+	ActCompare          Action = "compare"    // what both sides of a link hold of each other's streams
+	ActRecovered        Action = "recover"    // what a partner gave back was taken in
+	ActCheckpoint       Action = "checkpoint" // the head of a link's ledger was issued to the partner
+	ActCosign           Action = "cosign"     // or the partner's was countersigned, or ours by it
+	ActWitness          Action = "witness"    // a head brought in a file was countersigned
+	ActSignIn           Action = "sign-in"    // a person opened the console
+	ActSignOut          Action = "sign-out"   // or left it
+	ActEnrol            Action = "enrol"      // a passkey or code generator was added to a person, or taken away
+	ActPasskey          Action = "passkey"    // a passkey that counts its signatures made one
+	ActToken            Action = "token"      // a token for the API was made, or revoked
 	ActReadAudit        Action = "read-audit"
 	ActRead             Action = "read"
 )
+
+// Evidence reports whether acts of this kind only keep what was said about
+// others: statements, attempts, receipts, cosignatures, alarms. They are in a
+// link's ledger and cause no checkpoint, else two nodes would checkpoint each
+// other for ever.
+func (a Action) Evidence() bool {
+	switch a {
+	case ActAttempt, ActReceipt, ActCheckpoint, ActCosign, ActAlarm:
+		return true
+	}
+	return false
+}
 
 // Act is one thing done, as the ledger records it: who, what, about what, on
 // whose order. The store adds index, time and the root over the rows the act
@@ -55,6 +94,7 @@ const (
 type Act struct {
 	Action     Action     `json:"action"`
 	Persons    []Signed   `json:"persons,omitempty"`    // who ordered it; none when the node acts by rule
+	Caller     Caller     `json:"caller,omitzero"`      // in whose call it was done; zero = nobody's, or of whoever has the data folder
 	Subject    string     `json:"subject,omitempty"`    // id of what it is about: object, run, hold, batch, message
 	Partner    NodeID     `json:"partner,omitzero"`     // the link whose ledger also gets a leaf; zero = none
 	Agreement  Hash       `json:"agreement,omitzero"`   // under which it was done; zero = none
@@ -65,8 +105,24 @@ type Act struct {
 	Precedence Precedence `json:"precedence,omitempty"` // lane: Immediate and Flash go before bulk work; 0 = Priority
 }
 
-// Signed is one person's part in an act: an Ed25519 signature of the act's
-// digest by the person's own key.
+// Caller is in whose call an act was done, whether they signed it or not: of a
+// person signed in to the console, or of a program that showed a token of theirs.
+type Caller struct {
+	Person string `json:"person"`
+	Token  string `json:"token,omitempty"` // its name; "" = signed in
+}
+
+// String returns the person, and the token's name after a colon.
+func (c Caller) String() string {
+	if c.Token == "" {
+		return c.Person
+	}
+	return c.Person + ":" + c.Token
+}
+
+// Signed is one person's part in an act: a signature of the act's digest by the
+// person's own key (Ed25519, 64 bytes), or by a passkey of theirs whose challenge
+// the digest was (Assertion.Pack).
 type Signed struct {
 	Person    string `json:"person"`
 	Digest    Hash   `json:"digest"`

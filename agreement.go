@@ -21,8 +21,8 @@ type Agreement struct {
 	From          time.Time       `toml:"from"`                      // in force not before
 	Until         time.Time       `toml:"until"`                     // nor after; past it everything is denied
 	SightingMark  string          `toml:"sighting_mark"`             // joined with the indicator's label to mark sightings; default tlp:amber
-	Suites        []string        `toml:"suites"`                    // of docs/wire.md; now only "S1"
-	Channels      []string        `toml:"channels"`                  // now only "https"
+	Suites        []string        `toml:"suites"`                    // KnownSuites; S1 among them
+	Channels      []string        `toml:"channels"`                  // kinds of channels anything may go over: https, mail, media, line
 	Statements    []string        `toml:"statements,omitempty"`      // statement markings of exactly this text have no effect
 	MaxLevel      Level           `toml:"max_level,omitempty"`       // U, C, S or TS: nothing classified higher goes, with whatever signatures; default U
 	Entities      []string        `toml:"entities,omitempty"`        // what the partner's staff are, for ACS markings limited to some: MIL GOV CTR SVR SVC DEV NET
@@ -35,9 +35,11 @@ type Agreement struct {
 	RetentionDays int             `toml:"retention_days,omitempty"`  // how long what was received may be kept; 0 = not limited
 	FlashPerHour  int             `toml:"flash_per_hour,omitempty"`  // FLASH that may go each hour under standing rules two officers signed in advance; 0 = none
 	Emergency     *EmergencyTerms `toml:"emergency,omitempty"`       // nil = there is never an emergency
+	Dictionaries  []Dictionary    `toml:"dictionary,omitempty"`      // what may compress contents besides zstd; empty = nothing
 	Clocks        []Clock         `toml:"clock"`
 	Parties       []Party         `toml:"party"`
 	Clauses       []Clause        `toml:"clause"`
+	Carriers      []Carrier       `toml:"channel"` // what a kind of channel may carry
 
 	Hash Hash   `toml:"-"`
 	File []byte `toml:"-"` // the exact file
@@ -161,17 +163,26 @@ func (a *Agreement) check() error {
 		}
 	}
 	for _, s := range a.Suites {
-		if s != "S1" {
-			return bad("suites", "only S1 is known")
+		if !slices.Contains(KnownSuites, s) {
+			return bad("suites", "known are "+strings.Join(KnownSuites, ", "))
 		}
 	}
-	for _, s := range a.Channels {
-		if s != "https" {
-			return bad("channels", "only https is known")
-		}
+	if !slices.Contains(a.Suites, SuiteS1) {
+		return bad("suites", "must list S1: first contact and documents go under it")
 	}
-	if len(a.Suites) == 0 || len(a.Channels) == 0 {
-		return bad("suites, channels", "must not be empty")
+	numbers := map[uint8]bool{}
+	for _, d := range a.Dictionaries {
+		var h Hash
+		if d.Number < 2 || numbers[d.Number] || h.UnmarshalText([]byte(d.Hash)) != nil {
+			return bad("dictionary", "each needs a number of its own from 2 to 255 and a hash of 64 hexadecimal digits")
+		}
+		numbers[d.Number] = true
+	}
+	if len(a.Channels) == 0 {
+		return bad("channels", "must not be empty")
+	}
+	if field, want := a.checkCarriers(); field != "" {
+		return bad(field, want)
 	}
 	return nil
 }

@@ -10,11 +10,11 @@ import (
 )
 
 // AgreementChange is one thing that differs between two agreements: a key of
-// the file, or of one of its clauses, clocks or parties.
+// the file, or of one of its clauses, clocks, parties or channels.
 type AgreementChange struct {
 	Key  string `json:"key"`            // as in the file: max_level, cedar ...
-	Of   string `json:"of,omitempty"`   // "clause", "clock" or "party", when the key is of one
-	Name string `json:"name,omitempty"` // which: clause id, precedence, call sign
+	Of   string `json:"of,omitempty"`   // "clause", "clock", "party" or "channel", when the key is of one
+	Name string `json:"name,omitempty"` // which: clause id, precedence, call sign, kind
 	Old  string `json:"old"`            // "" = not there
 	New  string `json:"new"`
 }
@@ -27,6 +27,7 @@ func DiffAgreements(old, now *Agreement) []AgreementChange {
 	d.keys("", "", old.keys(), now.keys())
 	d.tables("party", tableOf(old.Parties, partyKeys), tableOf(now.Parties, partyKeys))
 	d.tables("clock", tableOf(old.Clocks, clockKeys), tableOf(now.Clocks, clockKeys))
+	d.tables("channel", tableOf(old.Carriers, carrierKeys), tableOf(now.Carriers, carrierKeys))
 	d.tables("clause", tableOf(old.Clauses, clauseKeys), tableOf(now.Clauses, clauseKeys))
 	return d.found
 }
@@ -97,10 +98,14 @@ func (a *Agreement) keys() []pair {
 	for _, k := range slices.Sorted(maps.Keys(a.Japanese)) {
 		levels = append(levels, k+" = "+a.Japanese[k].String())
 	}
+	var dictionaries []string
+	for _, d := range a.Dictionaries {
+		dictionaries = append(dictionaries, fmt.Sprintf("%d:%.16s", d.Number, d.Hash))
+	}
 	return []pair{
 		{"version", strconv.Itoa(a.Version)}, {"title_en", a.TitleEN}, {"title_ja", a.TitleJA}, {"realm", a.Realm.String()},
 		{"from", a.From.UTC().Format(time.RFC3339)}, {"until", a.Until.UTC().Format(time.RFC3339)}, {"sighting_mark", a.SightingMark},
-		{"suites", spaced(a.Suites)}, {"channels", spaced(a.Channels)}, {"statements", strings.Join(a.Statements, "\n")},
+		{"suites", spaced(a.Suites)}, {"channels", spaced(a.Channels)}, {"dictionary", spaced(dictionaries)}, {"statements", strings.Join(a.Statements, "\n")},
 		{"max_level", a.MaxLevel.String()}, {"entities", spaced(a.Entities)}, {"japanese_levels", strings.Join(levels, ", ")},
 		{"types", spaced(a.Types)}, {"sectors", spaced(a.Sectors)}, {"communities", spaced(a.Communities)},
 		{"onward", string(a.Onward)}, {"onward_to", spaced(a.OnwardTo)}, {"retention_days", retention}, {"flash_per_hour", flash}, {"emergency", emergency},
@@ -122,6 +127,10 @@ func clockKeys(c Clock) (string, []pair) {
 		ack = fmt.Sprint(c.Ack)
 	}
 	return c.Precedence.String(), []pair{{"receipt", fmt.Sprint(c.Receipt)}, {"acknowledge", ack}}
+}
+
+func carrierKeys(c Carrier) (string, []pair) {
+	return c.Kind, []pair{{"max_tlp", TLP(c.MaxTLP).String()}, {"max_level", c.MaxLevel.String()}, {"suites", spaced(c.Suites)}}
 }
 
 func clauseKeys(c Clause) (string, []pair) {

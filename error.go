@@ -58,3 +58,51 @@ func KindOf(err error) Kind {
 	}
 	return Other
 }
+
+// CodeOf returns the code of the first Error in err's chain, "internal" where
+// there is none, and "" of no error.
+func CodeOf(err error) string {
+	var e *Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &e):
+		return e.Code
+	}
+	return "internal"
+}
+
+// Told is an error as it is kept or handed on: whoever shows it later has words
+// for its code in the reader's language. The zero value tells of none.
+type Told struct {
+	Code    string   `json:"code,omitempty"` // "" = an error that nobody classified
+	Message string   `json:"message"`        // in English, the cause included
+	Args    []string `json:"args,omitempty"`
+	Cause   *Told    `json:"cause,omitempty"` // where it has a code too; Args has its message
+}
+
+// Tell returns what is kept of an error.
+func Tell(err error) (t Told) {
+	var e *Error
+	switch {
+	case err == nil:
+		return t
+	case errors.As(err, &e):
+		t.Code, t.Args = e.Code, e.Args
+		if cause, ok := e.Err.(*Error); ok {
+			c := Tell(cause)
+			t.Cause = &c
+		}
+	}
+	t.Message = err.Error()
+	return t
+}
+
+// Error returns the error that was told of, with a kind.
+func (t Told) Error(k Kind) *Error {
+	e := &Error{Kind: k, Code: t.Code, Args: t.Args, Msg: t.Message}
+	if t.Cause != nil {
+		e.Err = t.Cause.Error(Other)
+	}
+	return e
+}

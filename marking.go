@@ -30,6 +30,9 @@ func (t TLP) String() string {
 	return "?"
 }
 
+// TLPs returns the levels, least restrictive first.
+func TLPs() []TLP { return []TLP{Clear, Green, Amber, AmberStrict, Red} }
+
 // ParseTLP reads a level in either case, such as tlp:amber.
 func ParseTLP(s string) (TLP, error) {
 	for i, n := range tlpNames {
@@ -60,7 +63,7 @@ var (
 
 // TLPOf returns the level a well-known marking id stands for, or NoTLP.
 func TLPOf(id stix.ID) TLP {
-	for t := Clear; t <= Red; t++ {
+	for _, t := range TLPs() {
 		if tlp2[t] == id || (tlp1[t] == id && id != "") {
 			return t
 		}

@@ -11,7 +11,6 @@ package noroshi
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -33,8 +32,10 @@ func (n *NodeID) UnmarshalText(b []byte) error {
 	if len(b) != 32 {
 		return Errorf(Invalid, "node.id", "node id must be 32 hexadecimal digits, got %d characters", len(b))
 	}
-	_, err := hex.Decode(n[:], b)
-	return err
+	if _, err := hex.Decode(n[:], b); err != nil {
+		return Errorf(Invalid, "node.id-digits", "node id %q is not all hexadecimal digits", b)
+	}
+	return nil
 }
 
 // CallSign is the name a node goes by, such as USA-01: three letters of its
@@ -80,8 +81,10 @@ func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 // UnmarshalText reads the hexadecimal form.
 func (h *Hash) UnmarshalText(b []byte) error {
 	if len(b) != 64 {
-		return fmt.Errorf("hash must be 64 hexadecimal digits, got %d characters", len(b))
+		return Errorf(Invalid, "hash.form", "hash must be 64 hexadecimal digits, got %d characters", len(b))
 	}
-	_, err := hex.Decode(h[:], b)
-	return err
+	if _, err := hex.Decode(h[:], b); err != nil {
+		return Errorf(Invalid, "hash.digits", "hash %q is not all hexadecimal digits", b)
+	}
+	return nil
 }

@@ -19,6 +19,35 @@ type Order struct {
 	Person    string        `json:"person,omitempty"`
 	Role      Role          `json:"role,omitempty"` // delegated to the person
 	Until     time.Time     `json:"until,omitzero"`
+	Key       *KeyOrder     `json:"key,omitempty"` // keys of this node to be changed
+}
+
+// KeyWord is a use of a key as people name it.
+type KeyWord string
+
+// The uses of keys.
+const (
+	KeyRelease KeyWord = "release"
+	KeyControl KeyWord = "control"
+	KeyKEM     KeyWord = "kem"
+	KeyTLS     KeyWord = "tls"
+	KeyRealm   KeyWord = "realm"
+	KeyRoot    KeyWord = "root"
+	KeyLink    KeyWord = "link" // the secrets of a LINK, which no KEYSET names
+)
+
+// KeyOrder says which keys are rotated, or which one is revoked and what of it
+// is still to be believed: everything in this node's own logs, or what was made
+// before Since, or what went to Partner up to LastGood.
+type KeyOrder struct {
+	Use      KeyWord   `json:"use,omitempty"`       // to be rotated
+	NextFile string    `json:"next_file,omitempty"` // of the root: where the next one is kept; "" = the usual place
+	Alone    bool      `json:"alone,omitempty"`     // of the root: the old one does not sign for the new
+	ID       string    `json:"id,omitempty"`        // to be revoked
+	Stranger bool      `json:"stranger,omitempty"`  // it was never this node's: who stole the root named it, and nothing of it is believed
+	Since    time.Time `json:"since,omitzero"`
+	LastGood uint64    `json:"last_good,omitempty"`
+	Partner  NodeID    `json:"partner,omitzero"` // also of a LINK: zero = every partner
 }
 
 // OrderLife is how long an order may wait for its last signature.
@@ -31,6 +60,10 @@ func (o Order) Subject() string {
 		return o.Person
 	case o.Ends != "":
 		return o.Ends
+	case o.Key != nil && o.Key.ID != "":
+		return o.Key.ID
+	case o.Key != nil:
+		return string(o.Key.Use)
 	}
 	return o.Agreement.String()
 }

@@ -31,7 +31,7 @@ type Partner struct {
 	Node         NodeID       `json:"node"`
 	Organisation Organisation `json:"organisation"`
 	Trust        Trust        `json:"trust"`
-	Endpoints    []string     `json:"endpoints"`              // https URLs from its card
+	Endpoints    []string     `json:"endpoints"`              // from its card, each of an EndpointKind
 	GateOut      []byte       `json:"gate_out,omitempty"`     // gate secret of its card: for what we send it
 	GateIn       []byte       `json:"gate_in,omitempty"`      // gate secret of our card for it: for what it sends us
 	Agreement    Hash         `json:"agreement,omitzero"`     // in force; zero = none

@@ -34,6 +34,13 @@ type Person struct {
 	Sealed  []byte `json:"sealed"` // private key sealed by the person's passphrase
 	Removed bool   `json:"removed,omitempty"`
 
+	Passkeys []Passkey `json:"passkeys,omitempty"` // further keys, those removed included
+	Code     []byte    `json:"code,omitempty"`     // sealed secret of the person's code generator; see CodeSecret
+
+	Changes int `json:"changes,omitempty"` // of the ways above, until now: each is signed for with its number, and so good once
+
+	SignOn string `json:"sign_on,omitempty"` // issuer and subject at a sign-on server, which an administrator linked
+
 	Delegated []Delegation `json:"delegated,omitempty"` // roles others passed to the person for a time; see Register.At
 }
 
@@ -107,8 +114,11 @@ func PersonActions() []Action { return slices.Sorted(maps.Keys(may)) }
 
 var may = map[Action][]Role{
 	ActImport:           {Analyst, Duty},
+	ActDecideHeld:       {Analyst, Duty},
 	ActAssignMarking:    {Analyst, ReleaseOffice},
 	ActReauthor:         {Analyst, ReleaseOffice},
+	ActTranslate:        {Analyst, Duty, Liaison},
+	ActCheckTranslation: {Analyst, Duty, ReleaseOffice, Liaison},
 	ActWithdraw:         {Analyst, Duty},
 	ActRecall:           {Analyst, Duty, ReleaseOffice},
 	ActRefuseRecall:     {Duty, ReleaseOffice},
@@ -125,10 +135,19 @@ var may = map[Action][]Role{
 	ActStandingRule:     {ReleaseOffice},
 	ActEndStandingRule:  {ReleaseOffice},
 	ActDelegate:         {ReleaseOffice},
+	ActRotateKey:        {Administrator, ReleaseOffice},
+	ActRevokeKey:        {Administrator, ReleaseOffice},
 	ActAddPerson:        {Administrator},
 	ActRemovePerson:     {Administrator},
 	ActCountersign:      {ReleaseOffice},
 	ActConfigure:        {Administrator},
+	ActBackup:           {Administrator},
+	ActRestore:          {ReleaseOffice},
+	ActGoOn:             {ReleaseOffice},
 	ActReadAudit:        {Auditor, Administrator},
-	ActRead:             {Viewer, Analyst, Duty, ReleaseOffice, Liaison, Controller, Auditor, Administrator},
+	ActWitness:          {Administrator},
+	ActSignIn:           Roles,
+	ActEnrol:            Roles,
+	ActToken:            Roles,
+	ActRead:             Roles,
 }

@@ -19,14 +19,11 @@ var personID = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 // NewPerson makes a person with an Ed25519 key of their own, sealed by the
 // passphrase (argon2id, AES-256-GCM with a random nonce).
 func NewPerson(id, name string, roles []Role, passphrase []byte) (Person, error) {
-	if !personID.MatchString(id) {
-		return Person{}, Errorf(Invalid, "person.id", "person id %q must be lower-case letters, digits and hyphens, at most 32", id)
+	if err := Invitable(Person{ID: id, Roles: roles}); err != nil {
+		return Person{}, err
 	}
 	if len(passphrase) < 8 {
 		return Person{}, Errorf(Invalid, "person.passphrase", "passphrase must have at least 8 bytes")
-	}
-	if err := rolesFit(id, roles); err != nil {
-		return Person{}, err
 	}
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -45,16 +42,22 @@ func NewPerson(id, name string, roles []Role, passphrase []byte) (Person, error)
 // Valid reports what is wrong with a person's record that came from elsewhere:
 // id, roles and key must be such as NewPerson makes.
 func (p Person) Valid() error {
-	if !personID.MatchString(p.ID) {
-		return Errorf(Invalid, "person.id", "person id %q must be lower-case letters, digits and hyphens, at most 32", p.ID)
-	}
-	if err := rolesFit(p.ID, p.Roles); err != nil {
+	if err := Invitable(p); err != nil {
 		return err
 	}
-	if len(p.Key) != ed25519.PublicKeySize || p.Removed || len(p.Delegated) > 0 {
+	if len(p.Key) != ed25519.PublicKeySize || p.Removed || len(p.Delegated) > 0 || len(p.Passkeys) > 0 || len(p.Code) > 0 || p.SignOn != "" {
 		return Errorf(Invalid, "person.no-key", "person %s has no key here", p.ID)
 	}
 	return nil
+}
+
+// Invitable reports what is wrong with a person who is to make their key
+// themself: id and roles must be such as NewPerson takes.
+func Invitable(p Person) error {
+	if !personID.MatchString(p.ID) {
+		return Errorf(Invalid, "person.id", "person id %q must be lower-case letters, digits and hyphens, at most 32", p.ID)
+	}
+	return rolesFit(p.ID, p.Roles)
 }
 
 // rolesFit refuses roles that are unknown or may not be one person's: an
@@ -118,14 +121,18 @@ func SignAct(person string, key ed25519.PrivateKey, digest Hash) Signed {
 }
 
 // Check reports whether the person may do the action and signed exactly this
-// digest: nil, or a Forbidden error that says which failed.
+// digest, with their own key or a passkey they have: nil, or a Forbidden error
+// that says which failed. It is the one function that says so, of a person as the
+// register has them now, and as it had them at an act on record.
 func (p Person) Check(s Signed, a Action, digest Hash) error {
 	switch {
 	case p.Removed || s.Person != p.ID || len(p.Key) != ed25519.PublicKeySize:
 		return Errorf(Forbidden, "person.unknown", "person %q is not known here", s.Person)
 	case !p.May(a):
 		return Errorf(Forbidden, "person.role-may-not", "%s may not do %s: none of their roles allows it", p.ID, string(a))
-	case s.Digest != digest || !ed25519.Verify(p.Key, digest[:], s.Signature):
+	case p.retired(s.Signature):
+		return Errorf(Forbidden, "passkey.removed", "%s has had the passkey removed that signed this", p.ID)
+	case s.Digest != digest || !p.Signed(digest, s.Signature):
 		return Errorf(Forbidden, "person.signature", "the signature of %s is not over what is to be done", p.ID)
 	}
 	return nil

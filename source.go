@@ -21,6 +21,9 @@ type Source struct {
 	Message Hash       `json:"message,omitzero"` // FromPartner: the message
 	Name    string     `json:"name,omitempty"`   // FromFile: base name; FromFeed, FromClient: its name
 	Person  string     `json:"person,omitempty"` // who imported it
+	// Returned is the partner that gave it back to this node, which had lost it and
+	// does not know any more from whom it had it; of kind FromFile.
+	Returned NodeID `json:"returned,omitzero"`
 }
 
 // SpeaksFor reports whether what a source says a marking means counts for what

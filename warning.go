@@ -3,6 +3,7 @@ package noroshi
 import (
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -37,4 +38,40 @@ type Warning struct {
 	Replaces   stix.ID    `json:"replaces,omitempty"`
 	Refs       []stix.ID  `json:"refs,omitempty"` // object_refs
 	Label      string     `json:"label"`
+}
+
+// WarningOf returns the typed view of a report; ok is false when it is no
+// warning of ours or a partner's. A field it cannot read is left empty: the
+// object was admitted and is shown with what there is.
+func WarningOf(o *stix.Object) (w Warning, ok bool) {
+	if o.Type != "report" {
+		return w, false
+	}
+	var extensions map[stix.ID]struct {
+		Severity   Severity `json:"severity"`
+		Precedence string   `json:"precedence"`
+		Action     string   `json:"action"`
+		Due        string   `json:"due"`
+		Audience   []string `json:"audience"`
+		Replaces   stix.ID  `json:"replaces"`
+	}
+	if json.Unmarshal(o.Property("extensions"), &extensions) != nil {
+		return w, false
+	}
+	x, ok := extensions[WarningExtension]
+	if !ok {
+		return w, false
+	}
+	w = Warning{ID: o.ID, Title: o.Text("name"), Text: o.Text("description"), Severity: x.Severity,
+		Action: x.Action, Audience: x.Audience, Replaces: x.Replaces}
+	w.Precedence, _ = ParsePrecedence(x.Precedence)
+	if t, err := stix.ParseTime(x.Due); err == nil {
+		w.Due = t.Time()
+	}
+	for _, r := range o.Refs() {
+		if len(r.Path) > 11 && r.Path[:11] == "object_refs" {
+			w.Refs = append(w.Refs, r.Target)
+		}
+	}
+	return w, true
 }

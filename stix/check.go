@@ -106,16 +106,7 @@ func structure(s *shape) check {
 // keyed wants a dictionary (§2.4) whose every value is under the rule.
 func keyed(rule func(c *checker, key []byte, v RawValue)) check {
 	return func(c *checker, v RawValue) {
-		if v.kind() != '{' {
-			c.add(ProblemType, "must be an object")
-			return
-		}
-		n := 0
-		at := len(c.path)
-		c.path = append(c.path, step{})
-		for key, value := range v.members() {
-			n++
-			c.path[at] = step{name: key}
+		c.entries(v, func(key []byte, value RawValue) {
 			if !dictionaryKey(key) {
 				c.add(ProblemName, "a key has only letters, digits, hyphen and underscore, at most 250")
 			}
@@ -123,11 +114,27 @@ func keyed(rule func(c *checker, key []byte, v RawValue)) check {
 			if rule != nil {
 				rule(c, key, value)
 			}
-		}
-		c.path = c.path[:at]
-		if n == 0 {
-			c.add(ProblemEmpty, "the dictionary must have an entry")
-		}
+		})
+	}
+}
+
+// entries puts each entry of a dictionary, which must have one, under a rule.
+func (c *checker) entries(v RawValue, rule func(key []byte, v RawValue)) {
+	if v.kind() != '{' {
+		c.add(ProblemType, "must be an object")
+		return
+	}
+	n := 0
+	at := len(c.path)
+	c.path = append(c.path, step{})
+	for key, value := range v.members() {
+		n++
+		c.path[at] = step{name: key}
+		rule(key, value)
+	}
+	c.path = c.path[:at]
+	if n == 0 {
+		c.add(ProblemEmpty, "the dictionary must have an entry")
 	}
 }
 

@@ -80,7 +80,7 @@ func TestExceptionsHold(t *testing.T) {
 		if problems := stix.Validate(mustParse(t, text)); len(problems) > 0 {
 			t.Errorf("%s: %v", text, problems)
 		}
-		if o.judge(tree) == nil {
+		if o.Judge(tree) == nil {
 			t.Errorf("%s: the schema takes it", text)
 		}
 		if !exceptions[i].holds(tree) {

@@ -37,22 +37,7 @@ var domainTypes = []string{
 // observedObjects is the dictionary of STIX 2.0 that §4.14 still allows: whole
 // cyber-observable objects under keys of its own.
 func observedObjects(c *checker, v RawValue) {
-	if v.kind() != '{' {
-		c.add(ProblemType, "must be an object")
-		return
-	}
-	n := 0
-	at := len(c.path)
-	c.path = append(c.path, step{})
-	for key, value := range v.members() {
-		n++
-		c.path[at] = step{name: key}
-		observedObject(c, value)
-	}
-	c.path = c.path[:at]
-	if n == 0 {
-		c.add(ProblemEmpty, "the dictionary must have an entry")
-	}
+	c.entries(v, func(_ []byte, value RawValue) { observedObject(c, value) })
 }
 
 func observedObject(c *checker, v RawValue) {
@@ -89,16 +74,7 @@ func likeObservable(typ []byte) bool {
 // describes. Types that have predefined ones name them.
 func extensionsOf(known map[string]check) check {
 	return func(c *checker, v RawValue) {
-		if v.kind() != '{' {
-			c.add(ProblemType, "must be an object")
-			return
-		}
-		n := 0
-		at := len(c.path)
-		c.path = append(c.path, step{})
-		for key, value := range v.members() {
-			n++
-			c.path[at] = step{name: key}
+		c.entries(v, func(key []byte, value RawValue) {
 			extension(c, key, value)
 			switch f := known[string(key)]; {
 			case f != nil:
@@ -106,11 +82,7 @@ func extensionsOf(known map[string]check) check {
 			case known != nil:
 				dictionary(c, value)
 			}
-		}
-		c.path = c.path[:at]
-		if n == 0 {
-			c.add(ProblemEmpty, "the dictionary must have an entry")
-		}
+		})
 	}
 }
 

@@ -1,5 +1,10 @@
 package stix
 
+import (
+	"maps"
+	"slices"
+)
+
 // typeNames holds the types STIX 2.1 defines, so that the type of an object
 // needs no copy.
 var typeNames = namesOf(
@@ -12,6 +17,9 @@ var typeNames = namesOf(
 	"ipv4-addr", "ipv6-addr", "mac-addr", "mutex", "network-traffic", "process", "software", "url",
 	"user-account", "windows-registry-key", "x509-certificate",
 )
+
+// Types lists the types STIX 2.1 defines, sorted.
+func Types() []string { return slices.Sorted(maps.Keys(typeNames)) }
 
 func namesOf(names ...string) map[string]string {
 	m := make(map[string]string, len(names))

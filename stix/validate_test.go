@@ -4,78 +4,26 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/noroshi-cti/noroshi/internal/oracle"
 	"github.com/noroshi-cti/noroshi/internal/tier"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// oracle holds the OASIS JSON schemas of STIX 2.1 by type.
-type oracle struct {
-	byType                  map[string]*jsonschema.Schema
-	object, cyberObservable *jsonschema.Schema
-}
-
-func newOracle(t testing.TB) *oracle {
+func newOracle(t testing.TB) *oracle.Oracle {
 	t.Helper()
-	c := jsonschema.NewCompiler()
-	ids := map[string]string{}
-	err := filepath.WalkDir("../testdata/schemas/schemas", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			return err
-		}
-		id := doc.(map[string]any)["$id"].(string)
-		ids[strings.TrimSuffix(filepath.Base(path), ".json")] = id
-		return c.AddResource(id, doc)
-	})
+	o, err := oracle.New("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	compile := func(name string) *jsonschema.Schema {
-		s, err := c.Compile(ids[name])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	o := &oracle{byType: map[string]*jsonschema.Schema{}, object: compile("core"), cyberObservable: compile("cyber-observable-core")}
-	for name, id := range ids {
-		if strings.Contains(id, "/sdos/") || strings.Contains(id, "/sros/") || strings.Contains(id, "/observables/") ||
-			name == "language-content" || name == "extension-definition" || name == "marking-definition" {
-			o.byType[name] = compile(name)
-		}
-	}
 	return o
-}
-
-// judge asks the schema of the object's type.
-func (o *oracle) judge(tree map[string]any) error {
-	typ, _ := tree["type"].(string)
-	s := o.byType[typ]
-	if s == nil {
-		s = o.cyberObservable
-		if tree["created"] != nil || tree["modified"] != nil {
-			s = o.object
-		}
-	}
-	return s.Validate(tree)
 }
 
 func decode(t testing.TB, raw []byte) map[string]any {
@@ -134,7 +82,7 @@ func anyGranular(tree map[string]any, f func(map[string]any) bool) bool {
 	})
 }
 
-func (o *oracle) excepted(tree map[string]any) string {
+func exceptionOf(tree map[string]any) string {
 	for _, e := range exceptions {
 		if e.holds(tree) {
 			return e.name
@@ -144,9 +92,9 @@ func (o *oracle) excepted(tree map[string]any) string {
 }
 
 // compare reports a disagreement about an object.
-func (o *oracle) compare(obj *stix.Object, tree map[string]any) string {
+func compare(o *oracle.Oracle, obj *stix.Object, tree map[string]any) string {
 	problems := slices.DeleteFunc(stix.Validate(obj), func(p stix.Problem) bool { return slices.Contains(schemaOnly, p.Code) })
-	err := o.judge(tree)
+	err := o.Judge(tree)
 	switch {
 	case err == nil && len(problems) > 0:
 		return fmt.Sprintf("the schema takes it, Validate says %v", problems)
@@ -171,7 +119,7 @@ func TestValidateCorpusAgainstSchemas(t *testing.T) {
 	types := map[string]int{}
 	for _, obj := range append(corpus(t), ownObjects(t)...) {
 		types[obj.Type]++
-		if d := o.compare(obj, decode(t, obj.Bytes())); d != "" {
+		if d := compare(o, obj, decode(t, obj.Bytes())); d != "" {
 			t.Errorf("%s: %s", obj.ID, d)
 		}
 		for _, p := range stix.Validate(obj) {
@@ -180,7 +128,7 @@ func TestValidateCorpusAgainstSchemas(t *testing.T) {
 			}
 		}
 	}
-	for typ := range o.byType {
+	for _, typ := range o.Types() {
 		if types[typ] == 0 {
 			t.Errorf("no object of type %s", typ)
 		}
@@ -209,13 +157,13 @@ func TestValidateMutationsAgainstSchemas(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		d := o.compare(obj, tree)
+		d := compare(o, obj, tree)
 		switch {
-		case d == "" && o.judge(tree) == nil:
+		case d == "" && o.Judge(tree) == nil:
 			good++
 		case d == "":
 			bad++
-		case o.excepted(tree) != "":
+		case exceptionOf(tree) != "":
 			excepted++
 		default:
 			if failed++; failed < 20 {
@@ -260,7 +208,7 @@ func TestValidateEdgesAgainstSchemas(t *testing.T) {
 					continue
 				}
 				compared++
-				if d := o.compare(obj, clone); d != "" && o.excepted(clone) == "" {
+				if d := compare(o, obj, clone); d != "" && exceptionOf(clone) == "" {
 					t.Errorf("%s: %s\n%s", s.key, d, raw)
 				}
 			}

@@ -43,6 +43,46 @@ BEGIN {
 	row("catch-up of 100,000, over the import's rate", "BudgetNodes/CatchUp x-catch-up-of-import", ">=", 0.5, "import of the same list")
 	row("JSON over bytes on the wire", "BudgetNodes/CatchUp x-json-over-wire", ">=", 9, "JSON of the same objects")
 	row("a second sync with nothing new, bytes", "BudgetNodes/CatchUp B-second-sync", "<=", 2048, "-")
+	row("1,000,000 after an outage, over the import's rate", "BudgetNodes/Outage x-after-outage-of-import", ">=", 0.5, "import of the same list")
+	row("the same, objects/s from the partner's start to armed", "BudgetNodes/Outage objects/s-after-outage", ">=", 7500, "bare append")
+	row("its JSON over bytes on the wire", "BudgetNodes/Outage x-json-over-wire-outage", ">=", 9, "JSON of the same objects")
+	row("suite S1H: catch-up of 100,000, over the import's rate", "BudgetNodes/S1H x-catch-up-of-import", ">=", 0.5, "import of the same list")
+	row("suite S1H: JSON over bytes on the wire", "BudgetNodes/S1H x-json-over-wire", ">=", 9, "JSON of the same objects")
+	row("JSON over bytes of a message, list-made, by the thousand", "BudgetBytes/list/1000 x-json-over-S1-list-1000", ">=", 25, "B-zstd-list-1000")
+	row("bytes of one real indicator on a narrow line", "BudgetBytes/real/1 B-S2-real-1", "<=", 220, "B-taxii-real-1")
+	row("bytes each, of ten", "BudgetBytes/real/10 B-S2-real-10", "<=", 75, "B-gzip-real-10")
+	row("bytes each, of a hundred", "BudgetBytes/real/100 B-S2-real-100", "<=", 60, "B-zstd-real-100")
+	row("TAXII GET in pages of 1,000, of 1 M, objects/s", "BudgetTAXII/sqlite objects/s-get", ">=", 50000, "copied")
+	row("the same over copying the bytes to a loopback socket", "BudgetTAXII/sqlite of-copied", ">=", 0.33, "copied")
+	row("the last 10,000 of 1 M, objects/s", "BudgetTAXII/sqlite objects/s-get-last", ">=", 50000, "few")
+	row("memory held at 1 M beyond that at 10,000, MB", "BudgetTAXII/sqlite MB-more-at-full", "<=", 20, "-")
+	row("TAXII POST one by one, durable, objects/s", "BudgetTAXII/sqlite objects/s-post-1", ">=", 500, "sync")
+	row("TAXII POST by the thousand into an empty store, objects/s", "BudgetTAXII/sqlite objects/s-post-1000-few", ">=", 15000, "bare append")
+	row("the same at 1 M, objects/s", "BudgetTAXII/sqlite objects/s-post-1000-full", ">=", 15000, "bare append")
+	row("PostgreSQL: TAXII GET in pages of 1,000, of 1 M, objects/s", "BudgetTAXII/postgres objects/s-get", ">=", 50000, "copied-pg")
+	row("PostgreSQL: the same over copying the bytes to a loopback socket", "BudgetTAXII/postgres of-copied", ">=", 0.33, "copied-pg")
+	row("PostgreSQL: the last 10,000 of 1 M, objects/s", "BudgetTAXII/postgres objects/s-get-last", ">=", 50000, "few-pg")
+	row("PostgreSQL: memory held at 1 M beyond that at 10,000, MB", "BudgetTAXII/postgres MB-more-at-full", "<=", 20, "-")
+	row("PostgreSQL: TAXII POST one by one, durable, objects/s", "BudgetTAXII/postgres objects/s-post-1", ">=", 500, "sync")
+	row("PostgreSQL: TAXII POST by the thousand into an empty store, objects/s", "BudgetTAXII/postgres objects/s-post-1000-few", ">=", 15000, "-")
+	row("PostgreSQL: the same at 1 M, objects/s", "BudgetTAXII/postgres objects/s-post-1000-full", ">=", 15000, "-")
+	row("FLASH at 75 bit/s, errors, past 100 KiB of ROUTINE, 95 of 100, s", "BudgetFlash s-p95", "<=", 60, "-")
+	row("the same, the worst of 100, s", "BudgetFlash s-worst", "<=", 120, "-")
+	row("the picture, 1.6 M indicators, p95 ms", "BudgetNodes/Console ms-p95-picture", "<=", 50, "file")
+	row("warnings", "BudgetNodes/Console ms-p95-warnings", "<=", 50, "file")
+	row("a search: words in both languages, values, networks, *", "BudgetNodes/Console ms-p95-search", "<=", 50, "file")
+	row("an indicator", "BudgetNodes/Console ms-p95-indicator", "<=", 50, "file")
+	row("what hangs on it", "BudgetNodes/Console ms-p95-graph", "<=", 50, "file")
+	row("release, 41 holds waiting", "BudgetNodes/Console ms-p95-release", "<=", 50, "file")
+	row("a hold of 100,000, any part of it", "BudgetNodes/Console ms-p95-hold", "<=", 50, "file")
+	row("partners", "BudgetNodes/Console ms-p95-partners", "<=", 50, "file")
+	row("audit", "BudgetNodes/Console ms-p95-audit", "<=", 50, "file")
+	row("settings", "BudgetNodes/Console ms-p95-settings", "<=", 50, "file")
+	row("the slowest of these just after a start", "BudgetNodes/Console ms-p95-cold", "<=", 50, "file")
+	row("200 open consoles, told of a warning and up to date", "BudgetNodes/Console consoles-told", ">=", 200, "-")
+	row("a search while they all fetch, p95 ms", "BudgetNodes/Console ms-p95-opened", "<=", 50, "file")
+	row("first load of the console, packed, bytes", "BudgetNodes/Console B-first-load", "<=", 60000, "-")
+	row("what a warning makes an open page fetch, packed, bytes", "BudgetNodes/Console B-update", "<=", 4000, "-")
 	row("idle node, resident MB", "BudgetNodes/Start MB-idle", "<=", 60, "-")
 	row("start, ms", "BudgetNodes/Start ms-start", "<=", 300, "-")
 	row("audit verify, s for 1 M acts (200,000 measured)", "BudgetVerify s/million-acts", "<=", 30, "-")
@@ -69,6 +109,15 @@ function baseline(name) {
 	}
 	if (name == "bare append") {
 		return "bare append: " got["BudgetAdmit/1000 bare/s"] "/s"
+	}
+	if (name == "copied" || name == "copied-pg") {
+		return "copying: " got["BudgetTAXII/" (name == "copied" ? "sqlite" : "postgres") " objects/s-copied"] "/s"
+	}
+	if (name == "few" || name == "few-pg") {
+		return "with 10,000 in it: " got["BudgetTAXII/" (name == "few" ? "sqlite" : "postgres") " objects/s-get-few"] "/s"
+	}
+	if (name == "file") {
+		return "a file of the same server: p95 " got["BudgetNodes/Console ms-p95-file"] " ms"
 	}
 	return name
 }

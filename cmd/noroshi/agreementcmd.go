@@ -13,22 +13,22 @@ import (
 )
 
 type agreementCmd struct {
-	Draft     agreementDraftCmd     `cmd:"" help:"${help_agreement_draft}"`
-	Clause    agreementClauseCmd    `cmd:"" help:"${help_agreement_clause}"`
-	List      agreementListCmd      `cmd:"" help:"${help_agreement_list}"`
-	Show      agreementShowCmd      `cmd:"" help:"${help_agreement_show}"`
-	Propose   agreementProposeCmd   `cmd:"" help:"${help_agreement_propose}"`
-	Sign      agreementSignCmd      `cmd:"" help:"${help_agreement_sign}"`
-	Suspend   agreementSuspendCmd   `cmd:"" help:"${help_agreement_suspend}"`
-	Emergency agreementEmergencyCmd `cmd:"" help:"${help_agreement_emergency}"`
-	Diff      agreementDiffCmd      `cmd:"" help:"${help_agreement_diff}"`
-	Rehearse  agreementRehearseCmd  `cmd:"" help:"${help_agreement_rehearse}"`
+	Draft     agreementDraftCmd     `cmd:"" help:"help.agreement-draft"`
+	Clause    agreementClauseCmd    `cmd:"" help:"help.agreement-clause"`
+	List      agreementListCmd      `cmd:"" help:"help.agreement-list"`
+	Show      agreementShowCmd      `cmd:"" help:"help.agreement-show"`
+	Propose   agreementProposeCmd   `cmd:"" help:"help.agreement-propose"`
+	Sign      agreementSignCmd      `cmd:"" help:"help.agreement-sign"`
+	Suspend   agreementSuspendCmd   `cmd:"" help:"help.agreement-suspend"`
+	Emergency agreementEmergencyCmd `cmd:"" help:"help.agreement-emergency"`
+	Diff      agreementDiffCmd      `cmd:"" help:"help.agreement-diff"`
+	Rehearse  agreementRehearseCmd  `cmd:"" help:"help.agreement-rehearse"`
 }
 
 type agreementDraftCmd struct {
-	With      string   `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
-	Days      int      `default:"365" help:"${help_agreement_days}"`
-	Statement []string `sep:"none" placeholder:"TEXT" help:"${help_agreement_statement}"`
+	With      string   `required:"" placeholder:"CALLSIGN" help:"help.partner-arg"`
+	Days      int      `default:"365" help:"help.agreement-days"`
+	Statement []string `sep:"none" placeholder:"TEXT" help:"help.agreement-statement"`
 }
 
 // Run writes a first text to stdout, to be edited and then proposed.
@@ -42,9 +42,9 @@ func (x *agreementDraftCmd) Run(c *cli) error {
 }
 
 type agreementClauseCmd struct {
-	Agreement string `arg:"" placeholder:"HASH|FILE" help:"${help_agreement_new}"`
-	Clause    string `required:"" placeholder:"ID" help:"${help_clause_id}"`
-	Forms     string `required:"" placeholder:"FILE" help:"${help_clause_forms}"`
+	Agreement string `arg:"" placeholder:"HASH|FILE" help:"help.agreement-new"`
+	Clause    string `required:"" placeholder:"ID" help:"help.clause-id"`
+	Forms     string `required:"" placeholder:"FILE" help:"help.clause-forms"`
 }
 
 // Run writes the text of an agreement with one clause as forms write it, to be
@@ -100,7 +100,7 @@ func (c *cli) bilingual(en, ja string) string {
 
 // agreementArg names an agreement; the start of its hash is enough.
 type agreementArg struct {
-	Agreement string `arg:"" placeholder:"HASH" help:"${help_agreement_hash}"`
+	Agreement string `arg:"" placeholder:"HASH" help:"help.agreement-hash"`
 }
 
 // hash finds the one agreement whose hash begins so.
@@ -143,7 +143,7 @@ func (x *agreementShowCmd) Run(c *cli) error {
 }
 
 type agreementProposeCmd struct {
-	File string `arg:"" placeholder:"FILE" help:"${help_agreement_file}"`
+	File string `arg:"" placeholder:"FILE" help:"help.agreement-file"`
 	asPerson
 }
 

@@ -82,7 +82,7 @@ func atRest(ctx context.Context, dir string, realm noroshi.Realm, op string, in 
 	if err != nil {
 		return err
 	}
-	if err := n.Settle(ctx); err != nil {
+	if err := n.SettleAtRest(ctx); err != nil {
 		return err
 	}
 	if out == nil {
@@ -97,8 +97,8 @@ func atRest(ctx context.Context, dir string, realm noroshi.Realm, op string, in 
 
 // asPerson is the pair of flags of every command that a person must sign.
 type asPerson struct {
-	As             string `placeholder:"PERSON" help:"${help_as}" required:""`
-	PassphraseFile string `placeholder:"FILE" help:"${help_passphrase_file}"`
+	As             string `placeholder:"PERSON" help:"help.as" required:""`
+	PassphraseFile string `placeholder:"FILE" help:"help.passphrase-file"`
 }
 
 // sign signs an act as the person: the sealed key is fetched, opened here, and

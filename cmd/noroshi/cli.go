@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -15,34 +16,44 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/node"
 )
 
-// cli is the command line: global flags, and one field a command.
+// cli is the command line: global flags, and one field a command. A help tag
+// holds the key of its text, which help looks up when somebody asks.
 type cli struct {
-	Dir      string `short:"d" env:"NOROSHI_DIR" default:"." placeholder:"DIR" help:"${help_dir}"`
-	Realm    string `env:"NOROSHI_REALM" default:"real" hidden:"" help:"${help_realm}"`
-	Output   string `short:"o" enum:"table,json,jsonl,csv" default:"table" placeholder:"FORM" help:"${help_output}"`
-	Lang     string `enum:",en,ja" default:"" placeholder:"en|ja" help:"${help_lang}"`
-	Quiet    bool   `short:"q" help:"${help_quiet}"`
-	NoHeader bool   `help:"${help_no_header}"`
+	Dir      string `short:"d" env:"NOROSHI_DIR" default:"." placeholder:"DIR" help:"help.dir"`
+	Realm    string `env:"NOROSHI_REALM" default:"real" hidden:"" help:"help.realm"`
+	Output   string `short:"o" enum:"table,json,jsonl,csv" default:"table" placeholder:"FORM" help:"help.output"`
+	Lang     string `enum:",en,ja" default:"" placeholder:"en|ja" help:"help.lang"`
+	Quiet    bool   `short:"q" help:"help.quiet"`
+	NoHeader bool   `help:"help.no-header"`
 
-	Demo       demoCmd       `cmd:"" help:"${help_demo}"`
-	Init       initCmd       `cmd:"" help:"${help_init}"`
-	Serve      serveCmd      `cmd:"" help:"${help_serve}"`
-	Status     statusCmd     `cmd:"" help:"${help_status}"`
-	Doctor     doctorCmd     `cmd:"" help:"${help_doctor}"`
-	Import     importCmd     `cmd:"" help:"${help_import}"`
-	Indicator  indicatorCmd  `cmd:"" help:"${help_indicator}"`
-	Match      matchCmd      `cmd:"" help:"${help_match}"`
-	Warning    warningCmd    `cmd:"" help:"${help_warning}"`
-	Release    releaseCmd    `cmd:"" help:"${help_release}"`
-	Recall     recallCmd     `cmd:"" help:"${help_recall}"`
-	Partner    partnerCmd    `cmd:"" help:"${help_partner}"`
-	Agreement  agreementCmd  `cmd:"" help:"${help_agreement}"`
-	Link       linkCmd       `cmd:"" help:"${help_link}"`
-	Quarantine quarantineCmd `cmd:"" help:"${help_quarantine}"`
-	Audit      auditCmd      `cmd:"" help:"${help_audit}"`
-	Person     personCmd     `cmd:"" help:"${help_person}"`
-	Completion completionCmd `cmd:"" help:"${help_completion}"`
-	Version    versionCmd    `cmd:"" help:"${help_version}"`
+	Demo       demoCmd       `cmd:"" help:"help.demo"`
+	Init       initCmd       `cmd:"" help:"help.init"`
+	Serve      serveCmd      `cmd:"" help:"help.serve"`
+	Status     statusCmd     `cmd:"" help:"help.status"`
+	Doctor     doctorCmd     `cmd:"" help:"help.doctor"`
+	Import     importCmd     `cmd:"" help:"help.import"`
+	Export     exportCmd     `cmd:"" help:"help.export"`
+	Indicator  indicatorCmd  `cmd:"" help:"help.indicator"`
+	Match      matchCmd      `cmd:"" help:"help.match"`
+	Warning    warningCmd    `cmd:"" help:"help.warning"`
+	Release    releaseCmd    `cmd:"" help:"help.release"`
+	Recall     recallCmd     `cmd:"" help:"help.recall"`
+	Partner    partnerCmd    `cmd:"" help:"help.partner"`
+	Agreement  agreementCmd  `cmd:"" help:"help.agreement"`
+	Key        keyCmd        `cmd:"" help:"help.key"`
+	Link       linkCmd       `cmd:"" help:"help.link"`
+	Media      mediaCmd      `cmd:"" help:"help.media"`
+	Taxii      taxiiCmd      `cmd:"" help:"help.taxii"`
+	Feed       feedCmd       `cmd:"" help:"help.feed"`
+	Quarantine quarantineCmd `cmd:"" help:"help.quarantine"`
+	Audit      auditCmd      `cmd:"" help:"help.audit"`
+	Person     personCmd     `cmd:"" help:"help.person"`
+	Token      tokenCmd      `cmd:"" help:"help.token"`
+	Store      storeCmd      `cmd:"" help:"help.store"`
+	Backup     backupCmd     `cmd:"" help:"help.backup"`
+	Restore    restoreCmd    `cmd:"" help:"help.restore"`
+	Completion completionCmd `cmd:"" help:"help.completion"`
+	Version    versionCmd    `cmd:"" help:"help.version"`
 
 	io   stdio           `kong:"-"`
 	ctx  context.Context `kong:"-"`
@@ -67,8 +78,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 	var exited *int
 	parser, err := kong.New(c,
 		kong.Name("noroshi"),
-		kong.Description(c.t("help.noroshi")),
-		kong.Vars(helpTexts(c.lang)),
+		kong.Description("help.noroshi"),
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(code int) { exited = &code; panic(exited) }),
 		kong.Help(c.help),
@@ -78,7 +88,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 		fmt.Fprintln(std.err, err)
 		return exitFailed
 	}
-	parser.Model.HelpFlag.Help = c.t("help.help")
+	parser.Model.HelpFlag.Help = "help.help"
 	defer func() {
 		if r := recover(); r != nil && r != any(exited) {
 			panic(r)
@@ -126,7 +136,7 @@ func (c *cli) fail(err error) int {
 	if errors.As(err, &e) {
 		id = e.Code
 		if e.Code != "internal" && locale.Has("error."+e.Code) {
-			text = c.t("error."+e.Code, e.Args...)
+			text = c.errorText(e)
 		}
 	}
 	if c.Output == "json" || c.Output == "jsonl" {
@@ -135,6 +145,40 @@ func (c *cli) fail(err error) int {
 	}
 	fmt.Fprintln(c.io.err, c.t("cli.error", clean(text)))
 	return code
+}
+
+// codesIn says which arguments of an error are codes or names of things, and
+// under which keys their words stand.
+var codesIn = map[string]string{
+	"agreement.field":    "want.",
+	"audit.form":         "auditfile.",
+	"courier.still-held": "heldfor.",
+	"mail.options":       "mailneeds.",
+}
+
+// told is what is kept of an error, in the user's language: in English, and where
+// it has no other words, as it was told.
+func (c *cli) told(t noroshi.Told) string {
+	if c.cellLang() == locale.EN || !locale.Has("error."+t.Code) {
+		return t.Message
+	}
+	return strings.TrimRight(c.errorText(t.Error(noroshi.Other)), ".。")
+}
+
+// errorText is an error in the user's language, what is a code or another error
+// in it too.
+func (c *cli) errorText(e *noroshi.Error) string {
+	args := slices.Clone(e.Args)
+	inner, _ := e.Err.(*noroshi.Error)
+	for i, a := range args {
+		switch prefix := codesIn[e.Code]; {
+		case inner != nil && a == inner.Error() && locale.Has("error."+inner.Code):
+			args[i] = strings.TrimRight(c.errorText(inner), ".。")
+		case prefix != "":
+			args[i] = c.textOr(prefix+a, a)
+		}
+	}
+	return c.t("error."+e.Code, args...)
 }
 
 // langOf finds the language before flags are parsed, so that help speaks it:
@@ -166,16 +210,4 @@ func flagOf(args []string, long, short string) (value string) {
 		}
 	}
 	return value
-}
-
-// helpTexts are the texts of flags and commands as kong wants them: help.x.y
-// becomes ${help_x_y}.
-func helpTexts(l locale.Lang) map[string]string {
-	vars := map[string]string{}
-	for key, text := range locale.Keys(l) {
-		if strings.HasPrefix(key, "help.") {
-			vars[strings.NewReplacer(".", "_", "-", "_").Replace(key)] = text
-		}
-	}
-	return vars
 }

@@ -9,14 +9,12 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/noroshi-cti/noroshi/internal/locale"
 )
 
 // commandPaths lists every command that a person can give, as "release show".
 func commandPaths(t *testing.T) (paths []string) {
 	t.Helper()
-	k, err := kong.New(&cli{}, kong.Vars(helpTexts(locale.EN)))
+	k, err := kong.New(&cli{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +53,42 @@ func TestCommandsPage(t *testing.T) {
 		for _, env := range []string{"NOROSHI_DIR", "NOROSHI_LANG", "real.db", "noroshi.toml", "seal.key"} {
 			if !bytes.Contains(page, []byte(env)) {
 				t.Errorf("%s says nothing of %s", name, env)
+			}
+		}
+	}
+}
+
+// TestImportPage: every import that docs/import.md and its Japanese twin show is
+// one that a story runs.
+func TestImportPage(t *testing.T) {
+	var story []byte
+	for _, name := range []string{"formats.txt", "misp.txt"} {
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		story = append(story, b...)
+	}
+	shown := regexp.MustCompile(`(?m)^noroshi import .*$`)
+	var first [][]byte
+	for _, name := range []string{"import.md", "import.ja.md"} {
+		page, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := shown.FindAll(page, -1)
+		if len(lines) < 6 {
+			t.Errorf("%s shows %d imports", name, len(lines))
+		}
+		if first == nil {
+			first = lines
+		}
+		for i, l := range lines {
+			if !bytes.Contains(story, append(l, " --dir"...)) {
+				t.Errorf("%s: no story runs %s", name, l)
+			}
+			if i >= len(first) || !bytes.Equal(l, first[i]) {
+				t.Errorf("%s: its example %d is not that of the other page", name, i)
 			}
 		}
 	}

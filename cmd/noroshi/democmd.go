@@ -9,14 +9,15 @@ import (
 )
 
 type demoCmd struct {
-	Once   bool   `help:"${help_demo_once}"`
-	Report string `placeholder:"FILE" help:"${help_demo_report}"`
-	Break  string `enum:",link" default:"" placeholder:"link" help:"${help_demo_break}"`
-	Keep   string `placeholder:"DIR" help:"${help_demo_keep}"`
+	Once   bool   `xor:"stay" help:"help.demo-once"`
+	Stay   bool   `xor:"stay" help:"help.demo-stay"`
+	Report string `placeholder:"FILE" help:"help.demo-report"`
+	Break  string `enum:",link" default:"" placeholder:"link" help:"help.demo-break"`
+	Keep   string `placeholder:"DIR" help:"help.demo-keep"`
 }
 
 // Run plays the demo; exit code 0 only when every step held. Both nodes stay up
-// for looking around when there is a terminal to end them from.
+// for looking around when there is a terminal to end them from, or --stay says so.
 func (x *demoCmd) Run(c *cli) error {
 	exe, err := os.Executable()
 	if err != nil {
@@ -24,5 +25,5 @@ func (x *demoCmd) Run(c *cli) error {
 	}
 	in, ok := c.io.in.(*os.File)
 	watched := ok && term.IsTerminal(int(in.Fd()))
-	return demo.Run(c.ctx, demo.Options{Exe: exe, Out: c.io.out, Lang: c.lang, Once: x.Once || !watched, Report: x.Report, Break: x.Break, Keep: x.Keep})
+	return demo.Run(c.ctx, demo.Options{Exe: exe, Out: c.io.out, Lang: c.lang, Once: x.Once || !watched && !x.Stay, Report: x.Report, Break: x.Break, Keep: x.Keep})
 }

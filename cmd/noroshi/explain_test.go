@@ -103,7 +103,7 @@ func TestExplainFile(t *testing.T) {
 		"text":         {"mydomain.com\n", "cannot be read"},
 		"broken off":   {`{"type":"bundle","id":"bundle--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c09","objects":[{"type":`, "cannot be read"},
 		"binary":       {"\x00\xff\xfe", "cannot be read"},
-		"short gz":     {"\x1f\x8b\x08", "cannot be read"},
+		"short gz":     {"\x1f\x8b\x08", "breaks off or is damaged"},
 		"huge, packed": {bomb.String(), "larger than 67108864 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,9 +116,10 @@ func TestExplainFile(t *testing.T) {
 	has(out, "no handling marking")
 }
 
-// TestImportProfiles: the profiles are listed in both languages, and the report
-// of an import says what was mapped.
-func TestImportProfiles(t *testing.T) {
+// newNode makes a node and what runs commands in it: with an exit code that must
+// be, it returns what a command printed and what it said beside.
+func newNode(t *testing.T) func(want int, args ...string) (out, say string) {
+	t.Helper()
 	dir := t.TempDir()
 	do := func(want int, args ...string) (string, string) {
 		t.Helper()
@@ -129,6 +130,48 @@ func TestImportProfiles(t *testing.T) {
 		return o.String(), e.String()
 	}
 	do(exitOK, "init", "--yes", "--org", "USA-01")
+	return do
+}
+
+// TestImportMistakes: what is no import is told with the file's name and what to
+// type instead, and nothing of it is taken in.
+func TestImportMistakes(t *testing.T) {
+	do := newNode(t)
+	dir := t.TempDir()
+	for name, c := range map[string]struct{ text, lang, want string }{
+		"empty.txt":    {"", "ja", "empty.txt には何も入っていません"},
+		"comments.txt": {"# none today\n\n", "en", "nothing in comments.txt"},
+		"hosts.csv":    {"seen,host\n2026-01-01,a.example\n", "ja", "--columns value=列"},
+		"ioc.csv":      {"seen,ioc\n2026-01-01,a.example\n", "en", "Give --format csv"},
+		"binary":       {"\x00\x01", "ja", "binary は STIX でも一覧でも"},
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, say := do(exitUsage, "import", file, "--lang", c.lang); out != "" || !strings.Contains(say, c.want) {
+			t.Errorf("%s: %s%s, want %s", name, out, say, c.want)
+		}
+	}
+	if out, _ := do(exitOK, "quarantine", "list", "-o", "json"); strings.TrimSpace(out) != `{"data":[]}` {
+		t.Errorf("in quarantine: %s", out)
+	}
+	// Why a line waits is said in the reader's language.
+	list := filepath.Join(dir, "list.txt")
+	if err := os.WriteFile(list, []byte("a.example\nno_such.example:x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := do(exitPartly, "import", list, "--marking", "tlp:green", "--lang", "ja")
+	if !strings.Contains(out, "2行目") || !strings.Contains(out, "アドレスとポートの組でもありません）") || strings.Contains(out, " is no ") {
+		t.Errorf("a fault: %s", out)
+	}
+	do(exitOK, "import", filepath.Join(dir, "hosts.csv"), "--columns", "value=host", "--marking", "tlp:green")
+}
+
+// TestImportProfiles: the profiles are listed in both languages, and the report
+// of an import says what was mapped.
+func TestImportProfiles(t *testing.T) {
+	do := newNode(t)
 	for lang, want := range map[string]string{"en": "TLP as tags in labels", "ja": "TLP を labels のタグで表示"} {
 		if out, _ := do(exitOK, "import", "--profiles", "--lang", lang); !strings.Contains(out, want) || strings.Count(out, "\n") != 5 {
 			t.Errorf("profiles (%s): %s", lang, out)

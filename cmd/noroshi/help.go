@@ -21,20 +21,23 @@ func (c *cli) help(_ kong.HelpOptions, k *kong.Context) error {
 		sel = k.Model.Node
 	}
 	w := k.Stdout
-	fmt.Fprintf(w, "%s %s\n\n%s\n", c.t("cli.usage-of"), usageLine(sel), sel.Help)
+	fmt.Fprintf(w, "%s %s\n\n%s\n", c.t("cli.usage-of"), usageLine(sel), c.t(sel.Help))
 	if sel.Type == kong.ApplicationNode {
 		fmt.Fprintf(w, "\n%s\n", c.t("cli.examples"))
+	}
+	if lines := examples[strings.TrimPrefix(sel.FullPath(), k.Model.Name+" ")]; len(lines) > 0 {
+		fmt.Fprintf(w, "\n%s\n  %s\n", c.t("cli.examples-of"), strings.Join(lines, "\n  "))
 	}
 	var rows [][]string
 	for _, child := range sel.Children {
 		if !child.Hidden {
-			rows = append(rows, []string{"  " + child.Name, child.Help})
+			rows = append(rows, []string{"  " + child.Name, c.t(child.Help)})
 		}
 	}
 	section(w, c.t("cli.commands"), rows)
 	rows = nil
 	for _, p := range sel.Positional {
-		rows = append(rows, []string{"  " + p.Summary(), p.Help})
+		rows = append(rows, []string{"  " + p.Summary(), c.t(p.Help)})
 	}
 	section(w, c.t("cli.arguments"), rows)
 	rows = nil
@@ -47,7 +50,7 @@ func (c *cli) help(_ kong.HelpOptions, k *kong.Context) error {
 			if !f.IsBool() {
 				name += "=" + f.FormatPlaceHolder()
 			}
-			rows = append(rows, []string{name, f.Help})
+			rows = append(rows, []string{name, c.t(f.Help)})
 		}
 	}
 	section(w, c.t("cli.flags"), rows)
@@ -99,7 +102,7 @@ func welcome(c *cli) error {
 func licences() string { return demodata.Licences() }
 
 type completionCmd struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"${help_completion_shell}"`
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"help.completion-shell"`
 }
 
 // Run writes a completion script, made from the same commands help shows.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,17 +21,18 @@ import (
 )
 
 type importCmd struct {
-	File    string `arg:"" optional:"" placeholder:"FILE" help:"${help_import_file}"`
-	Marking string `placeholder:"TLP" help:"${help_import_marking}"`
+	File    string `arg:"" optional:"" placeholder:"FILE" help:"help.import-file"`
+	Marking string `placeholder:"TLP" help:"help.import-marking"`
 	profileFlag
-	Profiles bool   `help:"${help_import_profiles}"`
-	Format   string `enum:",stix,list,tsv" default:"" placeholder:"stix|list|tsv" help:"${help_import_format}"`
-	Name     string `placeholder:"NAME" help:"${help_import_name}"`
-	Strict   bool   `help:"${help_import_strict}"`
-	Yes      bool   `hidden:""`
+	Profiles bool   `help:"help.import-profiles"`
+	Format   string `default:"" placeholder:"FORMAT" help:"help.import-format"`
+	tableFlags
+	Name   string `placeholder:"NAME" help:"help.import-name"`
+	Strict bool   `help:"help.import-strict"`
+	Yes    bool   `hidden:""`
 
-	As             string `placeholder:"PERSON" help:"${help_import_as}"`
-	PassphraseFile string `placeholder:"FILE" help:"${help_passphrase_file}"`
+	As             string `placeholder:"PERSON" help:"help.import-as"`
+	PassphraseFile string `placeholder:"FILE" help:"help.passphrase-file"`
 }
 
 // Run imports a file through the entry gate and prints what came of it.
@@ -50,14 +52,15 @@ func (x *importCmd) Run(c *cli) error {
 		return err
 	}
 	defer f.Close()
-	name := x.Name
-	if name == "" {
-		name = filepath.Base(x.File)
+	columns, err := x.mapping()
+	if err != nil {
+		return err
 	}
-	if name == "-" { // it becomes a name that partners read
-		name = "stdin"
+	if x.Preview {
+		return x.preview(c, f, columns)
 	}
-	ref := web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size, ProfileRef: profile}
+	name := cmp.Or(x.Name, fileName(x.File))
+	ref := web.ImportRef{Name: name, Format: x.Format, Marking: x.Marking, Strict: x.Strict, Size: size, ProfileRef: profile, Columns: columns}
 	body, err := x.sign(c, &ref, f)
 	if err != nil {
 		return err
@@ -80,8 +83,11 @@ func (x *importCmd) Run(c *cli) error {
 	for _, m := range r.Mapped {
 		pairs = append(pairs, [2]string{"mapped", c.mapped(m)})
 	}
+	for _, m := range r.Notes {
+		pairs = append(pairs, [2]string{"noted", c.noted(m)})
+	}
 	for _, q := range r.Faults {
-		pairs = append(pairs, [2]string{"fault", c.line("cli.fault", n(q.Line), c.whyQuarantined(q.Code, q.Msg), strconv.Quote(q.Value))})
+		pairs = append(pairs, [2]string{"fault", c.line("cli.fault", n(q.Line), c.whyFault(q), strconv.Quote(q.Value))})
 	}
 	if r.Otherwise > 0 {
 		c.say("cli.marked-otherwise", n(r.Otherwise))
@@ -93,6 +99,25 @@ func (x *importCmd) Run(c *cli) error {
 		return errPartly
 	}
 	return nil
+}
+
+// fileName is what a file is known by: not where it lies, for it becomes a name
+// that partners read.
+func fileName(path string) string {
+	if path == "-" {
+		return "stdin"
+	}
+	return filepath.Base(path)
+}
+
+// noted says what was changed or could not be carried when a document was
+// lifted, how often, and where first.
+func (c *cli) noted(m intake.Noted) string {
+	where := m.Path
+	if where == "" {
+		where = c.t("cli.noted-line", n(m.Line))
+	}
+	return c.t("cli.noted", n(m.Count), c.textOr("note."+m.Code, m.Code, m.Args...), where)
 }
 
 // sign has a person sign for what is imported, when one is named, and returns
@@ -110,19 +135,24 @@ func (x *importCmd) sign(c *cli, ref *web.ImportRef, f io.Reader) (io.Reader, er
 	return bytes.NewReader(file), err
 }
 
-// whyQuarantined says why something waits in quarantine: what was found wrong,
-// which is in English, and in another language before it what is said of its kind.
-func (c *cli) whyQuarantined(code, found string) string {
+// whyFault says why a part of an input waits in quarantine.
+func (c *cli) whyFault(p intake.Placed) string {
+	return c.whyQuarantined(p.Code, noroshi.Told{Code: p.Reason, Message: p.Msg, Args: p.Args})
+}
+
+// whyQuarantined says why something waits in quarantine: what was found wrong, and
+// in another language than English before it what is said of its kind.
+func (c *cli) whyQuarantined(code string, found noroshi.Told) string {
 	kind := c.textOr("quarantine."+code, code)
 	switch {
 	case c.forScripts():
-		return strings.TrimSuffix(code+": "+found, ": ")
-	case found == "":
+		return strings.TrimSuffix(code+": "+found.Message, ": ")
+	case found.Message == "":
 		return kind
 	case c.lang == locale.EN:
-		return found
+		return found.Message
 	}
-	return c.t("cli.found", kind, found)
+	return c.t("cli.found", kind, c.told(found))
 }
 
 // textOr is the text of a key, or a fallback when it has none: codes come from

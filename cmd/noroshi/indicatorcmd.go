@@ -11,23 +11,33 @@ import (
 )
 
 type indicatorCmd struct {
-	Find     indicatorFindCmd     `cmd:"" help:"${help_indicator_find}"`
-	Show     indicatorShowCmd     `cmd:"" help:"${help_indicator_show}"`
-	Mark     indicatorMarkCmd     `cmd:"" help:"${help_indicator_mark}"`
-	ReAuthor indicatorReAuthorCmd `cmd:"" help:"${help_indicator_re_author}"`
-	Withdraw indicatorWithdrawCmd `cmd:"" help:"${help_indicator_withdraw}"`
+	Find     indicatorFindCmd     `cmd:"" help:"help.indicator-find"`
+	Show     indicatorShowCmd     `cmd:"" help:"help.indicator-show"`
+	Mark     indicatorMarkCmd     `cmd:"" help:"help.indicator-mark"`
+	ReAuthor indicatorReAuthorCmd `cmd:"" help:"help.indicator-re-author"`
+	Withdraw indicatorWithdrawCmd `cmd:"" help:"help.indicator-withdraw"`
 }
 
 type indicatorFindCmd struct {
-	Query string `arg:"" placeholder:"VALUE|WORDS" help:"${help_indicator_query}"`
-	Limit int    `default:"100" help:"${help_limit}"`
-	After int64  `help:"${help_after}"`
+	Query string `arg:"" placeholder:"VALUE|WORDS" help:"help.indicator-query"`
+	Limit int    `default:"100" help:"help.limit"`
+	After int64  `help:"help.after"`
 }
 
+// Run finds a page. What no index finds the node looks through in parts: they are
+// asked for until the page is full.
 func (x *indicatorFindCmd) Run(c *cli) error {
-	var f web.Found
-	if err := c.call("indicator.find", web.FindRef{Query: x.Query, After: x.After, Limit: x.Limit}, &f); err != nil {
+	f, err := x.page(c, x.After, x.Limit)
+	if err != nil {
 		return err
+	}
+	for f.Rest > 0 && len(f.Data) < x.Limit {
+		more, err := x.page(c, f.Next, x.Limit-len(f.Data))
+		if err != nil {
+			return err
+		}
+		more.Data = append(f.Data, more.Data...)
+		f = more
 	}
 	if f.Behind > 0 {
 		c.say("cli.search-behind", n(f.Behind))
@@ -36,6 +46,11 @@ func (x *indicatorFindCmd) Run(c *cli) error {
 		c.say("cli.more", n(f.Next))
 	}
 	return list(c, f.Data, objectColumns(c)...)
+}
+
+func (x *indicatorFindCmd) page(c *cli, after int64, limit int) (f web.Found, err error) {
+	err = c.call("indicator.find", web.FindRef{Query: x.Query, After: after, Limit: limit}, &f)
+	return f, err
 }
 
 func objectColumns(c *cli) []column[web.ObjectRow] {
@@ -64,7 +79,7 @@ func objectState(r web.ObjectRow) string {
 }
 
 type indicatorShowCmd struct {
-	ID string `arg:"" placeholder:"ID" help:"${help_object_id}"`
+	ID string `arg:"" placeholder:"ID" help:"help.object-id"`
 }
 
 func (x *indicatorShowCmd) Run(c *cli) error {
@@ -88,8 +103,8 @@ func lines(ids []stix.ID) string {
 }
 
 type indicatorMarkCmd struct {
-	ID      string `arg:"" placeholder:"ID" help:"${help_object_id}"`
-	Marking string `required:"" placeholder:"TLP" help:"${help_indicator_marking}"`
+	ID      string `arg:"" placeholder:"ID" help:"help.object-id"`
+	Marking string `required:"" placeholder:"TLP" help:"help.indicator-marking"`
 	asPerson
 }
 
@@ -119,9 +134,9 @@ func (x *indicatorMarkCmd) Run(c *cli) error {
 }
 
 type indicatorReAuthorCmd struct {
-	ID      string   `arg:"" placeholder:"ID" help:"${help_object_id}"`
-	File    string   `required:"" placeholder:"FILE" help:"${help_re_author_file}"`
-	Marking []string `required:"" placeholder:"TLP|ID" help:"${help_re_author_marking}"`
+	ID      string   `arg:"" placeholder:"ID" help:"help.object-id"`
+	File    string   `required:"" placeholder:"FILE" help:"help.re-author-file"`
+	Marking []string `required:"" placeholder:"TLP|ID" help:"help.re-author-marking"`
 	asPerson
 }
 
@@ -151,7 +166,7 @@ func (x *indicatorReAuthorCmd) Run(c *cli) error {
 }
 
 type indicatorWithdrawCmd struct {
-	ID string `arg:"" placeholder:"ID" help:"${help_object_id}"`
+	ID string `arg:"" placeholder:"ID" help:"help.object-id"`
 	asPerson
 }
 

@@ -19,6 +19,7 @@ import (
 // nodes are killed at any moment. In the end every recall is answered, nothing
 // recalled is in use anywhere, everything else is, and the records are intact.
 func TestKilledInARecall(t *testing.T) {
+	t.Parallel()
 	kills, lists, size := tier.N(10, 60), 10, 40
 	usa, jpn, storm := allied(t, uint64(time.Now().UnixNano()), kills)
 	var recalled []stix.ID

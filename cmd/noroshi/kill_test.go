@@ -42,6 +42,7 @@ func allied(t *testing.T, seed uint64, kills int) (usa, jpn *site, s *storm) {
 // the cables between them break connections off. In the end nothing is lost,
 // nothing is applied twice, the streams are equal and the records intact.
 func TestKilledNodes(t *testing.T) {
+	t.Parallel()
 	kills, fromUSA, fromJPN, files := tier.N(50, 200), 6000, 4000, 50
 	seed := uint64(time.Now().UnixNano())
 	usa, jpn, storm := allied(t, seed, kills)
@@ -51,10 +52,11 @@ func TestKilledNodes(t *testing.T) {
 		count int
 	}{{usa, fromUSA}, {jpn, fromJPN}} {
 		random := rand.New(rand.NewPCG(seed, uint64(100+n)))
-		cuts := []int{0, from.count}
-		for range files - 1 {
-			cuts = append(cuts, random.IntN(from.count))
+		cuts := random.Perm(from.count - 1)[:files-1]
+		for i := range cuts {
+			cuts[i]++
 		}
+		cuts = append(cuts, 0, from.count)
 		slices.Sort(cuts)
 		importing.Go(func() {
 			for i := range files {
@@ -85,7 +87,8 @@ func TestKilledNodes(t *testing.T) {
 		count    int
 	}{{usa, jpn, fromUSA}, {jpn, usa, fromJPN}} {
 		if out, in := x.from.exchanged(x.to), x.to.exchanged(x.from); out.IndicatorsReceipted != x.count || in.ArmedFrom != x.count {
-			t.Errorf("of %d indicators of %s %d are receipted and %d armed at %s", x.count, x.from.Sign, out.IndicatorsReceipted, in.ArmedFrom, x.to.Sign)
+			link, err := x.from.link()
+			t.Errorf("of %d indicators of %s %d are receipted and %d armed at %s; its link: %+v, %v", x.count, x.from.Sign, out.IndicatorsReceipted, in.ArmedFrom, x.to.Sign, link, err)
 		}
 	}
 	for _, s := range []*site{usa, jpn} {
@@ -213,32 +216,38 @@ func (x *storm) end() {
 func calm(t *testing.T, a, b *site) {
 	t.Helper()
 	var told string
-	err := crew.Until(t.Context(), time.Minute, "both streams whole", func() (bool, error) {
-		for _, s := range []*site{a, b} {
-			head, err := s.Settled(t.Context())
-			if err != nil {
-				return false, err
-			}
-			var armed web.ArmedState
-			if err := s.call(t.Context(), "indicator.armed", web.ArmedRef{}, &armed); err != nil || armed.Seq < head {
-				return false, err
-			}
-		}
-		la, err := a.link()
-		if err != nil {
-			return false, err
-		}
-		lb, err := b.link()
-		told = fmt.Sprintf("%s: %+v\n%s: %+v", a.Sign, la, b.Sign, lb)
-		if err != nil || len(la.Waiting)+len(lb.Waiting)+len(la.Missing)+len(lb.Missing) > 0 {
-			return false, err
-		}
-		return la.Confirmed && lb.Confirmed && la.OutApplied == la.OutHead && lb.OutApplied == lb.OutHead &&
-			la.OutHead == lb.InApplied && lb.OutHead == la.InApplied, nil
+	err := crew.Until(t.Context(), time.Minute, "both streams whole", func() (is bool, err error) {
+		is, told, err = whole(t.Context(), a, b)
+		return is, err
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, told)
 	}
+}
+
+// whole reports whether two nodes are calm, and tells of their links.
+func whole(ctx context.Context, a, b *site) (is bool, told string, err error) {
+	for _, s := range []*site{a, b} {
+		head, err := s.Settled(ctx)
+		if err != nil {
+			return false, "", err
+		}
+		var armed web.ArmedState
+		if err := s.call(ctx, "indicator.armed", web.ArmedRef{}, &armed); err != nil || armed.Seq < head {
+			return false, "", err
+		}
+	}
+	la, err := a.link()
+	if err != nil {
+		return false, "", err
+	}
+	lb, err := b.link()
+	told = fmt.Sprintf("%s: %+v\n%s: %+v", a.Sign, la, b.Sign, lb)
+	if err != nil || len(la.Waiting)+len(lb.Waiting)+len(la.Missing)+len(lb.Missing) > 0 {
+		return false, told, err
+	}
+	return la.Confirmed && lb.Confirmed && la.OutApplied == la.OutHead && lb.OutApplied == lb.OutHead &&
+		la.OutHead == lb.InApplied && lb.OutHead == la.InApplied, told, nil
 }
 
 // equal compares what one side sent with what the other has: each indicator
@@ -315,14 +324,7 @@ func versions(t *testing.T, n *node.Node) (all []store.Record) {
 // its receiver keeps them.
 func stream(t *testing.T, n *node.Node, partner noroshi.NodeID, sender bool) (list []string) {
 	t.Helper()
-	doc, err := n.Store.Doc(t.Context(), "link", partner.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var epochs struct{ Mine, Theirs []noroshi.NodeID } // an epoch is written like a node
-	if err := json.Unmarshal(doc, &epochs); err != nil {
-		t.Fatal(err)
-	}
+	epochs := epochs(t, n, partner)
 	for _, e := range epochs.Theirs {
 		in, err := n.Store.In(t.Context(), partner, e, 1, 1000)
 		if err != nil {
@@ -350,4 +352,19 @@ func stream(t *testing.T, n *node.Node, partner noroshi.NodeID, sender bool) (li
 		}
 	}
 	return list
+}
+
+// lives are the epochs of a link; one is written like a node.
+type lives struct{ Mine, Theirs []noroshi.NodeID }
+
+func epochs(t *testing.T, n *node.Node, partner noroshi.NodeID) (e lives) {
+	t.Helper()
+	doc, err := n.Store.Doc(t.Context(), "link", partner.String())
+	if err == nil {
+		err = json.Unmarshal(doc, &e)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }

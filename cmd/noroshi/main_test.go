@@ -2,20 +2,25 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 )
 
 // TestMain lets the test binary be the program: scripts and stories run it by
-// the name noroshi.
+// the name noroshi, and have curl.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"noroshi": main})
+	testscript.Main(tidied{m}, map[string]func(){"noroshi": main, "curl": curl})
 }
 
 // TestScripts are the stories of the command line, as each party in turn.
@@ -49,8 +54,44 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// TestReadmesAgree: the Japanese README has the same commands.
-func TestReadmesAgree(t *testing.T) {
+// TestPostgresPage runs the blocks of docs/postgres.md verbatim.
+func TestPostgresPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/postgres.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DSN", storetest.DSN(t))
+	t.Setenv("DSN2", storetest.DSN(t))
+	script := "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"
+	blocks := block.FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 3 {
+		t.Fatalf("%d story blocks, want 3", len(blocks))
+	}
+	for _, b := range blocks {
+		script += "echo '== " + b[1] + "'\n" + b[2]
+	}
+	out := runStory(t, script+"echo; cat there.json back.json\n")
+	var copies []map[string]any
+	for line := range strings.Lines(out) {
+		var c map[string]any
+		if json.Unmarshal([]byte(line), &c) != nil || c["tables"] == nil {
+			continue
+		}
+		c["tables"] = slices.DeleteFunc(c["tables"].([]any), func(x any) bool {
+			return x.(map[string]any)["table"] == "cursor" // whoever opens a node in between lets its followers go on
+		})
+		copies = append(copies, c)
+	}
+	if len(copies) != 2 || len(copies[0]["tables"].([]any)) < 30 {
+		t.Fatalf("two copies, table by table, are not in\n%s", out)
+	}
+	if diff := cmp.Diff(copies[0], copies[1]); diff != "" {
+		t.Errorf("there and back again (-there +back):\n%s", diff)
+	}
+}
+
+// TestPagesAgree: a Japanese page has the same commands as the English one.
+func TestPagesAgree(t *testing.T) {
 	fence := regexp.MustCompile("(?s)```\n(.*?)```")
 	read := func(name string) [][]byte {
 		b, err := os.ReadFile("../../" + name)
@@ -59,13 +100,15 @@ func TestReadmesAgree(t *testing.T) {
 		}
 		return fence.FindAll(b, -1)
 	}
-	en, ja := read("README.md"), read("README.ja.md")
-	if len(en) != len(ja) {
-		t.Fatalf("%d blocks in English, %d in Japanese", len(en), len(ja))
-	}
-	for i := range en {
-		if !bytes.Equal(en[i], ja[i]) {
-			t.Errorf("block %d differs:\n%s\n%s", i+1, en[i], ja[i])
+	for _, name := range []string{"README", "docs/postgres"} {
+		en, ja := read(name+".md"), read(name+".ja.md")
+		if len(en) != len(ja) || len(en) == 0 {
+			t.Fatalf("%s: %d blocks in English, %d in Japanese", name, len(en), len(ja))
+		}
+		for i := range en {
+			if !bytes.Equal(en[i], ja[i]) {
+				t.Errorf("%s: block %d differs:\n%s\n%s", name, i+1, en[i], ja[i])
+			}
 		}
 	}
 }

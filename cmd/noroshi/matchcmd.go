@@ -18,12 +18,12 @@ import (
 )
 
 type matchCmd struct {
-	File   string   `arg:"" placeholder:"FILE" help:"${help_match_file}"`
-	Record bool     `help:"${help_match_record}"`
-	Sensor string   `placeholder:"NAME" help:"${help_match_sensor}"`
-	List   []string `placeholder:"FILE" help:"${help_match_list}"`
-	Exact  bool     `help:"${help_match_exact}"`
-	NoWeak bool     `help:"${help_match_no_weak}"`
+	File   string   `arg:"" placeholder:"FILE" help:"help.match-file"`
+	Record bool     `help:"help.match-record"`
+	Sensor string   `placeholder:"NAME" help:"help.match-sensor"`
+	List   []string `placeholder:"FILE" help:"help.match-list"`
+	Exact  bool     `help:"help.match-exact"`
+	NoWeak bool     `help:"help.match-no-weak"`
 
 	partly bool // not every line of a list is an entry
 }
@@ -113,11 +113,14 @@ func (x *matchCmd) index(c *cli) (*detect.Index, *intake.WarningLists, error) {
 			return nil, nil, err
 		}
 		defer nd.Close()
+		if err := nd.MayArm(c.ctx); err != nil {
+			return nil, nil, err
+		}
 		o := nd.DetectOptions()
 		o.ExactDomains = o.ExactDomains || x.Exact
 		o.NoWeak = o.NoWeak || x.NoWeak
 		index := detect.NewIndex(o)
-		return index, nd.Lists, watch.Load(c.ctx, nd.Store, index)
+		return index, nd.Lists(), watch.Load(c.ctx, nd.Store, index)
 	}
 	index := detect.NewIndex(detect.Options{ExactDomains: x.Exact, NoWeak: x.NoWeak, Early: true})
 	lists, err := node.WarningLists("")
@@ -131,7 +134,7 @@ func (x *matchCmd) index(c *cli) (*detect.Index, *intake.WarningLists, error) {
 		}
 	}
 	next := 0
-	return index, lists, index.Load(func() (detect.Entry, error) {
+	return index, lists(), index.Load(func() (detect.Entry, error) {
 		if next == len(entries) {
 			return detect.Entry{}, io.EOF
 		}

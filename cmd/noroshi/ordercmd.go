@@ -47,8 +47,8 @@ func (c *cli) agreed(with string) (partner.Row, error) {
 }
 
 type agreementSuspendCmd struct {
-	With   string `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
-	Resume bool   `help:"${help_agreement_resume}"`
+	With   string `required:"" placeholder:"CALLSIGN" help:"help.partner-arg"`
+	Resume bool   `help:"help.agreement-resume"`
 	asPerson
 }
 
@@ -65,8 +65,8 @@ func (x *agreementSuspendCmd) Run(c *cli) error {
 }
 
 type agreementEmergencyCmd struct {
-	With  string `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
-	Hours int    `required:"" placeholder:"N" help:"${help_agreement_hours}"`
+	With  string `required:"" placeholder:"CALLSIGN" help:"help.partner-arg"`
+	Hours int    `required:"" placeholder:"N" help:"help.agreement-hours"`
 	asPerson
 }
 
@@ -80,17 +80,17 @@ func (x *agreementEmergencyCmd) Run(c *cli) error {
 }
 
 type releaseStandingCmd struct {
-	Add  standingAddCmd  `cmd:"" help:"${help_standing_add}"`
-	List standingListCmd `cmd:"" help:"${help_standing_list}"`
-	End  standingEndCmd  `cmd:"" help:"${help_standing_end}"`
+	Add  standingAddCmd  `cmd:"" help:"help.standing-add"`
+	List standingListCmd `cmd:"" help:"help.standing-list"`
+	End  standingEndCmd  `cmd:"" help:"help.standing-end"`
 }
 
 type standingAddCmd struct {
-	To      string   `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
-	PerHour int      `required:"" placeholder:"N" help:"${help_standing_per_hour}"`
-	Until   string   `required:"" placeholder:"TIME" help:"${help_standing_until}"`
-	Type    []string `placeholder:"TYPE" help:"${help_standing_type}"`
-	MaxTlp  string   `default:"tlp:green" placeholder:"MARKING" help:"${help_standing_tlp}"`
+	To      string   `required:"" placeholder:"CALLSIGN" help:"help.partner-arg"`
+	PerHour int      `required:"" placeholder:"N" help:"help.standing-per-hour"`
+	Until   string   `required:"" placeholder:"TIME" help:"help.standing-until"`
+	Type    []string `placeholder:"TYPE" help:"help.standing-type"`
+	MaxTlp  string   `default:"tlp:green" placeholder:"MARKING" help:"help.standing-tlp"`
 	asPerson
 }
 
@@ -141,7 +141,7 @@ func (x *standingListCmd) Run(c *cli) error {
 }
 
 type standingEndCmd struct {
-	Rule string `arg:"" placeholder:"RULE" help:"${help_standing_rule}"`
+	Rule string `arg:"" placeholder:"RULE" help:"help.standing-rule"`
 	asPerson
 }
 
@@ -151,8 +151,8 @@ func (x *standingEndCmd) Run(c *cli) error {
 }
 
 type personDelegateCmd struct {
-	ID    string `arg:"" placeholder:"PERSON" help:"${help_person_delegate_to}"`
-	Until string `required:"" placeholder:"TIME" help:"${help_person_until}"`
+	ID    string `arg:"" placeholder:"PERSON" help:"help.person-delegate-to"`
+	Until string `required:"" placeholder:"TIME" help:"help.person-until"`
 	asPerson
 }
 

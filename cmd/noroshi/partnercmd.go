@@ -9,14 +9,15 @@ import (
 )
 
 type partnerCmd struct {
-	Card      partnerCardCmd      `cmd:"" help:"${help_partner_card}"`
-	Introduce partnerIntroduceCmd `cmd:"" help:"${help_partner_introduce}"`
-	List      partnerListCmd      `cmd:"" help:"${help_partner_list}"`
-	Show      partnerShowCmd      `cmd:"" help:"${help_partner_show}"`
+	Card      partnerCardCmd      `cmd:"" help:"help.partner-card"`
+	Introduce partnerIntroduceCmd `cmd:"" help:"help.partner-introduce"`
+	Confirm   partnerConfirmCmd   `cmd:"" help:"help.partner-confirm"`
+	List      partnerListCmd      `cmd:"" help:"help.partner-list"`
+	Show      partnerShowCmd      `cmd:"" help:"help.partner-show"`
 }
 
 type partnerCardCmd struct {
-	For string `required:"" placeholder:"CALLSIGN" help:"${help_partner_for}"`
+	For string `required:"" placeholder:"CALLSIGN" help:"help.partner-for"`
 	asPerson
 }
 
@@ -43,8 +44,8 @@ func (x *partnerCardCmd) Run(c *cli) error {
 }
 
 type partnerIntroduceCmd struct {
-	File        string `arg:"" placeholder:"CARD" help:"${help_card_file}"`
-	Fingerprint string `placeholder:"DIGITS" help:"${help_fingerprint}"`
+	File        string `arg:"" placeholder:"CARD" help:"help.card-file"`
+	Fingerprint string `placeholder:"DIGITS" help:"help.fingerprint"`
 	asPerson
 }
 
@@ -67,18 +68,43 @@ func (x *partnerIntroduceCmd) Run(c *cli) error {
 		c.say("cli.introduce-voice", string(p.Organisation.CallSign), p.Ours)
 		return one(c, p, [2]string{"partner", string(p.Organisation.CallSign)}, [2]string{"trust", c.word("trust." + string(p.Trust))})
 	}
-	if by, err = x.sign(c, noroshi.ActIntroduce, p.Node.String(), partner.FingerprintBound(x.Fingerprint)); err != nil {
+	return x.heard(c, p, x.Fingerprint)
+}
+
+type partnerConfirmCmd struct {
+	Partner     string `arg:"" placeholder:"CALLSIGN" help:"help.partner-arg"`
+	Fingerprint string `required:"" placeholder:"DIGITS" help:"help.fingerprint"`
+	asPerson
+}
+
+// Run has a person say that they heard a partner's fingerprint: of one whose
+// card is held, or of one with a new root that its old one did not sign.
+func (x *partnerConfirmCmd) Run(c *cli) error {
+	var p partner.Row
+	if err := c.call("partner.show", web.PartnerRef{Partner: noroshi.CallSign(x.Partner)}, &p); err != nil {
+		return err
+	}
+	return x.heard(c, p, x.Fingerprint)
+}
+
+// heard signs the fingerprint that a person heard, and says who is missing.
+func (a asPerson) heard(c *cli, p partner.Row, fingerprint string) error {
+	by, err := a.sign(c, noroshi.ActIntroduce, p.Node.String(), partner.FingerprintBound(fingerprint))
+	if err != nil {
 		return err
 	}
 	var done web.Confirmed
-	if err := c.call("partner.confirm", web.ConfirmRef{Node: p.Node, Fingerprint: x.Fingerprint, By: by}, &done); err != nil {
+	if err := c.call("partner.confirm", web.ConfirmRef{Node: p.Node, Fingerprint: fingerprint, By: by}, &done); err != nil {
 		return err
 	}
-	if done.Waiting > 0 {
-		c.say("cli.introduce-second", string(p.Organisation.CallSign))
-		return nil
+	switch sign := string(p.Organisation.CallSign); {
+	case done.Waiting > 0:
+		c.say("cli.introduce-second", sign)
+	case p.Trust == noroshi.CardHeld:
+		c.say("cli.introduced", sign)
+	default:
+		c.say("cli.new-root", sign)
 	}
-	c.say("cli.introduced", string(p.Organisation.CallSign))
 	return nil
 }
 
@@ -97,7 +123,7 @@ func (x *partnerListCmd) Run(c *cli) error {
 }
 
 type partnerShowCmd struct {
-	Partner string `arg:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
+	Partner string `arg:"" placeholder:"CALLSIGN" help:"help.partner-arg"`
 }
 
 func (x *partnerShowCmd) Run(c *cli) error {

@@ -1,34 +1,37 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
 type personCmd struct {
-	Add      personAddCmd      `cmd:"" help:"${help_person_add}"`
-	List     personListCmd     `cmd:"" help:"${help_person_list}"`
-	Roles    personRolesCmd    `cmd:"" help:"${help_person_roles}"`
-	Delegate personDelegateCmd `cmd:"" help:"${help_person_delegate}"`
-	Remove   personRemoveCmd   `cmd:"" help:"${help_person_remove}"`
+	Add      personAddCmd      `cmd:"" help:"help.person-add"`
+	List     personListCmd     `cmd:"" help:"help.person-list"`
+	Roles    personRolesCmd    `cmd:"" help:"help.person-roles"`
+	Delegate personDelegateCmd `cmd:"" help:"help.person-delegate"`
+	Link     personLinkCmd     `cmd:"" help:"help.person-link"`
+	Remove   personRemoveCmd   `cmd:"" help:"help.person-remove"`
 }
 
 type personAddCmd struct {
-	ID               string   `arg:"" placeholder:"PERSON" help:"${help_person_id}"`
-	Role             []string `required:"" placeholder:"ROLE" help:"${help_person_role}"`
-	Name             string   `placeholder:"NAME" help:"${help_person_name}"`
-	PassphraseFile   string   `placeholder:"FILE" help:"${help_passphrase_file}"`
-	As               string   `placeholder:"PERSON" help:"${help_person_as}"`
-	AsPassphraseFile string   `placeholder:"FILE" help:"${help_person_as_passphrase}"`
+	ID               string   `arg:"" placeholder:"PERSON" help:"help.person-id"`
+	Role             []string `required:"" placeholder:"ROLE" help:"help.person-role"`
+	Name             string   `placeholder:"NAME" help:"help.person-name"`
+	PassphraseFile   string   `placeholder:"FILE" help:"help.passphrase-file"`
+	As               string   `placeholder:"PERSON" help:"help.person-as"`
+	AsPassphraseFile string   `placeholder:"FILE" help:"help.person-as-passphrase"`
 	withOfficer
 }
 
 // withOfficer is the pair of flags of a command that a release officer must sign
 // beside an administrator where it changes who may release.
 type withOfficer struct {
-	With               string `placeholder:"PERSON" help:"${help_person_with}"`
-	WithPassphraseFile string `placeholder:"FILE" help:"${help_person_with_passphrase}"`
+	With               string `placeholder:"PERSON" help:"help.person-with"`
+	WithPassphraseFile string `placeholder:"FILE" help:"help.person-with-passphrase"`
 }
 
 // countersign signs for a person what an administrator signed; nil when no
@@ -71,8 +74,8 @@ func (x *personAddCmd) Run(c *cli) error {
 }
 
 type personRemoveCmd struct {
-	ID   string   `arg:"" placeholder:"PERSON" help:"${help_person_remove_id}"`
-	Role []string `placeholder:"ROLE" help:"${help_person_remove_role}"`
+	ID   string   `arg:"" placeholder:"PERSON" help:"help.person-remove-id"`
+	Role []string `placeholder:"ROLE" help:"help.person-remove-role"`
 	asPerson
 	withOfficer
 }
@@ -91,6 +94,34 @@ func (x *personRemoveCmd) Run(c *cli) error {
 		return err
 	}
 	return c.call("person.remove", web.PersonRemove{Removal: r, By: by, With: with}, nil)
+}
+
+type personLinkCmd struct {
+	ID      string `arg:"" placeholder:"PERSON" help:"help.person-id"`
+	Issuer  string `required:"" placeholder:"URL" help:"help.person-link-issuer"`
+	Subject string `placeholder:"SUBJECT" help:"help.person-link-subject"`
+	asPerson
+}
+
+// Run links a person to a subject, or takes the link away.
+func (x *personLinkCmd) Run(c *cli) error {
+	on := ""
+	if x.Subject != "" {
+		on = web.SignOnSubject(x.Issuer, x.Subject)
+	}
+	var rows []web.PersonRow
+	if err := c.call("person.list", nil, &rows); err != nil {
+		return err
+	}
+	e := partner.Enrolment{Person: x.ID, Number: 1, SignOn: &on}
+	if i := slices.IndexFunc(rows, func(r web.PersonRow) bool { return r.ID == x.ID }); i >= 0 {
+		e.Number = rows[i].Changes + 1
+	}
+	by, err := x.sign(c, noroshi.ActEnrol, e.Person, e.Bound())
+	if err != nil {
+		return err
+	}
+	return c.call("person.enrol", web.EnrolRef{Enrolment: e, By: by}, nil)
 }
 
 type personListCmd struct{}

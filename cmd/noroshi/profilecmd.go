@@ -10,7 +10,7 @@ import (
 
 // profileFlag names what stands for markings in a file.
 type profileFlag struct {
-	Profile string `placeholder:"NAME|FILE" help:"${help_import_profile}"`
+	Profile string `placeholder:"NAME|FILE" help:"help.import-profile"`
 }
 
 // ref reads a profile that is a file of the user's; one of the program's own

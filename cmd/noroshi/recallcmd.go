@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,17 +14,17 @@ import (
 )
 
 type recallCmd struct {
-	Send   recallSendCmd   `cmd:"" help:"${help_recall_send}"`
-	List   recallListCmd   `cmd:"" help:"${help_recall_list}"`
-	Find   recallFindCmd   `cmd:"" help:"${help_recall_find}"`
-	Refuse recallRefuseCmd `cmd:"" help:"${help_recall_refuse}"`
+	Send   recallSendCmd   `cmd:"" help:"help.recall-send"`
+	List   recallListCmd   `cmd:"" help:"help.recall-list"`
+	Find   recallFindCmd   `cmd:"" help:"help.recall-find"`
+	Refuse recallRefuseCmd `cmd:"" help:"help.recall-refuse"`
 }
 
 type recallSendCmd struct {
-	ID       string        `arg:"" placeholder:"ID" help:"${help_object_id}"`
-	Reason   string        `enum:"mistaken,spill,source,over" default:"mistaken" placeholder:"mistaken|spill|source|over" help:"${help_recall_reason}"`
-	Scope    string        `enum:"stop-use,delete" default:"stop-use" placeholder:"stop-use|delete" help:"${help_recall_scope}"`
-	Deadline time.Duration `placeholder:"24h" help:"${help_recall_deadline}"`
+	ID       string        `arg:"" placeholder:"ID" help:"help.object-id"`
+	Reason   string        `enum:"mistaken,spill,source,over" default:"mistaken" placeholder:"mistaken|spill|source|over" help:"help.recall-reason"`
+	Scope    string        `enum:"stop-use,delete" default:"stop-use" placeholder:"stop-use|delete" help:"help.recall-scope"`
+	Deadline time.Duration `placeholder:"24h" help:"help.recall-deadline"`
 	asPerson
 }
 
@@ -66,7 +67,7 @@ func (x *recallSendCmd) Run(c *cli) error {
 }
 
 type recallListCmd struct {
-	All bool `help:"${help_recall_all}"`
+	All bool `help:"help.recall-all"`
 }
 
 // Run shows who has confirmed, who refused and who is silent.
@@ -81,13 +82,13 @@ func (x *recallListCmd) Run(c *cli) error {
 func recallColumns(c *cli) []column[web.RecallRow] {
 	return []column[web.RecallRow]{
 		{"recall", func(r web.RecallRow) string { return r.Recall[:min(len(r.Recall), 16)] }},
-		{"direction", func(r web.RecallRow) string { return c.t("recall.direction." + r.Direction) }},
+		{"direction", func(r web.RecallRow) string { return c.wordOr("recall.direction."+r.Direction, r.Direction) }},
 		{"partner", func(r web.RecallRow) string { return string(r.Partner) }},
 		{"state", func(r web.RecallRow) string { return recallState(c, r) }},
 		{"since", func(r web.RecallRow) string { return stamp(r.Since) }},
 		{"due", func(r web.RecallRow) string { return stamp(r.Deadline) }},
-		{"scope", func(r web.RecallRow) string { return c.t("recall.scope." + r.Scope.String()) }},
-		{"reason", func(r web.RecallRow) string { return c.t("recall.reason." + r.Reason.String()) }},
+		{"scope", func(r web.RecallRow) string { return c.wordOr("recall.scope."+r.Scope.String(), r.Scope.String()) }},
+		{"reason", func(r web.RecallRow) string { return c.wordOr("recall.reason."+r.Reason.String(), r.Reason.String()) }},
 		{"in-use", func(r web.RecallRow) string { return n(r.InUse) + "/" + n(r.Found) }},
 		{"onward", func(r web.RecallRow) string { return n(r.Answered) + "/" + n(r.Onward) }},
 		{"id", func(r web.RecallRow) string { return oneID(r.Objects) }},
@@ -115,8 +116,9 @@ func stamp(t time.Time) string {
 // recallState says how far a recall is: who is silent also how far the RECALL
 // has got, who refuses also why.
 func recallState(c *cli, r web.RecallRow) string {
-	text := c.t("recall.state." + r.State)
+	text := c.wordOr("recall.state."+r.State, r.State)
 	switch {
+	case c.forScripts():
 	case r.Refusal != message.NotRefused:
 		text += " · " + c.t("recall.refusal."+r.Refusal.String())
 	case r.Late:
@@ -128,11 +130,12 @@ func recallState(c *cli, r web.RecallRow) string {
 }
 
 type recallFindCmd struct {
-	ID string `arg:"" placeholder:"ID" help:"${help_object_id}"`
+	ID string `arg:"" placeholder:"ID" help:"help.object-id"`
 }
 
 // Run shows every place an object is known to be: versions with where they
-// came from, what went to whom and how far, and the recalls of it.
+// came from, what went to whom and how far, exports and reads of clients that
+// had it, and the recalls of it.
 func (x *recallFindCmd) Run(c *cli) error {
 	var t web.Traced
 	if err := c.call("recall.find", web.ObjectRef{ID: stix.ID(x.ID)}, &t); err != nil {
@@ -142,6 +145,17 @@ func (x *recallFindCmd) Run(c *cli) error {
 	pairs = append(pairs, originPairs(c, t.Origins)...)
 	for _, k := range t.Copies {
 		pairs = append(pairs, [2]string{"copy", copyLine(c, k)})
+	}
+	for _, x := range t.Exports {
+		to := string(x.Partner)
+		if to == "" {
+			to = c.t("recall.inside")
+		}
+		pairs = append(pairs, [2]string{"export", strings.Join([]string{to, x.Format, x.Marking, stamp(x.Made), x.ID}, " · ")})
+	}
+	for _, r := range t.Reads {
+		parts := []string{r.Client, r.Collection, r.Format, c.t("recall.read", n(r.Count)), stamp(r.Time)}
+		pairs = append(pairs, [2]string{"read", strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · ")})
 	}
 	for _, r := range t.Recalls {
 		pairs = append(pairs, [2]string{"recall", strings.Join([]string{r.Recall[:min(len(r.Recall), 16)], c.t("recall.direction." + r.Direction), string(r.Partner), recallState(c, r), stamp(r.Since)}, " · ")})
@@ -187,8 +201,8 @@ func copyLine(c *cli, k web.Copy) string {
 }
 
 type recallRefuseCmd struct {
-	Recall string `arg:"" placeholder:"RECALL" help:"${help_recall_arg}"`
-	Why    string `enum:"law,duty,review,other" required:"" placeholder:"law|duty|review|other" help:"${help_recall_why}"`
+	Recall string `arg:"" placeholder:"RECALL" help:"help.recall-arg"`
+	Why    string `enum:"law,duty,review,other" required:"" placeholder:"law|duty|review|other" help:"help.recall-why"`
 	asPerson
 }
 

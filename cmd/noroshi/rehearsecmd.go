@@ -39,8 +39,8 @@ func (c *cli) agreement(name string) (*noroshi.Agreement, error) {
 }
 
 type agreementDiffCmd struct {
-	Old string `arg:"" placeholder:"HASH|FILE" help:"${help_agreement_old}"`
-	New string `arg:"" placeholder:"HASH|FILE" help:"${help_agreement_new}"`
+	Old string `arg:"" placeholder:"HASH|FILE" help:"help.agreement-old"`
+	New string `arg:"" placeholder:"HASH|FILE" help:"help.agreement-new"`
 }
 
 // Run shows what differs, key by key and clause by clause.
@@ -90,8 +90,8 @@ func (c *cli) side(sign, text string) {
 }
 
 type agreementRehearseCmd struct {
-	Agreement string `arg:"" placeholder:"HASH|FILE" help:"${help_agreement_new}"`
-	AsOf      string `placeholder:"TIME" help:"${help_agreement_as_of}"`
+	Agreement string `arg:"" placeholder:"HASH|FILE" help:"help.agreement-new"`
+	AsOf      string `placeholder:"TIME" help:"help.agreement-as-of"`
 }
 
 // Run decides again over what the store holds and shows what would change.

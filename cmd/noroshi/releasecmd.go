@@ -16,18 +16,18 @@ import (
 )
 
 type releaseCmd struct {
-	List     releaseListCmd     `cmd:"" help:"${help_release_list}"`
-	Show     releaseShowCmd     `cmd:"" help:"${help_release_show}"`
-	Approve  releaseApproveCmd  `cmd:"" help:"${help_release_approve}"`
-	Return   releaseReturnCmd   `cmd:"" help:"${help_release_return}"`
-	Preview  releasePreviewCmd  `cmd:"" help:"${help_release_preview}"`
-	Explain  releaseExplainCmd  `cmd:"" help:"${help_release_explain}"`
-	Test     releaseTestCmd     `cmd:"" help:"${help_release_test}"`
-	Standing releaseStandingCmd `cmd:"" help:"${help_release_standing}"`
+	List     releaseListCmd     `cmd:"" help:"help.release-list"`
+	Show     releaseShowCmd     `cmd:"" help:"help.release-show"`
+	Approve  releaseApproveCmd  `cmd:"" help:"help.release-approve"`
+	Return   releaseReturnCmd   `cmd:"" help:"help.release-return"`
+	Preview  releasePreviewCmd  `cmd:"" help:"help.release-preview"`
+	Explain  releaseExplainCmd  `cmd:"" help:"help.release-explain"`
+	Test     releaseTestCmd     `cmd:"" help:"help.release-test"`
+	Standing releaseStandingCmd `cmd:"" help:"help.release-standing"`
 }
 
 type releaseListCmd struct {
-	All bool `help:"${help_release_all}"`
+	All bool `help:"help.release-all"`
 }
 
 func (x *releaseListCmd) Run(c *cli) error {
@@ -61,13 +61,13 @@ func holdState(c *cli, state string) string {
 
 // holdArg is the argument of commands about one hold.
 type holdArg struct {
-	Hold string `arg:"" placeholder:"HOLD" help:"${help_hold}"`
+	Hold string `arg:"" placeholder:"HOLD" help:"help.hold"`
 }
 
 // signedHold is a hold to be decided, as it was shown.
 type signedHold struct {
 	holdArg
-	Digest string `placeholder:"HEX" help:"${help_digest}"`
+	Digest string `placeholder:"HEX" help:"help.digest"`
 }
 
 type releaseShowCmd struct{ holdArg }
@@ -131,7 +131,7 @@ type releaseApproveCmd struct {
 // Run says what it is about to sign and signs that; with --digest only what
 // release show showed.
 func (x *releaseApproveCmd) Run(c *cli) error {
-	s, err := x.over(c, x.asPerson, noroshi.ActApprove)
+	s, err := x.over(c, x.asPerson, noroshi.ActApprove, "")
 	if err != nil {
 		return err
 	}
@@ -154,8 +154,8 @@ func (x *releaseApproveCmd) Run(c *cli) error {
 const shortDigest = 12
 
 // over shows what the partner will see, and signs an act bound to the hold's
-// digest.
-func (x signedHold) over(c *cli, by asPerson, a noroshi.Action) (noroshi.Signed, error) {
+// digest and, of a return, the reason.
+func (x signedHold) over(c *cli, by asPerson, a noroshi.Action, why string) (noroshi.Signed, error) {
 	if n := len(x.Digest); n > 0 && n < shortDigest {
 		return noroshi.Signed{}, noroshi.Errorf(noroshi.Invalid, "hold.digest-short", "--digest needs %d digits at least", shortDigest)
 	}
@@ -171,7 +171,7 @@ func (x signedHold) over(c *cli, by asPerson, a noroshi.Action) (noroshi.Signed,
 		c.willSee(d)
 	}
 	c.say("cli.signing", x.Hold, n(d.Count), d.Label, string(d.Partner), digest[:shortDigest])
-	return by.sign(c, a, x.Hold, d.Digest)
+	return by.sign(c, a, x.Hold, release.ReturnBound(d.Digest, why))
 }
 
 // willSee shows a person who is to approve a hold what the partner will see of
@@ -199,21 +199,22 @@ func (c *cli) willSee(d web.HoldDetail) {
 
 type releaseReturnCmd struct {
 	signedHold
+	Why string `required:"" placeholder:"TEXT" help:"help.release-why"`
 	asPerson
 }
 
 func (x *releaseReturnCmd) Run(c *cli) error {
-	s, err := x.over(c, x.asPerson, noroshi.ActReturn)
+	s, err := x.over(c, x.asPerson, noroshi.ActReturn, x.Why)
 	if err != nil {
 		return err
 	}
-	return c.call("release.return", web.SignedRef{Subject: x.Hold, By: s}, nil)
+	return c.call("release.return", web.HoldSigned{SignedRef: web.SignedRef{Subject: x.Hold, By: s}, Why: x.Why}, nil)
 }
 
 type releaseExplainCmd struct {
-	Subject string `arg:"" placeholder:"ID|FILE" help:"${help_release_subject}"`
-	To      string `required:"" placeholder:"CALLSIGN" help:"${help_partner_arg}"`
-	Marking string `placeholder:"MARKING" help:"${help_release_as_if}"`
+	Subject string `arg:"" placeholder:"ID|FILE" help:"help.release-subject"`
+	To      string `required:"" placeholder:"CALLSIGN" help:"help.partner-arg"`
+	Marking string `placeholder:"MARKING" help:"help.release-as-if"`
 	profileFlag
 }
 
@@ -247,7 +248,7 @@ func (x *releaseExplainCmd) file(c *cli) error {
 	}
 	defer f.Close()
 	var w web.Weighed
-	if err := c.callBody("release.weigh", web.WeighRef{Partner: noroshi.CallSign(x.To), Marking: x.Marking, ProfileRef: profile}, f, nil, &w); err != nil {
+	if err := c.callBody("release.weigh", web.WeighRef{Partner: noroshi.CallSign(x.To), Name: fileName(x.Subject), Marking: x.Marking, ProfileRef: profile}, f, nil, &w); err != nil {
 		return err
 	}
 	if w.Unreadable > 0 {
@@ -305,9 +306,9 @@ func (c *cli) rule(r web.Spoken) string {
 }
 
 type releasePreviewCmd struct {
-	Subject string `arg:"" placeholder:"ID|HOLD" help:"${help_release_previewed}"`
-	As      string `required:"" placeholder:"CALLSIGN" help:"${help_release_preview_as}"`
-	Diff    bool   `help:"${help_release_diff}"`
+	Subject string `arg:"" placeholder:"ID|HOLD" help:"help.release-previewed"`
+	As      string `required:"" placeholder:"CALLSIGN" help:"help.release-preview-as"`
+	Diff    bool   `help:"help.release-diff"`
 }
 
 // Run shows what the partner would see: the text, what nobody can see in it as
@@ -394,7 +395,7 @@ func (c *cli) readAs(out io.Writer, rules []web.Spoken) {
 }
 
 type releaseTestCmd struct {
-	Folder string `arg:"" placeholder:"FOLDER" help:"${help_release_folder}"`
+	Folder string `arg:"" placeholder:"FOLDER" help:"help.release-folder"`
 }
 
 // Run decides a folder of samples and compares; leaks come first.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,19 +35,32 @@ type site struct {
 	crew.Crew
 	t      *testing.T
 	exe    string
+	env    []string // of the processes, beside this one's
+	died   func()   // called when a process was killed, before the next; may be nil
 	dir    string
 	cable  *cable.Cable
 	client *web.Client
 
-	mu    sync.Mutex // guards what follows
-	proc  *exec.Cmd  // nil while there is none
-	over  bool       // no process is to follow
-	kills int        // processes that died of SIGKILL
-	gone  sync.WaitGroup
+	mu     sync.Mutex // guards what follows
+	proc   *exec.Cmd  // nil while there is none
+	over   bool       // no process is to follow
+	failed []string   // what processes said that ended by themselves
+	fails  bool       // they may: the story has the disk fail
+	kills  int        // processes that died of SIGKILL
+	gone   sync.WaitGroup
 }
 
-// newSite makes a node with its crew and runs it until the test ends.
-func newSite(t *testing.T, sign noroshi.CallSign) *site {
+// newSite makes a node with its crew and runs it until the test ends; change
+// may say more of its configuration.
+func newSite(t *testing.T, sign noroshi.CallSign, change ...func(*node.Config)) *site {
+	t.Helper()
+	s := siteOf(t, filepath.Join(program(t), "noroshi"), sign, change...)
+	s.begin()
+	return s
+}
+
+// siteOf makes a node that an executable is to run.
+func siteOf(t *testing.T, exe string, sign noroshi.CallSign, change ...func(*node.Config)) *site {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,19 +73,27 @@ func newSite(t *testing.T, sign noroshi.CallSign) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(wire.Cut)
-	s := &site{t: t, exe: filepath.Join(program(t), "noroshi"), dir: filepath.Join(t.TempDir(), strings.ToLower(string(sign))), cable: wire}
+	s := &site{t: t, exe: exe, dir: filepath.Join(t.TempDir(), strings.ToLower(string(sign))), cable: wire}
 	config := node.Config{CallSign: sign, Listen: listen, Endpoints: []string{"https://" + wire.From()}}
+	for _, c := range change {
+		c(&config)
+	}
 	if err := node.Init(t.Context(), s.dir, config); err != nil {
 		t.Fatal(err)
 	}
 	s.client = web.NewClient(node.SocketPath(s.dir, noroshi.Real))
 	s.Crew = crew.Crew{Sign: sign, Do: s.call, Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil }}
-	s.start()
-	t.Cleanup(s.end)
-	if err := s.Join(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return s
+}
+
+// begin runs a node until the test ends, and makes its crew.
+func (s *site) begin() {
+	s.t.Helper()
+	s.start()
+	s.t.Cleanup(s.end)
+	if err := s.Join(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // start keeps a process running. It may die of SIGKILL, or end well once the
@@ -79,6 +102,7 @@ func (s *site) start() {
 	s.gone.Go(func() {
 		for {
 			cmd := exec.Command(s.exe, "serve", "--dir", s.dir, "--lang", "en")
+			cmd.Env = append(os.Environ(), s.env...)
 			var said bytes.Buffer
 			cmd.Stderr = &said
 			s.mu.Lock()
@@ -96,15 +120,21 @@ func (s *site) start() {
 			err := cmd.Wait()
 			s.mu.Lock()
 			s.proc = nil
-			over := s.over
+			over, died := s.over, s.died
 			status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 			killed := status.Signaled() && status.Signal() == syscall.SIGKILL
 			if killed {
 				s.kills++
 			}
 			s.mu.Unlock()
+			if killed && died != nil {
+				died()
+			}
 			if out := said.String(); strings.Contains(out, "DATA RACE") || strings.Contains(out, "panic: ") {
 				s.t.Errorf("%s: serve: %s", s.Sign, out)
+			}
+			if !killed && err != nil && s.mayFail(said.String()) {
+				continue
 			}
 			if !killed && (!over || err != nil) {
 				s.t.Errorf("%s: serve ended by itself: %v\n%s", s.Sign, err, said.String())
@@ -112,6 +142,29 @@ func (s *site) start() {
 			}
 		}
 	})
+}
+
+// mayFail takes down what a process said that ended by itself: false where the
+// story has no disk fail.
+func (s *site) mayFail(said string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails {
+		s.failed = append(s.failed, said)
+	}
+	return s.fails
+}
+
+func (s *site) failing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fails
+}
+
+// ofTheDisk reports whether an error's code says that the disk failed, or that
+// the node stopped for it in the middle.
+func ofTheDisk(code string) bool {
+	return slices.Contains([]string{"disk.write", "store.disk", "store.full", "import.interrupted", "api.broken-off"}, code)
 }
 
 // signal sends the running process a signal; false when there is none.
@@ -148,7 +201,7 @@ func (s *site) callBody(ctx context.Context, op string, in any, body func() io.R
 	err := crew.Until(ctx, time.Minute, string(s.Sign)+" answers "+op, func() (bool, error) {
 		last = s.client.Call(ctx, op, in, body(), nil, out)
 		var known *noroshi.Error
-		if last == nil || errors.As(last, &known) && known.Code != "api.broken-off" {
+		if last == nil || errors.As(last, &known) && known.Code != "api.broken-off" && !(s.failing() && ofTheDisk(known.Code)) {
 			return true, nil
 		}
 		return false, last

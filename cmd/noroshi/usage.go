@@ -14,7 +14,7 @@ type misuse struct {
 }
 
 // plainList writes the parser's lists of words as people do.
-var plainList = strings.NewReplacer(`"",`, "", `","`, ", ", `", "`, ", ", `"`, "", ",...", "")
+var plainList = strings.NewReplacer("[<", "<", ">]", ">", `"",`, "", `","`, ", ", `", "`, ", ", `"`, "", ",...", "")
 
 // misuses are all a person can bring about; order matters only where one
 // sentence holds another.
@@ -29,6 +29,7 @@ var misuses = []misuse{
 	{"usage.missing-argument", regexp.MustCompile(`^expected "(<.+>)"$`)},
 	{"usage.missing-command", regexp.MustCompile(`^expected (?:one of )?(".+)$`)},
 	{"usage.one-of", regexp.MustCompile(`^(\S+) must be one of (.+) but got "(.*)"$`)},
+	{"usage.together", regexp.MustCompile(`^(--.+) and (--\S+) can't be used together$`)},
 	{"usage.missing-value", regexp.MustCompile(`^(\S+): expected .*\bvalue but got ".*" \(.+\)(?:; perhaps try .*)?$`)},
 	{"usage.missing-value", regexp.MustCompile(`^(\S+): missing value, .*$`)},
 	{"usage.number", regexp.MustCompile(`^(\S+): expected (?:a valid \d+ bit u?int|an int) but got "([^"]*)".*$`)},
@@ -44,6 +45,9 @@ func (c *cli) usageText(err error) string {
 		if g := m.says.FindStringSubmatch(said); g != nil {
 			for i := range g {
 				g[i] = plainList.Replace(clean(g[i]))
+				if either, or, ok := strings.Cut(g[i], " or "); ok && m.key == "usage.missing-flags" {
+					g[i] = c.t("usage.or", either, or)
+				}
 			}
 			return c.t(m.key, g[1:]...)
 		}

@@ -13,7 +13,7 @@ import (
 // wrong command line is said in the user's language, with exit code 2.
 func TestUsageSpeaksTheUsersLanguage(t *testing.T) {
 	for _, tt := range []struct{ line, en, ja string }{
-		{"fly", "fly is not expected here", "fly というコマンドや引数はここでは使えません"},
+		{"paraglide", "paraglide is not expected here", "paraglide というコマンドや引数はここでは使えません"},
 		{"statu", "there is no statu here (nearest: status)", "statu というコマンドや引数はありません（候補：status）"},
 		{"status --wiat", "there is no flag --wiat (nearest: --wait)", "オプション --wiat はありません（候補：--wait）"},
 		{"status --zzzzzzz", "there is no flag --zzzzzzz", "オプション --zzzzzzz はありません"},
@@ -26,9 +26,11 @@ func TestUsageSpeaksTheUsersLanguage(t *testing.T) {
 		{"status --dir --quiet", "--dir needs a value", "--dir に値がありません"},
 		{"person add x --role", "--role needs a value", "--role に値がありません"},
 		{"indicator find x --limit abc", "--limit must be a whole number, not “abc”", "--limit は整数で指定します（入力：「abc」）"},
+		{"quarantine decide x --as y", "missing: --apply or --close", "必須のオプションがありません（--apply 又は --close）"},
 		{"audit prove x", "<index> must be a whole number", "<index> は整数で指定します"},
 		{"audit prove -1", "there is no flag", "オプション"},
 		{"warning new --due 3x", "--due must be a time such as 30m or 2h, not “3x”", "時間で指定します"},
+		{"demo --once --stay", "--once and --stay cannot be used together", "--once と --stay は同時に指定できません"},
 		{"init --yes=3", "--yes must be true or false, not “3”", "true か false で指定します"},
 	} {
 		for lang, want := range map[string]string{"en": tt.en, "ja": tt.ja} {
@@ -72,7 +74,7 @@ func TestAlone(t *testing.T) {
 
 // TestUsageInJSON: under -o json wrong usage is JSON too, on stderr.
 func TestUsageInJSON(t *testing.T) {
-	for _, line := range []string{"fly -o json", "fly -ojson", "fly --output=jsonl", "-o json status --wiat"} {
+	for _, line := range []string{"paraglide -o json", "paraglide -ojson", "paraglide --output=jsonl", "-o json status --wiat"} {
 		var out, err bytes.Buffer
 		code := run(t.Context(), strings.Fields(line), stdio{strings.NewReader(""), &out, &err})
 		if code != exitUsage || out.Len() > 0 || !strings.HasPrefix(err.String(), `{"error":{"code":"cli.usage","message":`) {

@@ -10,25 +10,25 @@ import (
 )
 
 type warningCmd struct {
-	New  warningNewCmd  `cmd:"" help:"${help_warning_new}"`
-	List warningListCmd `cmd:"" help:"${help_warning_list}"`
-	Show warningShowCmd `cmd:"" help:"${help_warning_show}"`
-	Ack  warningAckCmd  `cmd:"" help:"${help_warning_ack}"`
+	New  warningNewCmd  `cmd:"" help:"help.warning-new"`
+	List warningListCmd `cmd:"" help:"help.warning-list"`
+	Show warningShowCmd `cmd:"" help:"help.warning-show"`
+	Ack  warningAckCmd  `cmd:"" help:"help.warning-ack"`
 }
 
 type warningNewCmd struct {
-	TitleEn    string        `required:"" placeholder:"TEXT" help:"${help_warning_title_en}"`
-	TitleJa    string        `required:"" placeholder:"TEXT" help:"${help_warning_title_ja}"`
-	TextEn     string        `required:"" placeholder:"TEXT" help:"${help_warning_text_en}"`
-	TextJa     string        `required:"" placeholder:"TEXT" help:"${help_warning_text_ja}"`
-	Severity   string        `enum:"low,medium,high,critical" default:"high" placeholder:"LEVEL" help:"${help_warning_severity}"`
-	Precedence string        `enum:"routine,priority,immediate,flash" default:"immediate" placeholder:"PRECEDENCE" help:"${help_warning_precedence}"`
-	Action     string        `required:"" placeholder:"CODE" help:"${help_warning_action}"`
-	Due        time.Duration `placeholder:"2h" help:"${help_warning_due}"`
-	About      []string      `required:"" placeholder:"ID" help:"${help_warning_about}"`
-	Replaces   string        `placeholder:"ID" help:"${help_warning_replaces}"`
-	Audience   []string      `placeholder:"CALLSIGN" help:"${help_warning_audience}"`
-	Marking    string        `default:"tlp:amber" placeholder:"TLP" help:"${help_warning_marking}"`
+	TitleEn    string        `required:"" placeholder:"TEXT" help:"help.warning-title-en"`
+	TitleJa    string        `required:"" placeholder:"TEXT" help:"help.warning-title-ja"`
+	TextEn     string        `required:"" placeholder:"TEXT" help:"help.warning-text-en"`
+	TextJa     string        `required:"" placeholder:"TEXT" help:"help.warning-text-ja"`
+	Severity   string        `enum:"low,medium,high,critical" default:"high" placeholder:"LEVEL" help:"help.warning-severity"`
+	Precedence string        `enum:"routine,priority,immediate,flash" default:"immediate" placeholder:"PRECEDENCE" help:"help.warning-precedence"`
+	Action     string        `required:"" placeholder:"CODE" help:"help.warning-action"`
+	Due        time.Duration `placeholder:"2h" help:"help.warning-due"`
+	About      []string      `required:"" placeholder:"ID" help:"help.warning-about"`
+	Replaces   string        `placeholder:"ID" help:"help.warning-replaces"`
+	Audience   []string      `placeholder:"CALLSIGN" help:"help.warning-audience"`
+	Marking    string        `default:"tlp:amber" placeholder:"TLP" help:"help.warning-marking"`
 	asPerson
 }
 
@@ -60,7 +60,7 @@ func (x *warningNewCmd) Run(c *cli) error {
 }
 
 type warningListCmd struct {
-	All bool `help:"${help_warning_all}"`
+	All bool `help:"help.warning-all"`
 }
 
 func (x *warningListCmd) Run(c *cli) error {
@@ -94,7 +94,7 @@ func warningState(r watch.Row) string {
 }
 
 type warningShowCmd struct {
-	ID string `arg:"" placeholder:"ID" help:"${help_warning_id}"`
+	ID string `arg:"" placeholder:"ID" help:"help.warning-id"`
 }
 
 // Run shows a warning in both languages, and who has it.
@@ -141,7 +141,7 @@ func showWarning(c *cli, id string) (watch.Detail, error) {
 }
 
 type warningAckCmd struct {
-	ID string `arg:"" placeholder:"ID" help:"${help_warning_id}"`
+	ID string `arg:"" placeholder:"ID" help:"help.warning-id"`
 	asPerson
 }
 

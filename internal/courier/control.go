@@ -45,10 +45,14 @@ func judgeControl(m *message.Message) (v verdict) {
 		var r message.ReadBody
 		r, err = message.DecodeRead(m.Content)
 		v.read = &r
+	case message.Link:
+		var k message.LinkBody
+		k, err = message.DecodeLink(m.Content)
+		v.link = &k
 	case message.EpochStart:
 		var e message.EpochBody
 		e, err = message.DecodeEpoch(m.Content)
-		v.restored = e.Reason == message.Restored || e.Reason == message.RolledBack
+		v.restored = e.Reason.FromEarlier()
 	case message.Recall:
 		v.recall, err = message.DecodeRecall(m.Content)
 	case message.RecallDone:
@@ -107,8 +111,10 @@ func (l *link) readPending(ctx context.Context) error {
 
 // putPending puts waiting control messages into the stream, several in one act.
 func (l *link) putPending(ctx context.Context) error {
-	if err := l.putRests(ctx); err != nil {
-		return err
+	if l.mayGive() == nil {
+		if err := l.putRests(ctx); err != nil {
+			return err
+		}
 	}
 	drafts := l.waitingDrafts()
 	if len(drafts) == 0 {
@@ -250,9 +256,7 @@ func (c *Courier) ReadBy(ctx context.Context, partner noroshi.NodeID, msg norosh
 
 // find looks for a received message by its id, newest epoch first.
 func (l *link) find(ctx context.Context, id noroshi.Hash) (store.InMessage, error) {
-	l.mu.Lock()
-	epochs := slices.Clone(l.memo.Theirs)
-	l.mu.Unlock()
+	epochs := l.theirs()
 	for i := len(epochs) - 1; i >= 0; i-- {
 		for from := uint64(1); ; {
 			rows, err := l.c.s.In(ctx, l.node(), epochs[i], from, 1000)

@@ -10,10 +10,10 @@ package courier
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -22,15 +22,6 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
-
-// Channel carries sealed bytes to a partner; it is trusted for nothing and its
-// own "OK" is no receipt.
-type Channel interface {
-	// Name is the channel's name in agreements, such as "https".
-	Name() string
-	// Send hands an envelope over to one of the endpoints.
-	Send(ctx context.Context, p noroshi.Partner, envelope []byte) error
-}
 
 // Options of a Courier.
 type Options struct {
@@ -41,6 +32,14 @@ type Options struct {
 	Now       func() time.Time // nil = time.Now
 	Heartbeat time.Duration    // STATE at least this often; 0 = 10 s
 	Resend    time.Duration    // first wait for a receipt before a message is sent again; 0 = 2 s
+	Vault     Vault            // for the secrets of LINKs; nil = none is made, the cards' serve
+
+	// Checkpoint is how often the head of a link's ledger is issued at most, when
+	// it has grown by an act; with a FLASH it goes at once. 0 = 60 s.
+	Checkpoint time.Duration
+
+	// Quota is how many bytes of one partner are kept in a day; 0 = DefaultQuota.
+	Quota int64
 }
 
 // Courier drives the streams of one node in one realm. It is safe for
@@ -56,11 +55,17 @@ type Courier struct {
 	links  map[noroshi.NodeID]*link
 	ctx    context.Context // of Run; nil before
 	begun  bool            // the links Run found at its start are there
+	ready  chan struct{}   // closed when begun
 	tasks  sync.WaitGroup  // everything Run started
 	counts counters
 
 	turn     sync.Mutex // held by Step
 	remarked int64      // guarded by turn; how far Step has read the feed
+
+	safe safe
+
+	looking    sync.Mutex                   // held while recovering is read
+	recovering atomic.Pointer[[]Recovering] // links that wait, as last read
 
 	arrived func(ctx context.Context, from noroshi.NodeID, doc []byte) error
 }
@@ -80,7 +85,46 @@ func New(s *store.Store, g *intake.Gate, d *release.Desk, o Options) (*Courier, 
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 10 * time.Second
 	}
-	return &Courier{s: s, gate: g, desk: d, o: o, links: map[noroshi.NodeID]*link{}}, nil
+	if o.Checkpoint <= 0 {
+		o.Checkpoint = time.Minute
+	}
+	if o.Quota <= 0 {
+		o.Quota = DefaultQuota
+	}
+	return &Courier{s: s, gate: g, desk: d, o: o, links: map[noroshi.NodeID]*link{}, ready: make(chan struct{}), safe: safe{vault: o.Vault}}, nil
+}
+
+// While runs fn with a courier that runs: at once where this one does, and when
+// alone says that nobody else drives the streams, as for a command that opened the
+// folder itself, in one that runs for the time of fn. Else the error is Queued.
+func (c *Courier) While(ctx context.Context, alone bool, fn func(context.Context) error) error {
+	c.mu.Lock()
+	running, ready := c.ctx != nil, c.ready
+	c.mu.Unlock()
+	ended := make(chan error, 1)
+	switch {
+	case running:
+	case !alone:
+		return noroshi.Errorf(noroshi.Queued, "courier.stopped", "no courier runs here now")
+	default:
+		run, stop := context.WithCancel(ctx)
+		defer func() {
+			stop()
+			<-ended
+		}()
+		go func() {
+			defer close(ended)
+			ended <- c.Run(run)
+		}()
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-ready:
+		return fn(ctx)
+	}
 }
 
 // OnDocument is called for documents that arrive (set before Run).
@@ -107,6 +151,9 @@ func (c *Courier) Run(ctx context.Context) error {
 		c.mu.Unlock()
 		c.tasks.Wait()
 		c.mu.Lock()
+		if c.begun {
+			c.ready = make(chan struct{})
+		}
 		c.ctx, c.begun, c.links = nil, false, map[noroshi.NodeID]*link{}
 		c.mu.Unlock()
 	}()
@@ -119,11 +166,15 @@ func (c *Courier) follow(ctx context.Context) error {
 	if err != nil {
 		return quiet(ctx, err)
 	}
-	if err := c.refresh(ctx); err != nil {
+	if err := c.safe.load(); err != nil {
+		return err
+	}
+	if err := errors.Join(c.readRecoveries(ctx), c.refresh(ctx)); err != nil {
 		return quiet(ctx, err)
 	}
 	c.mu.Lock()
 	c.begun = true
+	close(c.ready)
 	c.mu.Unlock()
 	for {
 		if err := c.s.Wait(ctx, after); err != nil {
@@ -133,14 +184,20 @@ func (c *Courier) follow(ctx context.Context) error {
 		if err != nil {
 			return quiet(ctx, err)
 		}
-		var partners, pull bool
+		var partners, pull, recovery bool
 		for _, ch := range changes {
 			after = ch.Seq
 			partners = partners || ch.Kind == store.PartnerChanged || ch.Kind == store.AgreementChanged
 			pull = pull || ch.Kind == store.BatchReleased
+			recovery = recovery || ch.Kind == RecoveryChanged
 		}
 		if partners {
 			if err := c.refresh(ctx); err != nil {
+				return quiet(ctx, err)
+			}
+		}
+		if recovery || partners {
+			if err := c.readRecoveries(ctx); err != nil {
 				return quiet(ctx, err)
 			}
 		}
@@ -164,16 +221,12 @@ func quiet(ctx context.Context, err error) error {
 // refresh reads partners, keys and agreements anew, starts links that have
 // become live and tells the others what changed.
 func (c *Courier) refresh(ctx context.Context) error {
-	docs, err := c.s.Docs(ctx, noroshi.DocPartner)
+	partners, err := c.s.Partners(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, body := range docs {
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return noroshi.Errorf(noroshi.Broken, "courier.partner", "read a partner's document: %w", err)
-		}
+	for _, p := range partners {
 		if err := c.refreshLink(ctx, p); err != nil {
 			errs = append(errs, err)
 		}
@@ -200,7 +253,13 @@ func (c *Courier) refreshLink(ctx context.Context, p noroshi.Partner) error {
 		return err
 	}
 	if l != nil {
-		l.view.Store(v)
+		switch was := l.view.Swap(v); {
+		case was.keys.Hash() != v.keys.Hash():
+			l.spawn(l.keysChanged)
+		case v.agreement != nil && was.agreement == nil, was.suspended() && !v.suspended(): // what came before may be applied
+			l.spawn(l.resume)
+		}
+		l.rewire()
 		return nil
 	}
 	if l, err = c.build(ctx, v); err != nil {
@@ -222,6 +281,8 @@ type view struct {
 	keys       *message.Keyset
 	agreement  *noroshi.Agreement // in force; nil = none
 	agreements []noroshi.Hash     // both signed, present and former
+	packings   []uint8            // that contents may have
+	spoken     *noroshi.Agreement // the last in force, while it is suspended too: what is on its way is sealed under it
 }
 
 func (c *Courier) view(ctx context.Context, p noroshi.Partner) (*view, error) {
@@ -246,10 +307,10 @@ func (c *Courier) view(ctx context.Context, p noroshi.Partner) (*view, error) {
 			v.agreements = append(v.agreements, h)
 		}
 	}
-	if p.Agreement.IsZero() || p.Trust != noroshi.InForce {
+	if p.Agreement.IsZero() {
 		return v, nil
 	}
-	if !slices.Contains(v.agreements, p.Agreement) {
+	if p.Trust == noroshi.InForce && !slices.Contains(v.agreements, p.Agreement) {
 		v.agreements = append(v.agreements, p.Agreement)
 	}
 	file, err := c.s.Doc(ctx, noroshi.DocAgreement, p.Agreement.String())
@@ -257,9 +318,23 @@ func (c *Courier) view(ctx context.Context, p noroshi.Partner) (*view, error) {
 		return nil, err
 	}
 	if a, err := noroshi.ParseAgreement(file); err == nil && a.Hash == p.Agreement {
-		v.agreement = a // else it is unreadable, and not in force
+		v.spoken = a // else it is unreadable, and not in force
+	}
+	if p.Trust == noroshi.InForce {
+		v.agreement, v.packings = v.spoken, message.Packings(v.spoken)
 	}
 	return v, nil
+}
+
+// suspended reports whether nothing of the agreement is given or taken.
+func (v *view) suspended() bool { return len(v.partner.Suspended) > 0 }
+
+// suitesOn are those of envelopes over a kind of channel.
+func (v *view) suitesOn(kind string) []message.Suite { return message.SuitesOn(v.agreement, kind) }
+
+// heardOn are the suites of what may come over a kind of channel.
+func (v *view) heardOn(kind string) []message.Suite {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(v.suitesOn(kind), message.SuitesOn(v.spoken, kind)))))
 }
 
 // inForce reports whether data may flow now, and under which agreement.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,12 +48,13 @@ func (p *pair) settled() bool {
 
 func TestBulkArrivesOnceInFewEntries(t *testing.T) {
 	t.Parallel()
+	bulk := tier.Few(5000)
 	p := newPair(t, 1, 0, 0)
-	p.a.importList("list.txt", 0, 5000) // before anybody is urgent: acts on a link cut bulk acts short
+	p.a.importList("list.txt", 0, bulk) // before anybody is urgent: acts on a link cut bulk acts short
 	p.start()
-	p.until("5,000 indicators at B", 20*time.Second, func() bool { return p.b.count("indicator") == 5000 })
+	p.until("all indicators at B", 20*time.Second, func() bool { return p.b.count("indicator") == bulk })
 	p.until("all receipted", 10*time.Second, p.settled)
-	if n, err := p.a.running().Receipted(t.Context(), p.b.id(), "indicator"); err != nil || n != 5000 {
+	if n, err := p.a.running().Receipted(t.Context(), p.b.id(), "indicator"); err != nil || n != bulk {
 		t.Errorf("receipted %d indicators, error %v", n, err)
 	}
 	// What moves 5,000 objects costs a few entries on either side, not one each.
@@ -72,7 +74,7 @@ func TestExchangeOverARoughWireWithRestarts(t *testing.T) {
 	p := newPair(t, seed, 10, 15)
 	p.start()
 	rng := rand.New(rand.NewPCG(seed, 2))
-	parts, each := 20, tier.N(500, 5000)
+	parts, each := 20, tier.Few(tier.N(500, 5000))
 	for i := range parts {
 		from := p.a
 		if i%2 == 1 {
@@ -91,8 +93,10 @@ func TestExchangeOverARoughWireWithRestarts(t *testing.T) {
 	p.until("all receipted", time.Minute, p.settled)
 	for _, n := range []*node{p.a, p.b} {
 		once(t, n, half)
-		if c := n.running().Counters(); c.Seconds > 0 || c.Alarms > 0 {
-			t.Errorf("%s raised alarms: %+v", n.sign, c)
+		// That a restarting partner is not to be reached is said where it takes long.
+		codes := slices.DeleteFunc(n.alarms(), func(code string) bool { return code == "no-path" })
+		if c := n.running().Counters(); c.Seconds > 0 || len(codes) > 0 {
+			t.Errorf("%s raised alarms: %+v %v", n.sign, c, codes)
 		}
 		if v, err := n.store.Verify(t.Context(), nil); err != nil || len(v.Faults) > 0 {
 			t.Errorf("%s: audit: %v %v", n.sign, v.Faults, err)
@@ -133,7 +137,7 @@ func TestCutLinkKeepsEverything(t *testing.T) {
 	p.until("the link is confirmed", 5*time.Second, p.settled)
 	p.net.setCut(true)
 	p.a.importList("list.txt", 0, 50)
-	p.until("it is seen to wait", 5*time.Second, func() bool { l := p.a.link(); return !l.Up && len(l.Waiting) > 0 && l.LastError != "" })
+	p.until("it is seen to wait", 5*time.Second, func() bool { l := p.a.link(); return !l.Up && len(l.Waiting) > 0 && l.LastError.Message != "" })
 	if n := p.b.count("indicator"); n != 0 {
 		t.Errorf("%d indicators went through a cut wire", n)
 	}
@@ -180,19 +184,26 @@ func TestLinksAtRest(t *testing.T) {
 	}
 }
 
-// TestReadTravelsBack: a person reads a message, its sender learns of it once,
-// also when the reader's node restarts in between.
-func TestReadTravelsBack(t *testing.T) {
-	t.Parallel()
-	p := newPair(t, 4, 0, 0)
+// arrived is a pair of which b has one indicator of a's, in a message, and no line
+// to a any more.
+func arrived(t *testing.T, seed uint64) (p *pair, id noroshi.Hash) {
+	t.Helper()
+	p = newPair(t, seed, 0, 0)
 	p.start()
 	p.a.importList("list.txt", 0, 1)
 	p.until("it is there", 5*time.Second, func() bool { return p.b.count("indicator") == 1 && p.settled() })
-	var id noroshi.Hash
 	if err := p.b.store.Each(t.Context(), "indicator", 0, func(r store.Record) error { id = r.Source.Message; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	p.net.setCut(true)
+	return p, id
+}
+
+// TestReadTravelsBack: a person reads a message, its sender learns of it once,
+// also when the reader's node restarts in between.
+func TestReadTravelsBack(t *testing.T) {
+	t.Parallel()
+	p, id := arrived(t, 4)
 	for range 2 {
 		if err := p.b.running().ReadBy(t.Context(), p.a.id(), id, noroshi.Duty, time.Now()); err != nil {
 			t.Fatal(err)
@@ -228,15 +239,7 @@ func TestReadTravelsBack(t *testing.T) {
 // the stream and counts as waiting.
 func TestAWaitingReadIsSeen(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, 16, 0, 0)
-	p.start()
-	p.a.importList("list.txt", 0, 1)
-	p.until("it is there", 5*time.Second, func() bool { return p.b.count("indicator") == 1 && p.settled() })
-	var id noroshi.Hash
-	if err := p.b.store.Each(t.Context(), "indicator", 0, func(r store.Record) error { id = r.Source.Message; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	p.net.setCut(true)
+	p, id := arrived(t, 16)
 	p.b.end()
 	p.b.open()
 	p.b.start()
@@ -307,7 +310,7 @@ func TestStatementsGoInOrder(t *testing.T) {
 	for range 16 {
 		probes.Go(func() {
 			for range 20 {
-				if _, err := p.a.running().Test(t.Context(), p.b.id()); err != nil {
+				if _, err := p.a.running().Test(t.Context(), p.b.id(), ""); err != nil {
 					t.Error(err)
 				}
 			}
@@ -348,17 +351,17 @@ func TestProbeGivesTheRoundTrip(t *testing.T) {
 	p := newPair(t, 6, 0, 0)
 	p.start()
 	p.until("the link is confirmed", 5*time.Second, p.settled)
-	d, err := p.a.running().Test(t.Context(), p.b.id())
+	d, err := p.a.running().Test(t.Context(), p.b.id(), "")
 	if err != nil || d <= 0 || d > 3*time.Second {
 		t.Errorf("round trip %v, error %v", d, err)
 	}
 	p.net.setCut(true)
 	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer stop()
-	if _, err := p.a.running().Test(ctx, p.b.id()); noroshi.KindOf(err) != noroshi.Queued {
+	if _, err := p.a.running().Test(ctx, p.b.id(), ""); noroshi.KindOf(err) != noroshi.Queued {
 		t.Errorf("over a cut wire: got %v, want Queued", err)
 	}
-	if _, err := p.a.running().Test(t.Context(), noroshi.NodeID{9}); noroshi.KindOf(err) != noroshi.NotFound {
+	if _, err := p.a.running().Test(t.Context(), noroshi.NodeID{9}, ""); noroshi.KindOf(err) != noroshi.NotFound {
 		t.Errorf("no such partner: got %v, want NotFound", err)
 	}
 }
@@ -377,6 +380,9 @@ func TestHostileEnvelopes(t *testing.T) {
 	p.net.mu.Unlock()
 	ctx, c := t.Context(), p.b.running()
 	before := c.Counters()
+	if len(seen) < 3 {
+		t.Fatalf("%d envelopes were seen", len(seen))
+	}
 	for i, e := range seen {
 		bad := append([]byte(nil), e...)
 		bad[len(bad)/2+i%7] ^= 1
@@ -482,7 +488,7 @@ func TestRefuse(t *testing.T) {
 	p.start()
 	p.until("the link is confirmed", 5*time.Second, p.settled)
 	for range 3 {
-		for _, first := range []byte{0x99, 0x13} {
+		for _, first := range []byte{0x99, 0x12} {
 			if err := p.b.running().Receive(t.Context(), "https", p.a.id(), bytes.Repeat([]byte{first}, 2000)); err == nil {
 				t.Fatal("an envelope of another version was taken")
 			}
@@ -491,9 +497,11 @@ func TestRefuse(t *testing.T) {
 	if err := p.b.running().Receive(t.Context(), "https", noroshi.NodeID{9}, bytes.Repeat([]byte{0x99}, 2000)); err == nil {
 		t.Fatal("a stranger's envelope was taken")
 	}
-	p.until("A is told", 5*time.Second, func() bool { return strings.Contains(p.a.link().LastError, "refuses what we send") })
+	p.until("A is told", 5*time.Second, func() bool { // a later error takes the place of the text
+		return strings.Contains(p.a.link().LastError.Message, "refuses what we send") || slices.Contains(p.a.alarms(), "refused-suite")
+	})
 	kept, err := p.b.store.QuarantineList(t.Context(), 0, 10)
-	if err != nil || len(kept) != 2 || kept[0].Size != 2000 || kept[0].Code != "message.version" || kept[1].Code != "message.version" {
-		t.Errorf("kept %+v (%v), want one envelope of each", kept, err)
+	if err != nil || len(kept) != 2 || kept[0].Size != 2000 || kept[0].Code != "message.version" || kept[1].Code != "message.suite" {
+		t.Errorf("kept %d (%v), want one envelope of each", len(kept), err)
 	}
 }

@@ -2,6 +2,7 @@ package courier
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -44,7 +45,7 @@ func (m *making) of(ctx context.Context, id stix.ID) (list []stix.ID, err error)
 	if list, err = translationsOf(ctx, m.r, id); err != nil {
 		return nil, err
 	}
-	reports, err := referrersOf(ctx, m.r, id, "report", max(0, min(m.left, maxMade)))
+	reports, err := m.r.ReferrersOf(ctx, id, "report", min(m.left, maxMade))
 	if err != nil {
 		return nil, err
 	}
@@ -91,34 +92,21 @@ func (m *making) aboutNothingElse(ctx context.Context, report, id stix.ID) (bool
 	return ours, nil
 }
 
-// referrersOf returns the objects of a type that refer to an object.
-func referrersOf(ctx context.Context, r store.Reads, id stix.ID, typ string, most int) (list []stix.ID, err error) {
-	for after := stix.ID(typ + "-"); len(list) < most; {
-		ids, err := r.Referrers(ctx, id, after, store.MaxPage)
-		if err != nil {
-			return nil, err
-		}
-		for _, x := range ids {
-			if after = x; x.Type() == typ {
-				list = append(list, x)
-			}
-		}
-		if len(ids) < store.MaxPage || after.Type() > typ {
-			break
-		}
-	}
-	return list[:min(len(list), most)], nil
-}
-
 // recallDerived takes back what this node itself made of objects a partner took
 // back while they were in use: it is a recall of this node's own, which goes to
 // everybody who has it, that partner too. objects are what the partner took
-// back, one for each entry of in.
-func (c *Courier) recallDerived(ctx context.Context, tx *store.Tx, in RecallIn, objects []taken) (done []reach, err error) {
-	d := derivation{making: making{r: tx.Reads, left: maxLooked}, from: in.From, known: map[stix.ID]bool{}, seen: map[stix.ID]bool{}}
+// back, one for each entry of in; where their versions alone are meant, what they say
+// stands no more, whatever else is said of the objects.
+func (c *Courier) recallDerived(ctx context.Context, tx *store.Tx, in RecallIn, objects []taken, alone bool) (done []reach, err error) {
+	d := derivation{making: making{r: tx.Reads, left: maxLooked}, from: in.From, alone: alone, known: map[stix.ID]bool{}, seen: map[stix.ID]bool{}}
 	d.making.stands = d.stands
+	for _, x := range objects {
+		if alone {
+			d.known[x.entry.Object] = false
+		}
+	}
 	for i, x := range objects {
-		if in.Results[i].ActiveBefore == 0 || d.left <= 0 {
+		if d.left <= 0 || !alone && in.Results[i].ActiveBefore == 0 {
 			continue // nothing it brought was there to make anything of
 		}
 		if err := d.add(ctx, x); err != nil {
@@ -147,12 +135,14 @@ func (c *Courier) recallDerived(ctx context.Context, tx *store.Tx, in RecallIn, 
 type derivation struct {
 	making
 	from  noroshi.NodeID
+	alone bool             // of what is taken back the versions alone are meant
 	known map[stix.ID]bool // whether they stand
 	seen  map[stix.ID]bool // found already
 	list  []taken
 }
 
-// add finds what was made of one object after the partner brought it.
+// add finds what was made of one object after the partner brought it, and before it
+// brought what stands in its place.
 func (d *derivation) add(ctx context.Context, x taken) error {
 	if other, err := d.stands(ctx, x.entry.Object); err != nil || other {
 		return err
@@ -161,9 +151,9 @@ func (d *derivation) add(ctx context.Context, x taken) error {
 	if err != nil {
 		return err
 	}
-	first := x.versions[0].Seq
-	for _, v := range x.versions {
-		first = min(first, v.Seq)
+	first, upto, err := d.while(ctx, x)
+	if err != nil {
+		return err
 	}
 	for _, id := range made {
 		if d.seen[id] {
@@ -175,7 +165,7 @@ func (d *derivation) add(ctx context.Context, x taken) error {
 			return err
 		}
 		versions = slices.DeleteFunc(versions, func(v store.Record) bool { return v.Source.Kind != noroshi.FromSelf })
-		if !inUse(versions) || !slices.ContainsFunc(versions, func(v store.Record) bool { return v.Current && v.Seq > first }) {
+		if !inUse(versions) || !slices.ContainsFunc(versions, func(v store.Record) bool { return v.Current && v.Seq > first && v.Seq < upto }) {
 			continue
 		}
 		e := x.entry
@@ -186,6 +176,26 @@ func (d *derivation) add(ctx context.Context, x taken) error {
 		d.list = append(d.list, taken{entry: e, versions: versions})
 	}
 	return nil
+}
+
+// while returns between which sequences what was made of an object was made of what is
+// taken back. Where versions alone are meant it is up to when a later one came that
+// stands.
+func (d *derivation) while(ctx context.Context, x taken) (first, upto int64, err error) {
+	first, upto = x.versions[0].Seq, math.MaxInt64
+	for _, v := range x.versions {
+		first = min(first, v.Seq)
+	}
+	if !d.alone {
+		return first, upto, nil
+	}
+	all, err := d.r.Versions(ctx, x.entry.Object)
+	for _, v := range all {
+		if inUse([]store.Record{v}) && v.Object.Modified.Compare(newestOf(x.versions)) > 0 {
+			upto = v.Seq
+		}
+	}
+	return first, upto, err
 }
 
 // stands reports whether an object is in use as far as the partner can know: of

@@ -2,7 +2,6 @@ package courier
 
 import (
 	"context"
-	"crypto/rand"
 	"maps"
 	"time"
 
@@ -13,6 +12,8 @@ import (
 // Bounds of documents on their way.
 const (
 	maxPapers  = 64
+	paperBurst = 32          // documents of a partner that are looked at, at once,
+	paperToken = time.Minute // and then one in each of these: they come again
 	firstPaper = time.Second // before a document is sent again; doubles
 	lastPaper  = 5 * time.Minute
 )
@@ -25,7 +26,8 @@ type paper struct {
 	keys      message.KeyVersion
 	agreement noroshi.Hash
 	suspends  bool // the partner has it when it does not speak under the agreement any more
-	stands    bool // a SUSPENSION: the latest takes the place of others
+	stands    bool // a SUSPENSION of ours: the latest takes the place of others
+	once      bool // one of the partner's own, given back: it goes once, for what it answers comes again
 	due       time.Time
 	wait      time.Duration
 }
@@ -64,7 +66,8 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 		if err != nil {
 			return err
 		}
-		p.agreement, p.suspends, p.stands = s.Agreement, !s.Resumed, true
+		p.agreement, p.suspends, p.stands = s.Agreement, !s.Resumed, s.Node != partner
+		p.once = !p.stands
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,9 +119,12 @@ func (l *link) sendPapers() {
 	now := l.c.o.Now()
 	var due [][]byte
 	l.mu.Lock()
-	for _, p := range l.papers {
+	for key, p := range l.papers {
 		if !p.due.After(now) {
 			due = append(due, p.doc)
+			if p.once {
+				delete(l.papers, key)
+			}
 			p.due = now.Add(p.wait)
 			p.wait = min(2*p.wait, lastPaper)
 		}
@@ -126,16 +132,28 @@ func (l *link) sendPapers() {
 	l.mu.Unlock()
 	for _, doc := range due {
 		l.spawn(func(ctx context.Context) {
-			envelope, err := message.Seal(message.Plain{Document: doc}, l.outbound(), rand.Reader)
+			ch := l.c.channel(l.path())
+			if ch == nil {
+				l.hurryPapers()
+				return
+			}
+			envelope, err := l.envelope(ch, message.Plain{Document: doc})
 			if err != nil {
 				l.note(err)
 				return
 			}
-			if l.handOver(ctx, envelope) != nil {
+			if l.handOver(ctx, ch, noroshi.Immediate, envelope) != nil {
 				l.hurryPapers()
 			}
 		})
 	}
+}
+
+// path is the channel statements and documents go by now, "" when there is none.
+func (l *link) path() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.side.Status().Path
 }
 
 // hurryPapers shortens the wait of what did not even leave.

@@ -13,13 +13,13 @@ import (
 
 // firstEpoch opens the link's first epoch.
 func (l *link) firstEpoch(ctx context.Context) error {
-	_, _, err := l.newEpoch(ctx, message.Open{Reason: message.FirstEpoch})
+	_, err := l.newEpoch(ctx, message.Open{Reason: message.FirstEpoch})
 	return err
 }
 
 // open answers Step's wish for a new epoch.
 func (l *link) open(ctx context.Context, x message.Open) {
-	e, first, err := l.newEpoch(ctx, x)
+	opened, err := l.newEpoch(ctx, x)
 	for err != nil { // nothing is sent until it is made
 		l.note(quiet(ctx, err))
 		timer := time.NewTimer(time.Second)
@@ -29,47 +29,108 @@ func (l *link) open(ctx context.Context, x message.Open) {
 			return
 		case <-timer.C:
 		}
-		e, first, err = l.newEpoch(ctx, x)
+		opened, err = l.newEpoch(ctx, x)
 	}
-	var parents []message.Epoch
-	for _, p := range x.Parents {
-		parents = append(parents, p.Epoch)
-	}
-	l.step(message.Opened{Epoch: e, Parents: parents, First: first})
+	l.step(opened)
 }
 
 // newEpoch commits an epoch and its first message, EPOCH, in one act.
-func (l *link) newEpoch(ctx context.Context, x message.Open) (e message.Epoch, first message.Out, err error) {
-	rand.Read(e[:])
+func (l *link) newEpoch(ctx context.Context, x message.Open) (opened message.Opened, err error) {
+	l.minding.Lock() // what the link waits for follows from it
+	defer l.minding.Unlock()
+	rand.Read(opened.Epoch[:])
+	e := opened.Epoch
 	body := message.EpochBody{Reason: x.Reason}
 	for _, p := range x.Parents {
 		body.Parents = append(body.Parents, message.Parent{Epoch: p.Epoch, Seq: p.Head, Chain: p.Chain})
+		opened.Parents = append(opened.Parents, p.Epoch)
 	}
-	opens := func(m *memo) {
-		m.Parents = nil
-		for _, p := range x.Parents {
-			m.Parents = append(m.Parents, epochID(p.Epoch))
-			if !slices.Contains(m.Mine, epochID(p.Epoch)) {
-				m.Mine = append(m.Mine, epochID(p.Epoch))
-			}
-		}
-		m.Mine = append(m.Mine, epochID(e))
-	}
-	d := draft{kind: message.EpochStart, prec: noroshi.Immediate, content: message.EncodeEpoch(body)}
+	disowns := l.c.o.Keys.Keyset().Disowned()
+	var now memo
 	act := noroshi.Act{Action: noroshi.ActEpoch, Subject: epochText(e), Partner: l.node(), Precedence: noroshi.Immediate}
 	_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error {
-		tail := message.EpochHead{Epoch: e, Chain: message.ChainStart(l.c.o.Realm, l.c.o.Node, l.node(), e)}
-		out, err := l.append(tx, &tail, d)
+		err := l.remember(ctx, tx, func(m *memo) {
+			body.Reason = m.reason(x.Reason)
+			opened.Anew = body.Reason.FromEarlier()
+			m.opens(e, x.Parents, disowns)
+			m.begin(x.Reason, l.c.o.Now())
+			now = *m
+		})
 		if err != nil {
 			return err
 		}
-		first = outOf(out)
-		return l.remember(ctx, tx, opens)
+		tail := message.EpochHead{Epoch: e, Chain: message.ChainStart(l.c.o.Realm, l.c.o.Node, l.node(), e)}
+		out, err := l.append(tx, &tail, draft{kind: message.EpochStart, prec: noroshi.Immediate, content: message.EncodeEpoch(body)})
+		if err != nil {
+			return err
+		}
+		opened.First = l.outOf(out)
+		return tx.Notice(RecoveryChanged, l.node().String())
 	})
 	if err == nil {
-		l.learn(opens)
+		l.learn(func(m *memo) {
+			m.opens(e, x.Parents, disowns)
+			m.Recover, m.After = now.Recover, now.After
+			if x.Reason.FromEarlier() {
+				l.lostTail = asking{}
+			}
+		})
+		l.note(l.forgetLinks())
 	}
-	return e, first, err
+	return opened, err
+}
+
+// opens adds an epoch of ours behind its parents; disowns counts the keys revoked by now.
+func (m *memo) opens(e message.Epoch, parents []message.EpochHead, disowns int) {
+	m.Parents = nil
+	for _, p := range parents {
+		m.Parents = append(m.Parents, epochID(p.Epoch))
+		if !slices.Contains(m.Mine, epochID(p.Epoch)) {
+			m.Mine = append(m.Mine, epochID(p.Epoch))
+		}
+	}
+	m.Mine = append(m.Mine, epochID(e))
+	m.ends(disowns)
+}
+
+// reason is what an EPOCH says. One that is opened for another reason while what was
+// lost is not back may be all the partner hears of that: it says too that this node
+// begins from an earlier state, or its ledger would seem to be rewritten. It goes by
+// the memo as it is kept: what a person, or another process, ended meanwhile would
+// begin anew.
+func (m *memo) reason(why message.EpochReason) message.EpochReason {
+	if r := m.Recover; !why.FromEarlier() && r.holdsUp() {
+		return r.Why
+	}
+	return why
+}
+
+// ends notes, of the epoch just added, whether a key of ours was revoked since the one
+// before was opened: all before it ended with that key.
+func (m *memo) ends(disowns int) {
+	if m.Disowns != nil && disowns > *m.Disowns && len(m.Mine) > 1 {
+		m.Ends = m.Mine[len(m.Mine)-1]
+	}
+	m.Disowns = &disowns
+}
+
+// doubts are the epochs of ours that a STATE names and of which our KEYSET does not
+// believe all that may be there.
+func (m *memo) doubts(ks *message.Keyset, st message.State) (list []message.Doubt) {
+	if len(ks.Revoked) == 0 {
+		return nil
+	}
+	ended := m.Mine[:max(0, slices.Index(m.Mine, m.Ends))]
+	named := []message.Epoch{st.Cited.Epoch}
+	for _, in := range st.In {
+		named = append(named, in.Epoch)
+	}
+	for _, e := range named {
+		if d, ok := ks.Doubt(e, slices.Contains(ended, epochID(e))); ok {
+			list = append(list, d)
+		}
+	}
+	return list
 }
 
 func epochText(e message.Epoch) string {

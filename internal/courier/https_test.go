@@ -27,13 +27,13 @@ func overHTTPS(t testing.TB, p *pair) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sender, listener, err := https.New(ln, https.Options{Key: n.keys.TLSKey(), Peers: func() map[noroshi.NodeID][][32]byte {
+		sender, listener, err := https.New(ln, https.Options{Key: n.keys.TLSKey(1), Peers: func() map[noroshi.NodeID][][32]byte {
 			return map[noroshi.NodeID][][32]byte{other.id(): other.keys.Keyset().Pins(time.Now())}
 		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.wire = sender
+		n.wire = sender.Ways(1)[0]
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() {

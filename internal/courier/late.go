@@ -9,6 +9,21 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
+// agreed is the agreement with a partner: as its link has it where that one runs,
+// for to read it anew costs more than all else that is asked here.
+func (c *Courier) agreed(ctx context.Context, p noroshi.Partner) (*noroshi.Agreement, error) {
+	if l, err := c.link(p.Node); err == nil {
+		if a := l.view.Load().agreement; a != nil && a.Hash == p.Agreement {
+			return a, nil
+		}
+	}
+	v, err := c.view(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return v.agreement, nil
+}
+
 // late counts what has no receipt and should have had one by the agreement's
 // clock: messages from when they joined the stream, batches not yet in it from
 // when they were released.
@@ -16,12 +31,12 @@ func (c *Courier) late(ctx context.Context, p noroshi.Partner) (n int, err error
 	if p.Trust != noroshi.InForce {
 		return 0, nil
 	}
-	v, err := c.view(ctx, p)
-	if err != nil || v.agreement == nil {
+	agreement, err := c.agreed(ctx, p)
+	if err != nil || agreement == nil {
 		return 0, err
 	}
 	due := func(prec noroshi.Precedence) time.Time { // what began before it is late
-		if clock := v.agreement.ClockFor(prec); clock.Receipt > 0 {
+		if clock := agreement.ClockFor(prec); clock.Receipt > 0 {
 			return c.o.Now().Add(-clock.Receipt)
 		}
 		return time.Time{}

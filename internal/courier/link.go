@@ -2,6 +2,8 @@ package courier
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +15,7 @@ import (
 
 // Bounds of a link.
 const (
-	inboxBulk  = 16 // messages below FLASH between arrival and commit
+	inboxBulk  = 24 // messages below FLASH, or MiB of them, between arrival and commit; the largest needs 17
 	inboxFlash = 64 // FLASH and IMMEDIATE: a lane of their own
 )
 
@@ -23,34 +25,73 @@ type link struct {
 	c    *Courier
 	view atomic.Pointer[view]
 
-	mu       sync.Mutex
-	side     message.Side
-	arriving map[arrival]arrived          // between Arrived and Kept
-	told     *message.Statement           // the newest STATE that Step took
-	pending  map[string]pendingMessage    // control messages not yet in the stream
-	receipts map[message.Epoch]*receipted // believed and not yet kept
-	papers   map[string]*paper            // documents not yet acknowledged
-	sends    []message.Send               // below FLASH, to be sealed in the next turn
-	speeches []speech                     // to be said, in this order; at most one of a kind
-	heard    chan struct{}                // closed and made anew at each STATE
-	channel  string
-	lastErr  string
-	alarmed  map[string]time.Time // when a code was last put into the feed
+	mu           sync.Mutex
+	side         message.Side
+	arriving     map[arrival]arrived          // between Arrived and Kept
+	told         *message.Statement           // the newest STATE that Step took
+	shown        []message.Epoch              // ours that it shows
+	doubt        doubt                        // whether both still hold the other's secrets
+	pending      map[string]pendingMessage    // control messages not yet in the stream
+	receipts     map[message.Epoch]*receipted // believed and not yet kept
+	papers       map[string]*paper            // documents not yet acknowledged
+	sends        []message.Send               // below FLASH, to be sealed in the next turn
+	mouths       map[string]*mouth            // what is to be said, by channel; the map does not change
+	halts        map[halt]func()              // ends of what is being handed over
+	heard        chan struct{}                // closed and made anew at each STATE
+	turns        time.Time                    // when keys come into use or go out of it next
+	turning      bool                         // they do
+	lastErr      noroshi.Told
+	failing      map[string]noroshi.Told // by channel: why it last took nothing
+	lastSwitch   string                  // the last change of path, as it is on record
+	switchMinute time.Time
+	switches     int                  // changes of path in it
+	alarmed      map[string]time.Time // when a code was last put into the feed
+	rejected     map[string]*rejected // what of the partner did not verify or read, by code
 
-	released atomic.Bool // something was released since the puller last looked
+	known    atomic.Uint64 // version of our KEYSET that the partner's last STATE names
+	released atomic.Bool   // something was released since the puller last looked
+
+	lostTail asking    // for what a restore lost
+	gaveBack time.Time // when a WANT for lost messages or recalls was last answered
+	giving   bool      // one is being answered
+	closedAt time.Time // when a WANT for what nobody has was last answered
+	underWay underWay
+	papersIn tokens // documents of the partner that may come now
+	looks    tokens // lookUnits of sequences that may be looked through for it now
+	lostNow  chan struct{}
+
+	comparing sync.Mutex // held by a comparison; taken before mu
+	asking    [8]byte    // nonce of the HOLDINGS that waits for its answer
+	reply     chan *message.Statement
+	answering bool // a HOLDINGS of the partner is being answered
+	checked   bool // since the link was last down, its first STATE was compared with our logs
+
+	partnerRun [8]byte // of the STATE that was
 
 	memo    memo // epochs, as kept; changed inside acts alone
 	urgent  chan func(context.Context)
 	bulk    chan func(context.Context)
-	inUrg   chan struct{} // tokens
-	inBulk  chan struct{}
-	speak   chan struct{}
+	inUrg   room
+	inBulk  room
 	kick    chan struct{}
 	pullNow chan struct{}
 	tally   chan struct{}
 	sealNow chan struct{}
 
 	tallying sync.Mutex // held while receipts are being kept
+	pulling  sync.Mutex // held while the stream is filled; taken before mu
+	packing  sync.Mutex // held while a medium is packed; taken before pulling
+	issuing  sync.Mutex // held while a counter is made durable; guards issued
+	issued   issued     // the last that is
+	tending  sync.Mutex // held while a LINK is made
+	minding  sync.Mutex // held while what the link waits for is changed, kept and in memory; taken before mu
+	taking   sync.Mutex // held while what came back is taken in
+
+	notary notary
+	quota  quota
+
+	lastGood lastGood
+	left     left
 }
 
 type arrival struct {
@@ -61,11 +102,18 @@ type arrival struct {
 
 func newLink(c *Courier, v *view) *link {
 	l := &link{c: c, arriving: map[arrival]arrived{}, pending: map[string]pendingMessage{},
-		receipts: map[message.Epoch]*receipted{}, papers: map[string]*paper{}, heard: make(chan struct{}), alarmed: map[string]time.Time{},
+		receipts: map[message.Epoch]*receipted{}, papers: map[string]*paper{}, heard: make(chan struct{}), alarmed: map[string]time.Time{}, rejected: map[string]*rejected{}, failing: map[string]noroshi.Told{},
 		urgent: make(chan func(context.Context), 4*inboxFlash), bulk: make(chan func(context.Context), 4*inboxBulk),
-		inUrg: make(chan struct{}, inboxFlash), inBulk: make(chan struct{}, inboxBulk), speak: make(chan struct{}, 1),
+		inUrg: newRoom(inboxFlash), inBulk: newRoom(inboxBulk), halts: map[halt]func(){}, mouths: map[string]*mouth{}, left: left{held: map[arrival]message.In{}},
 		kick: make(chan struct{}, 1), pullNow: make(chan struct{}, 1), tally: make(chan struct{}, 1), sealNow: make(chan struct{}, 1)}
+	l.notary.wake = make(chan struct{}, 1)
+	l.lostNow = make(chan struct{}, 1)
 	l.view.Store(v)
+	l.quota.max = c.o.Quota
+	for _, ch := range c.o.Channels {
+		l.mouths[ch.Name()] = &mouth{channel: ch, wake: make(chan struct{}, 1)}
+	}
+	l.doubt.heard, l.doubt.citedAt = c.o.Now(), c.o.Now()
 	return l
 }
 
@@ -73,13 +121,22 @@ func (l *link) node() noroshi.NodeID { return l.view.Load().partner.Node }
 
 // run drives the link until ctx ends.
 func (l *link) run(ctx context.Context) {
+	l.note(quiet(ctx, l.reopen(ctx))) // before anything of it is disavowed
 	var tasks sync.WaitGroup
 	tasks.Go(func() { work(ctx, l.urgent) })
 	tasks.Go(func() { work(ctx, l.bulk) })
-	tasks.Go(func() { l.speaker(ctx) })
+	for _, m := range l.mouths {
+		tasks.Go(func() { l.speaker(ctx, m) })
+	}
 	tasks.Go(func() { l.puller(ctx) })
 	tasks.Go(func() { l.tallier(ctx) })
 	tasks.Go(func() { l.sealer(ctx) })
+	tasks.Go(func() { // a revocation that a crash came into
+		l.note(quiet(ctx, errors.Join(l.doubtKeys(ctx), l.disavow(ctx))))
+		l.resume(ctx)
+	})
+	tasks.Go(func() { l.recoverer(ctx) })
+	tasks.Go(func() { l.attester(ctx) })
 	l.clock(ctx)
 	tasks.Wait()
 }
@@ -97,10 +154,20 @@ func work(ctx context.Context, jobs <-chan func(context.Context)) {
 
 // clock ticks when Step wants it to.
 func (l *link) clock(ctx context.Context) {
+	l.rewire()
 	for {
 		l.mu.Lock()
 		wait := l.side.Next().Sub(l.c.o.Now())
 		if at, ok := l.nextPaper(); ok {
+			wait = min(wait, at.Sub(l.c.o.Now()))
+		}
+		if l.turning {
+			wait = min(wait, l.turns.Sub(l.c.o.Now()))
+		}
+		if at, ok := l.nextRejected(); ok {
+			wait = min(wait, at.Sub(l.c.o.Now()))
+		}
+		if at := l.left.next; !at.IsZero() {
 			wait = min(wait, at.Sub(l.c.o.Now()))
 		}
 		l.mu.Unlock()
@@ -114,8 +181,14 @@ func (l *link) clock(ctx context.Context) {
 			continue
 		case <-timer.C:
 		}
+		if l.turned() {
+			l.rewire()
+		}
 		l.step(message.Tick{})
+		l.tryAgain()
 		l.sendPapers()
+		l.tend(ctx)
+		l.tellRejected(ctx)
 	}
 }
 
@@ -135,6 +208,8 @@ func (l *link) advance(e message.Event) (fx []message.Effect) {
 	l.sayAll(fx)
 	if !was && l.side.Confirmed() {
 		l.wakePull()
+		signal(l.lostNow)
+		signal(l.notary.wake)
 	}
 	signal(l.kick)
 	return fx
@@ -159,13 +234,17 @@ func (l *link) perform(fx []message.Effect) {
 		case message.Keep:
 			l.lane(x.In.Prec, func(ctx context.Context) { l.keep(ctx, x.In, x.Apply) })
 		case message.Apply:
-			l.lane(0, func(ctx context.Context) { l.applyKept(ctx, x.Epoch, x.Seq) })
+			l.lane(0, func(ctx context.Context) { l.applyKept(ctx, x.In) })
 		case message.Send:
 			if x.Prec == noroshi.Flash {
 				urgent = append(urgent, x)
 			} else {
 				bulk = append(bulk, x)
 			}
+		case message.Halt:
+			l.stop(x)
+		case message.Switched:
+			l.lane(noroshi.Immediate, func(ctx context.Context) { l.switched(ctx, x) })
 		case message.Receipt:
 			l.receipt(x)
 		case message.Expire:
@@ -238,9 +317,16 @@ func (l *link) first(code string) bool {
 	if last, told := l.alarmed[code]; told && now.Sub(last) < alarmPause {
 		return false
 	}
+	if len(l.alarmed) >= maxAlarmed {
+		maps.DeleteFunc(l.alarmed, func(_ string, last time.Time) bool { return now.Sub(last) >= alarmPause })
+	}
 	l.alarmed[code] = now
 	return true
 }
+
+// maxAlarmed is how many codes are kept before those whose time is over are
+// forgotten.
+const maxAlarmed = 1024
 
 // note keeps the last thing that went wrong, for people to see.
 func (l *link) note(err error) {
@@ -248,6 +334,6 @@ func (l *link) note(err error) {
 		return
 	}
 	l.mu.Lock()
-	l.lastErr = err.Error()
+	l.lastErr = noroshi.Tell(err)
 	l.mu.Unlock()
 }

@@ -1,6 +1,7 @@
 package courier_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -26,9 +28,20 @@ type node struct {
 	t     testing.TB
 	sign  noroshi.CallSign
 	dir   string
+	at    string // where its store is
 	keys  *message.Keyring
 	ident stix.ID
 	wire  courier.Channel
+	check time.Duration     // Options.Checkpoint
+	beat  time.Duration     // Options.Heartbeat; 0 = 300 ms
+	quota int64             // Options.Quota
+	more  []courier.Channel // besides wire
+	vault courier.Vault     // nil: no LINK is made
+	clock func() time.Time  // nil: the real one
+	leap  courier.Leap      // of its keys, at its next restore
+	asks  func() time.Time  // the clock of the release desk; nil: the real one
+
+	document func(context.Context, noroshi.NodeID, []byte) error // what takes documents; nil: nothing
 
 	mu      sync.Mutex
 	courier *courier.Courier // nil while the node is down
@@ -45,7 +58,8 @@ func newNode(t testing.TB, sign noroshi.CallSign, identity stix.ID) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &node{t: t, sign: sign, dir: t.TempDir(), keys: keys, ident: identity}
+	dir := t.TempDir()
+	return &node{t: t, sign: sign, dir: dir, at: storetest.In(t, dir, noroshi.Real), keys: keys, ident: identity}
 }
 
 func (n *node) id() noroshi.NodeID { return n.keys.NodeID() }
@@ -58,15 +72,15 @@ func (n *node) party() noroshi.Party {
 func (n *node) open() {
 	n.t.Helper()
 	public, sign := n.keys.Control()
-	s, err := store.Open(context.Background(), filepath.Join(n.dir, noroshi.Real.File()),
-		store.Options{Realm: noroshi.Real, Node: n.id(), Sign: sign, Key: public})
+	s, err := store.Open(context.Background(), n.at, store.Options{Realm: noroshi.Real, Node: n.id(), Sign: sign, Key: public,
+		Recalls: filepath.Join(n.dir, noroshi.Real.File()+".recalls")})
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	self := noroshi.Organisation{CallSign: n.sign, Identity: n.ident}
 	n.store = s
 	n.gate = intake.New(s, intake.Options{Realm: noroshi.Real, Node: n.id(), Self: self})
-	if n.desk, err = release.New(s, release.Options{Realm: noroshi.Real, Node: n.id(), Self: self}); err != nil {
+	if n.desk, err = release.New(s, release.Options{Realm: noroshi.Real, Node: n.id(), Self: self, Now: n.asks}); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -75,9 +89,16 @@ func (n *node) open() {
 func (n *node) start() {
 	n.t.Helper()
 	c, err := courier.New(n.store, n.gate, n.desk, courier.Options{Realm: noroshi.Real, Node: n.id(), Keys: n.keys,
-		Channels: []courier.Channel{n.wire}, Heartbeat: 300 * time.Millisecond, Resend: 100 * time.Millisecond})
+		Channels: append([]courier.Channel{n.wire}, n.more...), Heartbeat: cmp.Or(n.beat, 300*time.Millisecond), Resend: 100 * time.Millisecond,
+		Vault: n.vault, Now: n.clock, Checkpoint: n.check, Quota: n.quota})
 	if err != nil {
 		n.t.Fatal(err)
+	}
+	if _, err := c.RepeatRecalls(context.Background()); err != nil {
+		n.t.Fatal(err)
+	}
+	if n.document != nil {
+		c.OnDocument(n.document)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.mu.Lock()
@@ -91,27 +112,23 @@ func (n *node) start() {
 	n.done.Go(func() { n.decide(ctx) })
 }
 
-// decide follows the feed with the desk.
+// decide follows the feed with the desk. Where the feed ends is asked before each
+// look: what comes meanwhile is not waited past.
 func (n *node) decide(ctx context.Context) {
-	for after := int64(0); ctx.Err() == nil; {
-		more, err := n.desk.Step(ctx)
+	for ctx.Err() == nil {
+		after, err := n.store.Head(ctx)
+		more := false
+		if err == nil {
+			more, err = n.desk.Step(ctx)
+		}
+		if c := n.running(); err == nil && !more && c != nil {
+			more, err = c.Step(ctx)
+		}
 		if err != nil && ctx.Err() == nil {
-			n.t.Errorf("%s: desk: %v", n.sign, err)
+			n.t.Errorf("%s: desk and recalls: %v", n.sign, err)
 			return
 		}
 		if !more {
-			if c := n.running(); c != nil {
-				more, err = c.Step(ctx)
-			}
-		}
-		if err != nil && ctx.Err() == nil {
-			n.t.Errorf("%s: recalls: %v", n.sign, err)
-			return
-		}
-		if more {
-			continue
-		}
-		if after, err = n.store.Head(ctx); err == nil {
 			_ = n.store.Wait(ctx, after)
 		}
 	}
@@ -178,26 +195,31 @@ type pair struct {
 	t    testing.TB
 	a, b *node
 	net  *rough
+	file []byte // of the agreement
 }
 
 func newPair(t testing.TB, seed uint64, loss, twice int) *pair {
 	t.Helper()
+	return newPairUnder(t, seed, loss, twice, func(file string) string { return file })
+}
+
+// newPairUnder is a pair under a changed agreement.
+func newPairUnder(t testing.TB, seed uint64, loss, twice int, change func(string) string) *pair {
+	t.Helper()
 	p := &pair{t: t, a: newNode(t, "USA-01", "identity--5a1f6c2e-2d3b-4c57-9a43-0d8a1f1a0001"),
 		b: newNode(t, "JPN-01", "identity--5a1f6c2e-2d3b-4c57-9a43-0d8a1f1a0002")}
 	p.net = &rough{rng: rand.New(rand.NewPCG(seed, 1)), loss: loss, twice: twice, stopped: make(chan struct{})}
-	p.a.wire, p.b.wire = &roughEnd{p.net, p.a, p.b}, &roughEnd{p.net, p.b, p.a}
+	p.a.wire, p.b.wire = &roughEnd{net: p.net, from: p.a, to: p.b}, &roughEnd{net: p.net, from: p.b, to: p.a}
 	now := time.Now().UTC().Truncate(time.Second)
-	file := release.Template(release.Draft{Realm: noroshi.Real, Self: p.a.party(), Partner: p.b.party(), From: now.AddDate(0, -1, 0), Until: now.AddDate(1, 0, 0)})
+	p.file = []byte(change(string(release.Template(release.Draft{Realm: noroshi.Real, Self: p.a.party(), Partner: p.b.party(), From: now.AddDate(0, -1, 0), Until: now.AddDate(1, 0, 0)}))))
 	ab, ba := []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32))
 	p.a.open()
 	p.b.open()
-	p.a.meet(p.b, file, ab, ba)
-	p.b.meet(p.a, file, ba, ab)
+	p.a.meet(p.b, p.file, ab, ba)
+	p.b.meet(p.a, p.file, ba, ab)
 	t.Cleanup(func() {
 		close(p.net.stopped)
-		p.a.end()
-		p.b.end()
-		p.net.tasks.Wait()
+		p.net.drain(p.a, p.b)
 	})
 	return p
 }
@@ -215,22 +237,37 @@ type rough struct {
 	stopped chan struct{}
 	seen    [][]byte // every envelope, when watch is on
 	watch   bool
+	small   bool // what is larger than a STATE is lost
+	narrow  bool
 }
 
 type roughEnd struct {
 	net      *rough
 	from, to *node
+	kind     string // "" = https
 }
 
-func (e *roughEnd) Name() string { return "https" }
+func (e *roughEnd) Name() string { return e.Traits().Kind }
 
-func (e *roughEnd) Send(ctx context.Context, p noroshi.Partner, envelope []byte) error {
+func (e *roughEnd) Traits() courier.Traits {
+	t := courier.Traits{Kind: cmp.Or(e.kind, noroshi.ChannelHTTPS), Cost: 1}
+	if e.net.narrow {
+		t.Kind, t.Narrow = noroshi.ChannelLine, true
+	}
+	if t.Kind != noroshi.ChannelHTTPS {
+		t.Cost = 2
+	}
+	return t
+}
+
+func (e *roughEnd) Send(ctx context.Context, p noroshi.Partner, prec noroshi.Precedence, envelope []byte) error {
 	n := e.net
 	n.mu.Lock()
 	if n.watch {
 		n.seen = append(n.seen, envelope)
 	}
 	cut, lost, copies := n.cut, n.rng.IntN(100) < n.loss, 1
+	lost = lost || n.small && len(envelope) > 2100
 	if n.rng.IntN(100) < n.twice {
 		copies = 2
 	}
@@ -255,10 +292,19 @@ func (e *roughEnd) Send(ctx context.Context, p noroshi.Partner, envelope []byte)
 			}
 			ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 			defer stop()
-			_ = to.Receive(ctx, "https", e.from.id(), envelope)
+			_ = to.Receive(ctx, e.Name(), e.from.id(), envelope)
 		})
 	}
 	return nil
+}
+
+// drain ends who sends over the wire, and only then waits for what is under way: a
+// wait while more may be sent is over too soon.
+func (n *rough) drain(senders ...*node) {
+	for _, x := range senders {
+		x.end()
+	}
+	n.tasks.Wait()
 }
 
 func (n *rough) setCut(cut bool) {
@@ -267,11 +313,17 @@ func (n *rough) setCut(cut bool) {
 	n.cut = cut
 }
 
-// until waits for something with a deadline; it looks whenever a store changes,
-// and every few milliseconds.
+func (n *rough) onlySmall(small bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.small = small
+}
+
+// until waits for something that takes within on a quiet machine, and gives up
+// after ten times that; it looks every few milliseconds.
 func (p *pair) until(what string, within time.Duration, ok func() bool) {
 	p.t.Helper()
-	deadline := time.Now().Add(within)
+	deadline := time.Now().Add(10 * within)
 	for !ok() {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("not in %v: %s\nA: %s\nB: %s", within, what, p.a.show(), p.b.show())
@@ -317,21 +369,42 @@ func (n *node) importList(name string, from, to int) {
 	}
 }
 
+// importLarge imports indicators from..to-1 of which each makes any message that it
+// is in larger than a STATE. Of a list that is not so: while others write, an import
+// is cut, and its parts fit into the smallest envelope.
+func (n *node) importLarge(name string, from, to int) {
+	n.t.Helper()
+	var objects []string
+	for i := from; i < to; i++ {
+		noise := make([]byte, 3000)
+		rng := rand.NewChaCha8([32]byte{byte(i), byte(i >> 8)})
+		_, _ = rng.Read(noise)
+		id := stix.ID(fmt.Sprintf("indicator--0a0b0c0d-0001-4000-8000-%012d", i))
+		objects = append(objects, domain(id, fmt.Sprintf("large-%d", i), noroshi.Green, fmt.Sprintf(`,"created_by_ref":%q,"description":"%x"`, n.ident, noise)))
+	}
+	n.bundle(name, objects...)
+}
+
 // acts counts ledger entries by action.
 func (n *node) acts() (total int, by map[noroshi.Action]int) {
 	by = map[noroshi.Action]int{}
-	for from := uint64(0); ; {
-		list, err := n.store.Acts(context.Background(), from, 1000)
+	list := n.record()
+	for _, e := range list {
+		by[e.Act.Action]++
+	}
+	return len(list), by
+}
+
+// record is the whole ledger: what is said of it must not stop at a page.
+func (n *node) record() (all []store.Entry) {
+	n.t.Helper()
+	for {
+		list, err := n.store.Acts(context.Background(), uint64(len(all)), store.MaxPage)
 		if err != nil {
 			n.t.Fatal(err)
 		}
-		for _, e := range list {
-			total++
-			by[e.Act.Action]++
-			from = e.Index + 1
-		}
-		if len(list) < 1000 {
-			return total, by
+		if all = append(all, list...); len(list) < store.MaxPage {
+			return all
 		}
 	}
 }

@@ -40,12 +40,9 @@ func (p *pair) unconfirmed(batches int) {
 	})
 }
 
-// TestFlashThatMayNoLongerGoIsHeld: a FLASH went into a batch under a standing
-// rule, and the rule ended before the link was up: it waits for two persons, and
-// goes when they have approved it or another rule lets it go.
-func TestFlashThatMayNoLongerGoIsHeld(t *testing.T) {
-	t.Parallel()
-	p := newPair(t, 21, 0, 0)
+// standing lets A send FLASH warnings under a standing rule.
+func (p *pair) standing() noroshi.StandingRule {
+	p.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
 	file := append([]byte("flash_per_hour = 5\n"),
 		release.Template(release.Draft{Realm: noroshi.Real, Self: p.a.party(), Partner: p.b.party(), From: now.AddDate(0, -1, 0), Until: now.AddDate(1, 0, 0)})...)
@@ -55,19 +52,35 @@ func TestFlashThatMayNoLongerGoIsHeld(t *testing.T) {
 	p.a.officer("jones", noroshi.ReleaseOffice)
 	rule := noroshi.StandingRule{ID: "r1", Partner: p.b.id(), Agreement: noroshi.Sum(file), MaxTLP: noroshi.Green, PerHour: 2, Until: now.AddDate(0, 0, 9), By: []string{"smith", "jones"}}
 	p.a.doc(noroshi.DocStanding, rule.ID, rule)
+	return rule
+}
+
+// flash has a node warn with precedence FLASH.
+func (n *node) flash() {
+	n.t.Helper()
 	warning := fmt.Sprintf(`{"type":"report","spec_version":"2.1","id":"report--00000000-0000-4000-8000-000000000001","created_by_ref":%q,"created":"2026-11-01T00:00:00.000Z","modified":"2026-11-01T00:00:00.000Z",`+
 		`"object_marking_refs":[%q],"name":"w","published":"2026-11-01T00:00:00.000Z","object_refs":[%[1]q],"extensions":{%[3]q:{"extension_type":"property-extension","precedence":"flash"}}}`,
-		p.a.ident, noroshi.Green.MarkingID(), noroshi.WarningExtension)
-	ready, err := p.a.gate.Prepare(noroshi.Source{Kind: noroshi.FromSelf}, "", []intake.Raw{{Bytes: []byte(warning)}})
+		n.ident, noroshi.Green.MarkingID(), noroshi.WarningExtension)
+	ready, err := n.gate.Prepare(noroshi.Source{Kind: noroshi.FromSelf}, "", []intake.Raw{{Bytes: []byte(warning)}})
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActImport, Subject: "warning"}, func(tx *store.Tx) error {
-		_, err := p.a.gate.Admit(tx, ready)
+	if _, err := n.store.Do(n.t.Context(), noroshi.Act{Action: noroshi.ActImport, Subject: "warning"}, func(tx *store.Tx) error {
+		_, err := n.gate.Admit(tx, ready)
 		return err
 	}); err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
+}
+
+// TestFlashThatMayNoLongerGoIsHeld: a FLASH went into a batch under a standing
+// rule, and the rule ended before the link was up: it waits for two persons, and
+// goes when they have approved it or another rule lets it go.
+func TestFlashThatMayNoLongerGoIsHeld(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 21, 0, 0)
+	rule := p.standing()
+	p.a.flash()
 	p.unconfirmed(1)
 	rule.Ended = time.Now().UTC()
 	p.a.doc(noroshi.DocStanding, rule.ID, rule)
@@ -110,7 +123,7 @@ func TestSuspendedBeforeTheLinkKnows(t *testing.T) {
 	// The reason stands as the link's last error until the next send succeeds.
 	p.until("A says that it waits", 10*time.Second, func() bool {
 		l := p.a.link()
-		return l.Confirmed && l.Waiting["routine"] == 1 && (strings.Contains(l.LastError, "no agreement is in force") || p.a.running().Counters().Statements > 9)
+		return l.Confirmed && l.Waiting["routine"] == 1 && (strings.Contains(l.LastError.Message, "no agreement is in force") || p.a.running().Counters().Statements > 9)
 	})
 	partner.Trust = noroshi.InForce
 	p.a.doc(noroshi.DocPartner, p.b.id().String(), partner)

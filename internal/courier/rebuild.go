@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,6 +25,11 @@ type memo struct {
 	Theirs  []epochID `json:"theirs,omitempty"`
 	Retired []epochID `json:"retired,omitempty"`
 	Live    epochID   `json:"live,omitzero"`
+	Recover *recovery `json:"recover,omitempty"`
+	After   *recovery `json:"after,omitempty"`   // the last that is over: what was under way then may still come
+	Leaps   []Leap    `json:"leaps,omitempty"`   // of our KEYSET, by restores since the link began
+	Disowns *int      `json:"disowns,omitempty"` // keys of ours that were revoked when the newest of Mine was opened; nil in a memo of before it was noted
+	Ends    epochID   `json:"ends,omitzero"`     // the newest of Mine before which one was revoked: those ended with it
 }
 
 type epochID message.Epoch
@@ -53,6 +59,11 @@ func (l *link) remember(ctx context.Context, tx *store.Tx, change func(*memo)) e
 	}
 	if err != nil {
 		return err
+	}
+	if m.Disowns == nil { // as it was when the link was made
+		l.mu.Lock()
+		m.Disowns = l.memo.Disowns
+		l.mu.Unlock()
 	}
 	change(&m)
 	if body, err = json.Marshal(m); err != nil {
@@ -84,10 +95,17 @@ func (c *Courier) build(ctx context.Context, v *view) (*link, error) {
 	if err == nil {
 		err = l.restore(ctx)
 	}
+	if err == nil {
+		err = errors.Join(l.readNotary(ctx), l.readQuota(ctx), l.settleLink(ctx))
+	}
+	if err == nil {
+		err = l.readPending(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return l, l.readPending(ctx)
+	l.beginAnew()
+	return l, nil
 }
 
 // readMemo reads which epochs the link has; false when it has not begun.
@@ -99,10 +117,14 @@ func (l *link) readMemo(ctx context.Context) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := json.Unmarshal(body, &l.memo); err != nil || len(l.memo.Mine) == 0 {
+	if err := json.Unmarshal(body, &l.memo); err != nil || len(l.memo.Mine) == 0 && l.memo.Recover == nil {
 		return false, noroshi.Errorf(noroshi.Broken, "courier.memo", "the link with %s cannot be read: run audit verify", l.node())
 	}
-	return true, nil
+	if l.memo.Disowns == nil && len(l.memo.Mine) > 0 { // what was revoked before it was noted ended nothing that is known of
+		n := l.c.o.Keys.Keyset().Disowned()
+		l.memo.Disowns = &n
+	}
+	return len(l.memo.Mine) > 0, nil
 }
 
 // restore makes the link's side of what is durable.
@@ -111,13 +133,16 @@ func (l *link) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.side = message.Rebuild(l.c.rules(l.node()), f, l.c.o.Now())
+	if f.Told != nil {
+		l.known.Store(f.Told.State.Keys[1].Version)
+	}
+	l.side = message.Rebuild(l.c.rules(l.view.Load()), f, l.c.o.Now())
 	return nil
 }
 
-func (c *Courier) rules(partner noroshi.NodeID) message.Rules {
+func (c *Courier) rules(v *view) message.Rules {
 	r := message.DefaultRules()
-	r.Realm, r.Self, r.Partner = c.o.Realm, c.o.Node, partner
+	r.Realm, r.Self, r.Partner, r.Ways = c.o.Realm, c.o.Node, v.partner.Node, c.ways(v, c.o.Now())
 	r.Heartbeat, r.Probe = c.o.Heartbeat, min(r.Probe, c.o.Heartbeat)
 	if c.o.Resend > 0 {
 		r.Resend = c.o.Resend
@@ -130,7 +155,7 @@ func (l *link) facts(ctx context.Context) (f message.Facts, err error) {
 	rand.Read(f.Run[:])
 	rand.Read(f.Seed[:])
 	v := l.view.Load()
-	f.Keys = [2]message.KeyVersion{l.c.o.Keys.Keyset().KeyVersion(), v.keys.KeyVersion()}
+	f.Keys = l.keyVersions()
 	f.Live = message.Epoch(l.memo.Live)
 	for _, p := range l.memo.Parents {
 		f.Parents = append(f.Parents, message.Epoch(p))
@@ -141,12 +166,19 @@ func (l *link) facts(ctx context.Context) (f message.Facts, err error) {
 			return f, err
 		}
 		f.Mine = append(f.Mine, head)
+		_, why, err := l.began(ctx, head.Epoch)
+		if err != nil {
+			return f, err
+		}
+		if why.FromEarlier() {
+			f.Anew = head.Epoch
+		}
 		out, err := l.c.s.Unreceipted(ctx, v.partner.Node, e, maxWaiting)
 		if err != nil {
 			return f, err
 		}
 		for _, o := range out {
-			f.Out = append(f.Out, outOf(o))
+			f.Out = append(f.Out, l.outOf(o))
 		}
 	}
 	present := f.Mine[len(f.Mine)-1].Epoch
@@ -171,14 +203,23 @@ func (l *link) facts(ctx context.Context) (f message.Facts, err error) {
 // is loaded when the partner's STATE shows that it lacks it.
 const maxWaiting = 4096
 
-func outOf(o store.OutMessage) message.Out {
-	return message.Out{Epoch: o.Epoch, Seq: o.Seq, ID: o.ID, Prec: o.Prec, Created: o.Created, TTL: o.TTL,
+// outOf makes of a message in the stream what Step needs. What cannot be read
+// says nothing of its label, so no channel is admitted for it.
+func (l *link) outOf(o store.OutMessage) message.Out {
+	x := message.Out{Epoch: o.Epoch, Seq: o.Seq, ID: o.ID, Prec: o.Prec, Created: o.Created, TTL: o.TTL,
 		Len: max(len(o.Content), 800*o.Count), Chain: o.Chain, Closed: o.State == store.Withheld || o.State == store.Expired}
+	if message.Kind(o.Kind) == message.Data {
+		x.Label = message.UnreadLabel
+		if m, err := message.DecodeSigned(l.c.o.Realm, o.Signed); err == nil {
+			x.Label = m.Header.Label
+		}
+	}
+	return x
 }
 
 // head finds the end of one of our logs by doubling and halving.
 func (l *link) head(ctx context.Context, e message.Epoch) (message.EpochHead, error) {
-	h := message.EpochHead{Epoch: e}
+	h := message.EpochHead{Epoch: e, Chain: message.ChainStart(l.c.o.Realm, l.c.o.Node, l.node(), e)}
 	at := func(seq uint64) (bool, error) {
 		out, err := l.c.s.Out(ctx, l.node(), e, seq, 1)
 		if err != nil || len(out) == 0 {
@@ -260,7 +301,7 @@ func (l *link) inOf(r store.InMessage) (message.In, error) {
 	if err != nil {
 		return in, err
 	}
-	in.Deps = m.Header.Deps
+	in.Deps, in.Key = m.Header.Deps, m.KeyID
 	return in, nil
 }
 

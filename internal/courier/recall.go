@@ -38,6 +38,7 @@ type Recall struct {
 	Only    noroshi.NodeID        `json:"only,omitzero"`   // the one partner that may hold it no more; this node: withdrawn here alone
 	Came    noroshi.Hash          `json:"came,omitzero"`   // in this RECALL
 	Owners  []string              `json:"owners,omitzero"` // whose copies were withdrawn here
+	Ended   []noroshi.Hash        `json:"ended,omitempty"` // where a key was revoked: the versions that alone went out of use here
 }
 
 // RecallTo is a recall at one partner: told, answered, or silent.
@@ -92,8 +93,36 @@ type RecallIn struct {
 
 // taken is one object taken back, and the versions here that it is about.
 type taken struct {
-	entry    message.RecallEntry
-	versions []store.Record
+	entry     message.RecallEntry
+	versions  []store.Record
+	forgotten bool // this node was put back to before: it does not know of all that went
+}
+
+// ends adds versions of an object that are taken out of use each by itself.
+func (r *Recall) ends(x taken) {
+	r.Entries = append(r.Entries, x.entry)
+	for _, v := range x.versions {
+		r.Ended = append(r.Ended, v.Hash)
+	}
+}
+
+// withdraw takes out of use here what a recall is about: of some owners as far as its
+// entry goes, or the versions that alone are meant.
+func (r *Recall) withdraw(tx *store.Tx, x taken, owners []string) error {
+	if len(r.Ended) > 0 {
+		for _, v := range x.versions {
+			if err := tx.EndVersion(v.Object.ID, v.Source.Owner(), v.Seq); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, owner := range owners {
+		if err := withdraw(tx, x.entry, owner); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reach is what a recall does to one partner's stream: done in memory once the
@@ -108,8 +137,8 @@ type reach struct {
 // and has no receipt, and tells it of those it has or may have (in the act).
 // Tombstones, what is left of the messages, and the RECALL wait as documents
 // until the stream may grow: the act does not depend on any link being up.
-func takeBack(ctx context.Context, tx *store.Tx, id string, node noroshi.NodeID, objects []taken) (RecallTo, reach, error) {
-	r := RecallTo{Partner: node}
+func takeBack(ctx context.Context, tx *store.Tx, rec Recall, node noroshi.NodeID, objects []taken) (RecallTo, reach, error) {
+	r, given := RecallTo{Partner: node}, givenByIt{r: tx.Reads, node: node}
 	out := reach{node: node, closed: map[message.Epoch][]uint64{}}
 	closing := map[noroshi.Hash]store.OutMessage{}
 	prec := noroshi.Priority
@@ -124,10 +153,16 @@ func takeBack(ctx context.Context, tx *store.Tx, id string, node noroshi.NodeID,
 			if m.State < store.StoredThere {
 				closing[m.ID] = m
 			}
-			if m.Attempts > 0 || m.State >= store.StoredThere && m.State <= store.ReadThere {
+			if m.Attempts > 0 || m.State >= store.StoredThere && m.State <= store.ReadThere || o.forgotten && m.State < store.Withheld {
 				has, e.Message = true, m.ID
 				prec = max(prec, m.Prec)
 			}
+		}
+		if !has {
+			if e.Message, err = rec.returnedBy(ctx, &given, o); err != nil {
+				return r, out, err
+			}
+			has = !e.Message.IsZero()
 		}
 		if has {
 			r.Entries = append(r.Entries, e)
@@ -138,8 +173,8 @@ func takeBack(ctx context.Context, tx *store.Tx, id string, node noroshi.NodeID,
 	}
 	r.Withheld = len(closing)
 	if len(r.Entries) > 0 {
-		out.pending = append(out.pending, pendingMessage{Key: fmt.Sprintf("%s/recall/%s", node, id), Kind: message.Recall, Prec: prec,
-			Content: message.EncodeRecall(r.Entries), Recall: recallKey(id, node)})
+		out.pending = append(out.pending, pendingMessage{Key: fmt.Sprintf("%s/recall/%s", node, rec.ID), Kind: message.Recall, Prec: prec,
+			Content: message.EncodeRecall(r.Entries), Recall: recallKey(rec.ID, node)})
 	}
 	for _, p := range out.pending {
 		if err := keepPending(tx, p); err != nil {
@@ -149,7 +184,7 @@ func takeBack(ctx context.Context, tx *store.Tx, id string, node noroshi.NodeID,
 	if len(r.Entries)+r.Withheld == 0 {
 		return r, out, nil
 	}
-	return r, out, putJSON(tx, docRecallTo, recallKey(id, node), r)
+	return r, out, putJSON(tx, docRecallTo, recallKey(rec.ID, node), r)
 }
 
 func recallKey(id string, node noroshi.NodeID) string { return id + "/" + node.String() }
@@ -160,7 +195,7 @@ func (r *reach) withhold(tx *store.Tx, closing map[noroshi.Hash]store.OutMessage
 	var tombs []message.TombstoneBody
 	for _, m := range closing {
 		r.closed[m.Epoch] = append(r.closed[m.Epoch], m.Seq)
-		tombs = append(tombs, message.TombstoneBody{Epoch: m.Epoch, Seq: m.Seq, ID: m.ID, Reason: 2})
+		tombs = append(tombs, message.TombstoneBody{Epoch: m.Epoch, Seq: m.Seq, ID: m.ID, Reason: tombWithheld})
 		r.pending = append(r.pending, restOf(r.node, m))
 	}
 	slices.SortFunc(tombs, func(a, b message.TombstoneBody) int { return slices.Compare(a.ID[:], b.ID[:]) })
@@ -198,19 +233,15 @@ func (c *Courier) settle(done []reach) {
 
 // everyPartner takes objects back from every partner the recall is for.
 func everyPartner(ctx context.Context, tx *store.Tx, rec Recall, objects []taken) (to []RecallTo, done []reach, err error) {
-	docs, err := tx.Docs(ctx, noroshi.DocPartner)
+	partners, err := tx.Partners(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	for key := range docs {
-		var node noroshi.NodeID
-		if err := node.UnmarshalText([]byte(key)); err != nil {
-			return nil, nil, noroshi.Errorf(noroshi.Broken, "courier.partner", "read a partner's document: %w", err)
-		}
-		if node == rec.From || rec.Only != (noroshi.NodeID{}) && rec.Only != node {
+	for _, p := range partners {
+		if p.Node == rec.From || rec.Only != (noroshi.NodeID{}) && rec.Only != p.Node {
 			continue
 		}
-		r, d, err := takeBack(ctx, tx, rec.ID, node, objects)
+		r, d, err := takeBack(ctx, tx, rec, p.Node, objects)
 		if err != nil {
 			return nil, nil, err
 		}

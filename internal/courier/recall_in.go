@@ -30,12 +30,14 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 		}
 		x.entry.Message = noroshi.Hash{}
 		in.Results[i].Found = uint32(len(x.versions))
-		if err := withdraw(tx, e, owner); err != nil {
+		returned, err := l.withdrawTheirs(ctx, tx, e)
+		if err != nil {
 			return nil, err
 		}
 		if _, in.Results[i].ActiveAfter, err = about(ctx, tx.Reads, e, owner); err != nil {
 			return nil, err
 		}
+		x.versions = append(x.versions, returned...)
 		objects = append(objects, x)
 	}
 	to, done, err := l.c.recall(ctx, tx, pass, objects)
@@ -44,7 +46,7 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 	}
 	in.Onward = pass.ID
 	in.count(to)
-	derived, err := l.c.recallDerived(ctx, tx, in, objects)
+	derived, err := l.c.recallDerived(ctx, tx, in, objects, false)
 	if err != nil {
 		return nil, err
 	}
@@ -54,26 +56,32 @@ func (l *link) recalled(ctx context.Context, tx *store.Tx, id noroshi.Hash, entr
 
 // about returns the versions that came from an owner and that an entry of a
 // RECALL is about, and how many of them are in use as far as the owner says:
-// whether this node or others say more of the object is not for it to learn.
+// whether this node or others say more of the object is not for it to learn. What went
+// out of use takes no other's place, and revokes none: it may have been a thief's.
 func about(ctx context.Context, r store.Reads, e message.RecallEntry, owner string) (list []store.Record, active uint32, err error) {
 	all, err := r.Versions(ctx, e.Object)
 	all = slices.DeleteFunc(all, func(v store.Record) bool { return v.Source.Owner() != owner })
-	upto, _ := stix.ParseTime(e.Modified)
-	revoked := slices.ContainsFunc(all, func(v store.Record) bool { return v.Object.Revoked })
+	revoked := slices.ContainsFunc(all, func(v store.Record) bool { return v.Object.Revoked && !v.Withdrawn })
 	for _, v := range all {
-		bounded := e.Scope == message.RecallReMark && !upto.IsZero()
-		if bounded && (v.Object.Modified.IsZero() || v.Object.Modified.Compare(upto) > 0) {
+		if !concerns(e, v.Object) {
 			continue
 		}
 		list = append(list, v)
 		later := func(w store.Record) bool {
-			return cmp.Or(w.Object.Modified.Compare(v.Object.Modified), cmp.Compare(w.View, v.View), bytes.Compare(v.Hash[:], w.Hash[:])) > 0
+			return !w.Withdrawn && cmp.Or(w.Object.Modified.Compare(v.Object.Modified), cmp.Compare(w.View, v.View), bytes.Compare(v.Hash[:], w.Hash[:])) > 0
 		}
 		if !v.Withdrawn && !v.Conflict && !revoked && !slices.ContainsFunc(all, later) {
 			active++
 		}
 	}
 	return list, active, err
+}
+
+// concerns reports whether an entry of a RECALL is about a version of its object: one
+// for re-marking goes up to a version, and is about none that has no time.
+func concerns(e message.RecallEntry, o *stix.Object) bool {
+	upto, err := stix.ParseTime(e.Modified)
+	return e.Scope != message.RecallReMark || err != nil || !o.Modified.IsZero() && o.Modified.Compare(upto) <= 0
 }
 
 // inUse reports whether this node uses one of the versions of an object.

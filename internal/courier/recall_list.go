@@ -141,28 +141,45 @@ func (c *Courier) RepeatRecalls(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
+// The owners of what this node made, or had of a file.
+var (
+	selfOwner = noroshi.Source{Kind: noroshi.FromSelf}.Owner()
+	fileOwner = noroshi.Source{Kind: noroshi.FromFile}.Owner()
+)
+
+func ours(owner string) bool { return owner == selfOwner || owner == fileOwner }
+
+// bothOurs are the owners whose copies a recall of this node's own withdraws: where one
+// of them is ours both are, for what a partner gives back may come in as either.
+func bothOurs(owners []string) []string {
+	if !slices.ContainsFunc(owners, ours) {
+		return owners
+	}
+	return append([]string{selfOwner, fileOwner}, slices.DeleteFunc(slices.Clone(owners), ours)...)
+}
+
 func (c *Courier) repeat(ctx context.Context, tx *store.Tx, r Recall) error {
 	if _, err := tx.Doc(ctx, docRecall, r.ID); err == nil {
 		return nil
 	}
 	var objects []taken
 	for _, e := range r.Entries {
-		owners := r.Owners
-		if r.From != (noroshi.NodeID{}) {
+		owners := bothOurs(r.Owners)
+		if r.From != (noroshi.NodeID{}) && len(owners) == 0 {
 			owners = []string{noroshi.Source{Kind: noroshi.FromPartner, Partner: r.From}.Owner()}
 		}
-		x := taken{entry: e}
+		x := taken{entry: e, forgotten: true}
 		x.entry.Message = noroshi.Hash{}
-		for _, owner := range owners {
-			if err := withdraw(tx, e, owner); err != nil {
-				return err
-			}
-		}
 		var err error
 		if x.versions, err = tx.Versions(ctx, e.Object); err != nil {
 			return err
 		}
-		x.versions = slices.DeleteFunc(x.versions, func(v store.Record) bool { return len(owners) > 0 && !slices.Contains(owners, v.Source.Owner()) })
+		x.versions = slices.DeleteFunc(x.versions, func(v store.Record) bool {
+			return len(owners) > 0 && !slices.Contains(owners, v.Source.Owner()) || !r.means(v)
+		})
+		if err := r.withdraw(tx, x, owners); err != nil {
+			return err
+		}
 		objects = append(objects, x)
 	}
 	if _, _, err := everyPartner(ctx, tx, r, objects); err != nil {

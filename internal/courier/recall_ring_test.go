@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -21,8 +22,10 @@ type mesh map[noroshi.NodeID]*roughEnd
 
 func (m mesh) Name() string { return "https" }
 
-func (m mesh) Send(ctx context.Context, p noroshi.Partner, envelope []byte) error {
-	return m[p.Node].Send(ctx, p, envelope)
+func (m mesh) Traits() courier.Traits { return courier.Traits{Kind: noroshi.ChannelHTTPS} }
+
+func (m mesh) Send(ctx context.Context, p noroshi.Partner, prec noroshi.Precedence, envelope []byte) error {
+	return m[p.Node].Send(ctx, p, prec, envelope)
 }
 
 // newMesh is three running nodes, each in agreement with the others, over wires
@@ -37,7 +40,7 @@ func newMesh(t *testing.T, seed uint64) (nodes []*node, net *rough) {
 	for _, n := range nodes {
 		wires := mesh{}
 		for _, o := range nodes {
-			wires[o.id()] = &roughEnd{net, n, o}
+			wires[o.id()] = &roughEnd{net: net, from: n, to: o}
 		}
 		n.wire = wires
 		n.open()
@@ -52,10 +55,7 @@ func newMesh(t *testing.T, seed uint64) (nodes []*node, net *rough) {
 	}
 	t.Cleanup(func() {
 		close(net.stopped)
-		for _, n := range nodes {
-			n.end()
-		}
-		net.tasks.Wait()
+		net.drain(nodes...)
 	})
 	for _, n := range nodes {
 		n.start()

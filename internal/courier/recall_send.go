@@ -120,6 +120,7 @@ func ownObjects(ctx context.Context, r store.Reads, o RecallOrder) (list []taken
 		list = append(list, taken{versions: versions, entry: message.RecallEntry{Object: id, Modified: modifiedText(newestOf(versions)),
 			Reason: o.Reason, Scope: o.Scope, Deadline: o.Deadline}})
 	}
+	owners = bothOurs(owners)
 	slices.Sort(owners)
 	return list, owners, nil
 }
@@ -129,21 +130,23 @@ const maxTranslations = 64
 
 // translationsOf returns the translations of an object: they say what it says.
 func translationsOf(ctx context.Context, r store.Reads, id stix.ID) ([]stix.ID, error) {
-	return referrersOf(ctx, r, id, "language-content", maxTranslations)
+	return r.ReferrersOf(ctx, id, "language-content", maxTranslations)
 }
 
 // who finds out which partners have it, and how many persons let it go.
 func (p *RecallPlan) who(ctx context.Context, r store.Reads) error {
-	docs, err := r.Docs(ctx, noroshi.DocPartner)
+	partners, err := r.Partners(ctx)
 	if err != nil {
 		return err
 	}
-	for key := range docs {
-		var node noroshi.NodeID
-		if err := node.UnmarshalText([]byte(key)); err != nil {
-			return noroshi.Errorf(noroshi.Broken, "courier.partner", "read a partner's document: %w", err)
-		}
+	for _, of := range partners {
+		node := of.Node
 		for _, o := range p.objects {
+			if msg, err := returnedBy(ctx, r, node, o.entry.Object); err != nil {
+				return err
+			} else if !msg.IsZero() && !slices.Contains(p.Has, node) {
+				p.Has = append(p.Has, node)
+			}
 			carriers, err := r.Carriers(ctx, node, o.versions)
 			if err != nil {
 				return err
@@ -267,10 +270,8 @@ func (p RecallPlan) wait(tx *store.Tx, by noroshi.Signed) error {
 // reached, the record, and last the recall list beside the database.
 func (c *Courier) recall(ctx context.Context, tx *store.Tx, r Recall, objects []taken) (to []RecallTo, done []reach, err error) {
 	for _, o := range objects {
-		for _, owner := range r.Owners {
-			if err := withdraw(tx, o.entry, owner); err != nil {
-				return nil, nil, err
-			}
+		if err := r.withdraw(tx, o, r.Owners); err != nil {
+			return nil, nil, err
 		}
 	}
 	if to, done, err = everyPartner(ctx, tx, r, objects); err != nil {

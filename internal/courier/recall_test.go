@@ -3,8 +3,6 @@ package courier_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -342,13 +341,12 @@ func TestRecallForgotten(t *testing.T) {
 	id := p.a.indicator(2).Object.ID
 	p.a.end()
 	p.b.end()
-	backup := map[*node][]byte{}
+	backup := map[*node]string{}
 	for _, n := range []*node{p.a, p.b} {
-		b, err := os.ReadFile(filepath.Join(n.dir, noroshi.Real.File()))
-		if err != nil {
+		backup[n] = storetest.Address(t, noroshi.Real)
+		if _, err := store.Copy(t.Context(), n.at, backup[n], noroshi.Real, nil); err != nil {
 			t.Fatal(err)
 		}
-		backup[n] = b
 		n.open()
 		n.start()
 	}
@@ -357,9 +355,7 @@ func TestRecallForgotten(t *testing.T) {
 	p.until("the answer", 10*time.Second, func() bool { return p.a.to().Answer != nil })
 	for _, n := range []*node{p.a, p.b} {
 		n.end()
-		if err := os.WriteFile(filepath.Join(n.dir, noroshi.Real.File()), backup[n], 0o600); err != nil {
-			t.Fatal(err)
-		}
+		n.at = backup[n]
 		n.open()
 		if n.current(id).Withdrawn {
 			t.Fatalf("%s: the backup knows of the recall", n.sign)

@@ -220,7 +220,13 @@ func TestRelabelledAfterTheEnd(t *testing.T) {
 }
 
 // suspend ends the agreement with a partner; the control stream stays up.
-func (n *node) suspend(o *node) {
+func (n *node) suspend(o *node) { n.t.Helper(); n.trusts(o, noroshi.Introduced) }
+
+// trusts writes what came of suspending or resuming, and has those who follow the
+// feed hear of it.
+func (n *node) trusts(o *node, trust noroshi.Trust) { n.t.Helper(); n.writeTrust(o, trust, true) }
+
+func (n *node) writeTrust(o *node, trust noroshi.Trust, heard bool) {
 	n.t.Helper()
 	if _, err := n.store.Do(n.t.Context(), noroshi.Act{Action: noroshi.ActSuspendAgreement, Subject: "test"}, func(tx *store.Tx) error {
 		var p noroshi.Partner
@@ -231,12 +237,18 @@ func (n *node) suspend(o *node) {
 		if err != nil {
 			return err
 		}
-		p.Trust = noroshi.Introduced
+		p.Trust, p.Suspended = trust, nil
+		if trust != noroshi.InForce {
+			p.Suspended = []noroshi.NodeID{n.id()}
+		}
 		if body, err = json.Marshal(p); err != nil {
 			return err
 		}
 		if err := tx.PutDoc(noroshi.DocPartner, o.id().String(), body); err != nil {
 			return err
+		}
+		if !heard {
+			return nil
 		}
 		return tx.Notice(store.AgreementChanged, o.id().String())
 	}); err != nil {

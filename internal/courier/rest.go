@@ -16,6 +16,24 @@ func restOf(node noroshi.NodeID, o store.OutMessage) pendingMessage {
 		Batch: o.Batch, First: o.First, Count: o.Count}
 }
 
+// dropRest settles what is left of a message whose batch is not here any more: the
+// database was put back to before it, and what it decided is decided anew.
+func (l *link) dropRest(ctx context.Context, p pendingMessage) error {
+	act := noroshi.Act{Action: noroshi.ActWithhold, Subject: p.Batch, Count: p.Count}
+	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error { return tx.PutDoc(docPending, p.Key, nil) })
+	if err == nil {
+		l.settled(p)
+	}
+	return err
+}
+
+// settled takes what waited off the list, once the act that says so has committed.
+func (l *link) settled(p pendingMessage) {
+	l.mu.Lock()
+	delete(l.pending, p.Key)
+	l.mu.Unlock()
+}
+
 // putRests puts what is left of withheld messages into the stream again, each
 // as new messages of the same batch, once the batch itself is in the stream:
 // until then the store counts its rows.
@@ -38,6 +56,9 @@ func (l *link) putRests(ctx context.Context) error {
 
 func (l *link) putRest(ctx context.Context, p pendingMessage) error {
 	b, err := l.c.s.Batch(ctx, p.Batch)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return l.dropRest(ctx, p)
+	}
 	if err != nil {
 		return err
 	}
@@ -64,11 +85,8 @@ func (l *link) putRest(ctx context.Context, p pendingMessage) error {
 	} else {
 		_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error { return tx.PutDoc(docPending, p.Key, nil) })
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		l.settled(p)
 	}
-	l.mu.Lock()
-	delete(l.pending, p.Key)
-	l.mu.Unlock()
-	return nil
+	return err
 }

@@ -384,7 +384,7 @@ func (r *ring) whole() {
 // other a third one's object.)
 func TestRing(t *testing.T) {
 	t.Parallel()
-	steps := tier.N(400, 10_000)
+	steps := tier.Few(tier.N(400, 10_000))
 	r := newRing(t, 1)
 	from := make([]int64, len(r.nodes))
 	for range steps {

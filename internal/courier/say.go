@@ -2,7 +2,6 @@ package courier
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"time"
 
@@ -17,70 +16,163 @@ type speech struct {
 	kind    message.Kind
 	counter uint64
 	body    []byte
+	echo    [8]byte // of a STATE
 }
+
+// mouth is what one channel is to say. A slow channel holds up no other's.
+type mouth struct {
+	channel  Channel
+	speeches []speech // guarded by the link's mu; to be said in this order
+	wake     chan struct{}
+}
+
+// maxSpeeches bounds the STATEs of a quick channel that wait to be said.
+const maxSpeeches = 4
 
 // sayAll queues what a step wants said, under mu.
 func (l *link) sayAll(fx []message.Effect) {
 	for _, x := range fx {
 		switch x := x.(type) {
 		case message.SayState:
-			l.say(speech{x.Epoch, message.StateKind, x.Counter, message.EncodeState(x.State)})
+			l.say(x.Channel, l.stateOf(x))
 		case message.SayWant:
-			l.say(speech{x.Epoch, message.WantKind, x.Counter, message.EncodeWant(x.Want)})
+			l.say(x.Channel, speech{epoch: x.Epoch, kind: message.WantKind, counter: x.Counter, body: message.EncodeWant(x.Want)})
 		case message.SayRefuse:
-			l.say(speech{x.Epoch, message.RefuseKind, x.Counter, message.EncodeRefuse(x.Refuse)})
+			l.say(x.Channel, speech{epoch: x.Epoch, kind: message.RefuseKind, counter: x.Counter, body: message.EncodeRefuse(x.Refuse)})
+		case message.SayBody:
+			l.say(x.Channel, speech{epoch: x.Epoch, kind: x.Kind, counter: x.Counter, body: x.Body})
 		}
 	}
 }
 
-// say queues a statement; one that is not yet sent gives way to a newer one of
-// its kind. One goroutine says them all, so that counters become durable in
-// order.
-func (l *link) say(x speech) {
-	l.speeches = slices.DeleteFunc(l.speeches, func(o speech) bool { return o.kind == x.kind })
-	l.speeches = append(l.speeches, x)
-	signal(l.speak)
+// say queues a statement for a channel; one that is not yet sent gives way to a
+// newer one of its kind, but for those that are parts of something longer. On a
+// quick channel a STATE that answers another challenge does not either: the
+// partner may have several ways to where this one leads.
+func (l *link) say(channel string, x speech) {
+	m := l.mouths[channel]
+	if m == nil {
+		return
+	}
+	if !isPart(x.kind) {
+		narrow, others := m.channel.Traits().Narrow, 0
+		m.speeches = slices.DeleteFunc(m.speeches, func(o speech) bool {
+			if o.kind != x.kind {
+				return false
+			}
+			if !narrow && o.echo != x.echo && others < maxSpeeches {
+				others++
+				return false
+			}
+			return true
+		})
+	}
+	m.speeches = append(m.speeches, x)
+	signal(m.wake)
 }
 
-func (l *link) speaker(ctx context.Context) {
+// isPart reports whether statements of a kind are parts of something longer.
+func isPart(k message.Kind) bool {
+	return k == message.ReturnKind || k == message.RecallsKind || k == message.HoldingsKind
+}
+
+// maxParts is how many parts of something longer wait for a channel before what
+// else the partner asks for is not answered: a channel that takes nothing must
+// not fill memory.
+const maxParts = 4
+
+// partsWait counts the parts of answers that wait for the channel where most do;
+// under mu.
+func (l *link) partsWait() (most int) {
+	for _, m := range l.mouths {
+		n := 0
+		for _, x := range m.speeches {
+			if isPart(x.kind) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// speaker says what one channel is to say.
+func (l *link) speaker(ctx context.Context, m *mouth) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.speak:
+		case <-m.wake:
 		}
-		l.mu.Lock()
-		list := l.speeches
-		l.speeches = nil
-		l.mu.Unlock()
-		for _, x := range list {
-			l.utter(ctx, x)
+		for ctx.Err() == nil {
+			l.mu.Lock()
+			var x speech
+			more := len(m.speeches) > 0
+			if more {
+				x, m.speeches = m.speeches[0], m.speeches[1:]
+			}
+			l.mu.Unlock()
+			if !more {
+				break
+			}
+			l.utter(ctx, m.channel, x)
 		}
 	}
 }
 
-// utter makes the counter durable, then signs, seals and sends. A counter that
-// is not durable must not be heard: after a crash it would be used again.
-func (l *link) utter(ctx context.Context, x speech) {
+// issued is the last counter that is durable.
+type issued struct {
+	epoch   message.Epoch
+	counter uint64
+}
+
+// issueCounter makes a counter durable, and with it all below. One that is not
+// must not be heard: after a crash it would be used again.
+func (l *link) issueCounter(ctx context.Context, x speech) error {
+	l.issuing.Lock()
+	defer l.issuing.Unlock()
+	if l.issued.epoch == x.epoch && l.issued.counter >= x.counter {
+		return nil
+	}
 	if err := l.c.s.Advance(ctx, counterName(l.node(), x.epoch), int64(x.counter)); err != nil {
-		l.note(quiet(ctx, err))
-		return
+		return err
+	}
+	l.issued = issued{x.epoch, x.counter}
+	return nil
+}
+
+// stateOf is a STATE to be said, with the versions of the keys as they are now:
+// Step has them of when the link was made.
+func (l *link) stateOf(x message.SayState) speech {
+	x.State.Keys = l.keyVersions()
+	return speech{x.Epoch, message.StateKind, x.Counter, message.EncodeState(x.State), x.State.Echo}
+}
+
+// statement makes the counter durable, then signs.
+func (l *link) statement(ctx context.Context, x speech) (*message.Statement, error) {
+	if err := l.issueCounter(ctx, x); err != nil {
+		return nil, err
 	}
 	now := l.c.o.Now()
 	c := message.Context{Realm: l.c.o.Realm, From: l.c.o.Node, To: l.node(), Epoch: x.epoch}
 	c.Agreement, _ = l.view.Load().inForce(now)
-	st, err := message.SignStatement(l.c.o.Keys, c, x.counter, x.kind, now, x.body)
+	return message.SignStatementFor(l.c.o.Keys, l.heldThere(), c, x.counter, x.kind, now, x.body)
+}
+
+// utter signs, seals and sends.
+func (l *link) utter(ctx context.Context, ch Channel, x speech) {
+	st, err := l.statement(ctx, x)
 	if err != nil {
-		l.note(err)
+		l.note(quiet(ctx, err))
 		return
 	}
-	envelope, err := message.Seal(message.Plain{Statement: st}, l.outbound(), rand.Reader)
+	envelope, err := l.envelope(ch, message.Plain{Statement: st})
 	if err != nil {
 		l.note(err)
 		return
 	}
 	l.c.counts.Statements.Add(1)
-	_ = l.handOver(ctx, envelope) // a lost statement is replaced by the next
+	_ = l.handOver(ctx, ch, 0, envelope) // a lost statement is replaced by the next
 }
 
 // receipted is what the partner newly holds, not yet kept here.
@@ -96,6 +188,7 @@ func (l *link) receipt(x message.Receipt) {
 	}
 	r.stored, r.applied = append(r.stored, x.Stored...), append(r.applied, x.Applied...)
 	l.mu.Unlock()
+	l.linkStored(x.Epoch, x.Stored)
 	signal(l.tally)
 }
 

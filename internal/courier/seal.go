@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"slices"
@@ -11,55 +12,84 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
-// sealed is a message ready to be handed over.
+// sealed is a message ready to be handed over, and what clears its objects.
 type sealed struct {
 	send     message.Send
+	channel  Channel
 	envelope []byte
+	by       release.Cleared // of DATA
 }
 
+// clearings is how often what goes is cleared again because what it rests on
+// changed while it was sealed.
+const clearings = 3
+
 // turn is T2 for the messages Step sends at once: check every object again,
-// seal, write the attempts in one act, commit, and only then hand the bytes
-// over. What may go no more is withheld (T4).
+// and for each channel whether it may carry them, seal, write the attempts in one
+// act in which all that was checked still stands, commit, and only then hand the
+// bytes over. What may go no more is withheld (T4); what a channel may not carry
+// stays for another.
 func (l *link) turn(ctx context.Context, sends []message.Send) {
-	var ready []sealed
-	for _, x := range sends {
-		envelope, err := l.seal(ctx, x)
-		switch {
-		case err == nil:
-			ready = append(ready, sealed{x, envelope})
-			continue
-		case noroshi.KindOf(err) == noroshi.Refused:
-			l.withhold(ctx, x.Epoch, []uint64{x.Seq}, store.Withheld)
-		default:
-			l.note(err)
+	for range clearings {
+		if sends = l.try(ctx, sends); len(sends) == 0 {
+			return
 		}
-		l.step(message.HandedOver{Epoch: x.Epoch, Seq: x.Seq})
+	}
+	for _, x := range sends {
+		l.landed(x, noroshi.Errorf(noroshi.Busy, "courier.moving", "what sequence %d to %s rests on goes on changing: it is tried again", x.Seq, l.node()))
+	}
+}
+
+// try is one try of a turn; it returns what was cleared too early.
+func (l *link) try(ctx context.Context, sends []message.Send) (again []message.Send) {
+	var ready []sealed
+	clear := map[arrival]cleared{} // FLASH goes by several channels
+	for _, x := range sends {
+		at := arrival{epoch: x.Epoch, seq: x.Seq}
+		c, done := clear[at]
+		if !done {
+			c = l.recheck(ctx, x)
+			clear[at] = c
+			if noroshi.KindOf(c.err) == noroshi.Refused {
+				l.withhold(ctx, x.Epoch, []uint64{x.Seq}, store.Withheld)
+			}
+		}
+		r, err := sealed{send: x}, c.err
+		if err == nil {
+			r, err = l.seal(x, c)
+		}
+		if err != nil {
+			l.landed(x, err)
+			continue
+		}
+		ready = append(ready, r)
 	}
 	if len(ready) == 0 {
-		return
+		return nil
 	}
-	may, err := l.attempt(ctx, ready)
+	may, early, err := l.attempt(ctx, ready)
 	if err != nil {
-		l.note(err)
-		for _, r := range ready {
-			l.step(message.HandedOver{Epoch: r.send.Epoch, Seq: r.send.Seq})
-		}
-		return
+		may, early = nil, nil
 	}
 	for _, r := range ready {
-		if !slices.ContainsFunc(may, func(m sealed) bool { return m.send == r.send }) {
-			l.step(message.HandedOver{Epoch: r.send.Epoch, Seq: r.send.Seq})
+		is := func(o sealed) bool { return o.send == r.send }
+		switch {
+		case slices.ContainsFunc(may, is):
+			l.spawn(func(ctx context.Context) { l.fly(ctx, r) })
+		case slices.ContainsFunc(early, is):
+			again = append(again, r.send)
+		default:
+			l.landed(r.send, cmp.Or(err, errNothing))
 		}
 	}
-	for _, r := range may {
-		l.spawn(func(ctx context.Context) {
-			err := l.handOver(ctx, r.envelope)
-			if err == nil {
-				l.c.counts.Sent.Add(1)
-			}
-			l.step(message.HandedOver{Epoch: r.send.Epoch, Seq: r.send.Seq, OK: err == nil})
-		})
-	}
+	return again
+}
+
+// cleared is a message that may go and what clears its objects, or why not.
+type cleared struct {
+	m   *message.Message
+	by  release.Cleared
+	err error
 }
 
 // sealer takes turns for what is below FLASH: what comes due while one turn is
@@ -81,31 +111,100 @@ func (l *link) sealer(ctx context.Context) {
 	}
 }
 
-// seal makes an envelope of a message that is in the stream, if it may still go.
-func (l *link) seal(ctx context.Context, x message.Send) ([]byte, error) {
+// recheck reads a message that is in the stream, if it may still go.
+func (l *link) recheck(ctx context.Context, x message.Send) (c cleared) {
+	c.m, c.by, c.err = l.clear(ctx, x)
+	return c
+}
+
+func (l *link) clear(ctx context.Context, x message.Send) (m *message.Message, by release.Cleared, err error) {
 	out, err := l.c.s.Out(ctx, l.node(), x.Epoch, x.Seq, 1)
 	if err != nil {
-		return nil, err
+		return nil, by, err
 	}
 	if len(out) == 0 || out[0].Seq != x.Seq {
-		return nil, noroshi.Errorf(noroshi.Broken, "courier.stream", "sequence %d is not in the stream to %s", x.Seq, l.node())
+		return nil, by, noroshi.Errorf(noroshi.Broken, "courier.stream", "sequence %d is not in the stream to %s", x.Seq, l.node())
 	}
 	o := out[0]
-	m, err := message.DecodeSigned(l.c.o.Realm, o.Signed)
-	if err != nil {
-		return nil, err
+	if m, err = message.DecodeSigned(l.c.o.Realm, o.Signed); err != nil {
+		return nil, by, err
 	}
-	if message.Kind(o.Kind) == message.Data {
-		x, err := l.c.desk.Again(ctx, o)
-		if err != nil {
-			return nil, err
+	switch message.Kind(o.Kind) {
+	case message.Data:
+		if err := l.mayGive(); err != nil { // what was recalled since is not known here yet
+			return nil, by, err
 		}
-		o.Content = encodeCleared(x)
+		if o.Batch == "" { // it was given back, and nothing cleared it since
+			return nil, by, noroshi.Errorf(noroshi.Refused, "courier.not-cleared", "only what the release desk cleared may go")
+		}
+		if by, err = l.c.desk.Again(ctx, o); err != nil {
+			return nil, by, err
+		}
+		o.Content = encodeCleared(by)
+	case message.Link:
+		if o.Content, err = l.linkContent(m); err != nil {
+			return nil, by, err
+		}
 	}
-	if m, err = m.WithContent(o.Content); err != nil {
+	m, err = m.WithContent(o.Content)
+	return m, by, err
+}
+
+// seal makes an envelope of a message for a channel.
+func (l *link) seal(x message.Send, c cleared) (r sealed, err error) {
+	ch := l.c.channel(x.Channel)
+	if ch == nil {
+		return r, noroshi.Errorf(noroshi.Invalid, "courier.channel", "this node has no channel %s", x.Channel)
+	}
+	envelope, err := l.envelope(ch, message.Plain{Message: c.m})
+	return sealed{x, ch, envelope, c.by}, err
+}
+
+// envelope seals what goes to the partner for a channel, under the best of the
+// suites agreed for its kind that both sides have the keys for: on narrow ones the
+// short one.
+func (l *link) envelope(ch Channel, p message.Plain) ([]byte, error) {
+	t := ch.Traits()
+	o := l.outbound(p, t.Kind)
+	if t.Narrow {
+		o = l.narrow(o, p)
+	}
+	return l.sealFor(t.Kind, p, o)
+}
+
+// wide seals what goes to the partner by hand, on media.
+func (l *link) wide(p message.Plain) ([]byte, error) {
+	return l.sealFor(noroshi.ChannelMedia, p, l.outbound(p, noroshi.ChannelMedia))
+}
+
+// sealFor seals for a kind of channel what the agreement lets it carry, and under
+// no suite that is not agreed there. It is the only place where anything is sealed,
+// and goes by nothing but what the bytes say: whatever chose the channel may have
+// done so a while ago.
+func (l *link) sealFor(kind string, p message.Plain, o message.Outbound) ([]byte, error) {
+	if err := l.admits(kind, p); err != nil {
 		return nil, err
 	}
-	return message.Seal(message.Plain{Message: m}, l.outbound(), rand.Reader)
+	if !message.MayCarry(l.view.Load().suitesOn(kind), cmp.Or(o.Suite, message.S1), p.Kind()) {
+		return nil, noroshi.Errorf(noroshi.Queued, "courier.no-suite", "no key is there yet for a suite that the agreement with %s lists for %s", l.node(), kind)
+	}
+	return message.Seal(p, o, rand.Reader)
+}
+
+// admits refuses what the agreement in force lets a kind of channel not carry: the
+// kind that is not listed, nor any object of a label that it is not admitted for.
+// Without an agreement nothing carries objects.
+func (l *link) admits(kind string, p message.Plain) error {
+	a := l.view.Load().agreement
+	labels, err := p.Labels()
+	if err != nil {
+		return err
+	}
+	bad := func(label string) bool { return a == nil || !carries(a, kind, label) }
+	if a != nil && !a.Lists(kind) || slices.ContainsFunc(labels, bad) {
+		return noroshi.Errorf(noroshi.Queued, "courier.not-admitted", "the agreement with %s does not let %s carry this", l.node(), kind)
+	}
+	return nil
 }
 
 func encodeCleared(x release.Cleared) []byte {
@@ -116,80 +215,63 @@ func encodeCleared(x release.Cleared) []byte {
 	return message.EncodeObjects(objects)
 }
 
-func (l *link) outbound() message.Outbound {
-	v := l.view.Load()
-	return message.Outbound{Realm: l.c.o.Realm, From: l.c.o.Node, To: v.keys, Secret: v.partner.GateOut, Now: l.c.o.Now()}
-}
-
 // attempt writes the evidence of attempts before a byte leaves, and returns
-// what may: a message that was withheld since it was sealed stays here.
-func (l *link) attempt(ctx context.Context, all []sealed) (ready []sealed, err error) {
+// what may, and what was cleared too early.
+func (l *link) attempt(ctx context.Context, all []sealed) (ready, early []sealed, err error) {
 	act := noroshi.Act{Action: noroshi.ActAttempt, Partner: l.node(), Count: len(all), Precedence: all[0].send.Prec}
 	_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error {
-		ready = ready[:0]
-		byEpoch := map[message.Epoch][]uint64{}
-		for _, r := range all {
-			closed, err := tx.Closed(l.node(), r.send.Epoch, r.send.Seq)
-			if err != nil {
+		var err error
+		if ready, early, err = l.leaving(ctx, tx, all); err != nil || len(ready) == 0 {
+			return cmp.Or(err, errNothing)
+		}
+		type path struct {
+			epoch   message.Epoch
+			channel string
+		}
+		by := map[path][]uint64{}
+		for _, r := range ready {
+			at := path{r.send.Epoch, r.send.Channel}
+			by[at] = append(by[at], r.send.Seq)
+		}
+		for at, seqs := range by {
+			if err := tx.SetOutState(l.node(), at.epoch, seqs, store.Attempted, at.channel); err != nil {
 				return err
 			}
-			if closed {
-				continue
-			}
-			ready = append(ready, r)
-			byEpoch[r.send.Epoch] = append(byEpoch[r.send.Epoch], r.send.Seq)
 		}
-		for e, seqs := range byEpoch {
-			if err := tx.SetOutState(l.node(), e, seqs, store.Attempted, l.channelName()); err != nil {
-				return err
-			}
-		}
-		tx.Act().Count = len(ready)
 		return nil
 	})
-	return ready, err
-}
-
-func (l *link) channelName() string {
-	if len(l.c.o.Channels) == 0 {
-		return ""
+	if err == errNothing {
+		err = nil
 	}
-	return l.c.o.Channels[0].Name()
+	return ready, early, err
 }
 
-// handOver gives an envelope to the first channel that takes it, and tells Step
-// whether the link is up.
-func (l *link) handOver(ctx context.Context, envelope []byte) error {
-	err := error(noroshi.Errorf(noroshi.Queued, "courier.no-channel", "no channel to %s is open", l.node()))
-	p := l.view.Load().partner
-	for _, ch := range l.c.o.Channels {
-		if err = ch.Send(ctx, p, envelope); err == nil {
-			l.c.counts.BytesSent.Add(int64(len(envelope)))
-			l.setUp(true, ch.Name(), nil)
-			return nil
+// leaving is what of sealed messages may leave by the act it is asked in, and
+// what has to be cleared again: a message that was withheld since it was sealed
+// stays here, and so does one of which something changed since it was cleared.
+func (l *link) leaving(ctx context.Context, tx *store.Tx, all []sealed) (ready, early []sealed, err error) {
+	for _, r := range all {
+		closed, err := tx.Closed(l.node(), r.send.Epoch, r.send.Seq)
+		if err != nil {
+			return nil, nil, err
 		}
+		if closed {
+			continue
+		}
+		if r.by.Valid() {
+			stands, err := r.by.Stands(ctx, tx)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !stands {
+				early = append(early, r)
+				continue
+			}
+		}
+		ready = append(ready, r)
 	}
-	if ctx.Err() == nil && noroshi.KindOf(err) != noroshi.Busy {
-		l.setUp(false, "", err)
-	}
-	return err
-}
-
-// setUp notes that the path works or does not, once per change.
-func (l *link) setUp(up bool, channel string, err error) {
-	l.mu.Lock()
-	l.channel = channel
-	if err != nil {
-		l.lastErr = err.Error()
-	} else {
-		l.lastErr = ""
-	}
-	var fx []message.Effect
-	if l.side.Status().Up != up {
-		fx = l.advance(message.Up{Up: up})
-	}
-	l.mu.Unlock()
-	l.perform(fx)
+	tx.Act().Count = len(ready)
+	return ready, early, nil
 }
 
 // withhold is T4: messages leave no more; a tombstone joins the stream in the
@@ -223,7 +305,7 @@ func (l *link) withhold(ctx context.Context, e message.Epoch, seqs []uint64, to 
 				return err
 			}
 		}
-		return tx.SetOutState(l.node(), e, seqs, to, l.channelName())
+		return tx.SetOutState(l.node(), e, seqs, to, "")
 	})
 	if err != nil {
 		l.note(err)
@@ -243,7 +325,7 @@ func (l *link) load(ctx context.Context, x message.Load) {
 	answer := message.Loaded{Epoch: x.Epoch}
 	for _, o := range out {
 		if o.Seq <= x.Range.B {
-			answer.Out = append(answer.Out, outOf(o))
+			answer.Out = append(answer.Out, l.outOf(o))
 		}
 	}
 	l.step(answer)

@@ -33,7 +33,8 @@ func domain(id stix.ID, name string, level noroshi.TLP, more string) string {
 "pattern":"[domain-name:value = '%s.example.net']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"%s%s}`, id, name, marks, more)
 }
 
-// bundle imports objects in one act.
+// bundle imports objects: one as one message, of several an import that has to give
+// way to others may make more.
 func (n *node) bundle(name string, objects ...string) {
 	n.t.Helper()
 	text := `{"type":"bundle","id":"bundle--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c09","objects":[` + strings.Join(objects, ",") + `]}`
@@ -62,12 +63,8 @@ func (p *pair) transcript() string {
 	names := strings.NewReplacer(fmt.Sprintf("%x", p.a.id()), "A", fmt.Sprintf("%x", p.b.id()), "B")
 	l := p.b.link()
 	fmt.Fprintf(&b, "head %d, applied %d, missing %v, held %d; all receipted: %v\n", l.InHead, l.InApplied, l.Missing, l.Held, l.OutHead == l.OutApplied)
-	out, err := p.a.store.Acts(p.t.Context(), 0, 1000)
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	var epochs [][16]byte
-	for _, e := range out {
+	for _, e := range p.a.record() {
 		if e.Act.Action == noroshi.ActEpoch {
 			id, err := hex.DecodeString(strings.TrimPrefix(e.Act.Subject, "epoch "))
 			if err != nil {
@@ -178,8 +175,10 @@ func TestNothingToldOfWhatIsWithheld(t *testing.T) {
 		if secrets {
 			p.a.withdraw(secretID)
 		}
-		p.b.bundle("b.json", domain(theirsID, "theirs", noroshi.Green, ""), domain(secretID, "secret", noroshi.Green, `,"name":"theirs"`))
+		p.b.bundle("b.json", domain(theirsID, "theirs", noroshi.Green, ""))
 		settled("what is theirs", func() bool { return p.a.link().InApplied == 2 })
+		p.b.bundle("b-secret.json", domain(secretID, "secret", noroshi.Green, `,"name":"theirs"`))
+		settled("what is theirs too", func() bool { return p.a.link().InApplied == 3 })
 		p.b.recall(p.b.running(), theirsID, message.RecallStopUse)
 		settled("the answer", func() bool { return p.b.to().Answer != nil })
 		p.b.bundle("shared.json", domain(sharedID, "shared", noroshi.Green, ""))
@@ -192,9 +191,10 @@ func TestNothingToldOfWhatIsWithheld(t *testing.T) {
 			return err == nil && !slices.ContainsFunc(list, courier.RecallState.Open) && p.b.current(warning).Withdrawn
 		})
 		p.a.withdraw(openID)
-		p.a.bundle("rest.json", domain("indicator--0a0b0c0d-0000-4000-8000-000000000011", "host-1", noroshi.Green, ""),
-			domain("indicator--0a0b0c0d-0000-4000-8000-000000000012", "host-2", noroshi.Green, ""))
-		settled("the rest", func() bool { return p.b.count("indicator") == 3 })
+		for i := range 2 {
+			p.a.bundle(fmt.Sprintf("rest-%d.json", i), domain(stix.ID(fmt.Sprintf("indicator--0a0b0c0d-0000-4000-8000-00000000001%d", i)), fmt.Sprintf("host-%d", i+1), noroshi.Green, ""))
+			settled("the rest", func() bool { return p.b.count("indicator") == 2+i })
+		}
 		if secrets && p.a.current(secretID).Object == nil {
 			t.Error("the secret is not there")
 		}

@@ -50,9 +50,12 @@ func (l *link) append(tx *store.Tx, tail *message.EpochHead, d draft) (store.Out
 	} else if d.kind == message.Recall { // what went under an agreement can be taken back after it
 		ctx.Agreement, _ = l.view.Load().lastAgreement(now)
 	}
-	m, err := message.Sign(l.c.o.Keys, ctx, h, d.content)
+	m, err := message.SignFor(l.c.o.Keys, l.heldThere(), ctx, h, d.content)
 	if err != nil {
 		return o, err
+	}
+	if d.kind == message.Link {
+		o.Content = nil // secrets are never in the database: nothing is erased there
 	}
 	o.ID, o.Created, o.TTL, o.Signed = m.ID(), m.Header.Created, m.Header.TTL, m.EncodeSigned()
 	o.Chain = message.ChainNext(tail.Chain, o.ID)
@@ -64,11 +67,16 @@ func (l *link) append(tx *store.Tx, tail *message.EpochHead, d draft) (store.Out
 }
 
 // put is T1: the next sequences for these drafts, signed, in one act with
-// whatever else belongs to it. It refuses while the link is unconfirmed: a log
-// that may have been rolled back must not grow.
+// whatever else belongs to it. It refuses while the link is unconfirmed and the
+// epoch not of this run: a log that may have been rolled back must not grow.
 func (l *link) put(ctx context.Context, act noroshi.Act, drafts []draft, also func(*store.Tx) error) error {
-	var done []store.OutMessage
-	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error {
+	_, err := l.putDrafts(ctx, act, drafts, also)
+	return err
+}
+
+// putDrafts is put that says what came into the stream.
+func (l *link) putDrafts(ctx context.Context, act noroshi.Act, drafts []draft, also func(*store.Tx) error) (done []store.OutMessage, err error) {
+	_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error {
 		done = done[:0]
 		tail, err := l.tail(ctx, tx)
 		if err != nil {
@@ -103,15 +111,18 @@ func (l *link) put(ctx context.Context, act noroshi.Act, drafts []draft, also fu
 	})
 	if err != nil {
 		if errors.Is(err, errNothing) {
-			return nil
+			return nil, nil
 		}
-		return err
+		return nil, err
 	}
 	l.c.counts.Written.Add(int64(len(done)))
 	for _, o := range done {
-		l.step(message.Committed{Out: outOf(o)})
+		l.step(message.Committed{Out: l.outOf(o)})
+		if o.Prec == noroshi.Flash {
+			l.attestSoon()
+		}
 	}
-	return nil
+	return done, nil
 }
 
 // mark notes inside the act what a draft settles.
@@ -142,7 +153,7 @@ func (l *link) mark(ctx context.Context, tx *store.Tx, d draft, o store.OutMessa
 // put behind it meanwhile.
 func (l *link) tail(ctx context.Context, tx *store.Tx) (message.EpochHead, error) {
 	l.mu.Lock()
-	tail, ok := l.side.Tail(), l.side.Confirmed()
+	tail, ok := l.side.Tail(), l.mayGrow()
 	l.mu.Unlock()
 	if !ok {
 		return tail, noroshi.Errorf(noroshi.Queued, "courier.unconfirmed", "the link with %s has not been confirmed since the start: what waits is sent when it is", l.node())
@@ -175,6 +186,9 @@ func (c *Courier) Send(ctx context.Context, x release.Cleared) error {
 // putCleared puts cleared messages of one batch into the stream.
 func (l *link) putCleared(ctx context.Context, list []release.Cleared) error {
 	b := list[0].Batch()
+	if err := l.mayGive(); err != nil {
+		return err
+	}
 	agreement, ok := l.view.Load().inForce(l.c.o.Now())
 	if !ok || agreement != b.Agreement {
 		return noroshi.Errorf(noroshi.Refused, "courier.agreement", "batch %s was decided under an agreement that is not in force with %s", b.ID, l.node())
@@ -204,6 +218,8 @@ func (l *link) puller(ctx context.Context) {
 }
 
 func (l *link) pull(ctx context.Context) error {
+	l.pulling.Lock()
+	defer l.pulling.Unlock()
 	for ctx.Err() == nil {
 		if !l.hasRoom() {
 			return nil
@@ -211,7 +227,7 @@ func (l *link) pull(ctx context.Context) error {
 		if err := l.putPending(ctx); err != nil {
 			return err
 		}
-		if _, ok := l.view.Load().inForce(l.c.o.Now()); !ok {
+		if _, ok := l.view.Load().inForce(l.c.o.Now()); !ok || l.mayGive() != nil {
 			return nil
 		}
 		l.released.Store(false)
@@ -227,12 +243,12 @@ func (l *link) pull(ctx context.Context) error {
 	return nil
 }
 
-// hasRoom reports whether the stream may grow: confirmed, and not too much
+// hasRoom reports whether the stream may grow: it may, and not too much
 // waits for receipts already.
 func (l *link) hasRoom() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.side.Confirmed() && l.side.Outstanding() < maxWaiting
+	return l.mayGrow() && l.side.Outstanding() < maxWaiting
 }
 
 // pullOne puts the next messages of the first batch that has any into the
@@ -279,8 +295,9 @@ func (l *link) exhaust(ctx context.Context, id string) error {
 		return err
 	}
 	place := store.BatchPlace(id)
-	act := noroshi.Act{Action: noroshi.ActWithhold, Partner: b.Partner, Agreement: b.Agreement, Label: b.Label,
-		Previous: b.Act + 1, Precedence: b.Precedence}
+	// Not an act on the link: the partner must not learn, even by the size of the
+	// link's ledger, that something ended which it never saw begin.
+	act := noroshi.Act{Action: noroshi.ActWithhold, Agreement: b.Agreement, Label: b.Label, Previous: b.Act + 1, Precedence: b.Precedence}
 	_, err = l.c.s.Do(ctx, act, func(tx *store.Tx) error {
 		next, err := tx.Cursor(ctx, place)
 		if err != nil {

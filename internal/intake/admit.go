@@ -6,6 +6,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // Fault is one element that was quarantined, or kept but held.
@@ -26,8 +27,18 @@ type Admitted struct {
 	Marked      int `json:"marked"`           // what was here without a handling marking and got the import's
 	Otherwise   int `json:"marked_otherwise"` // what was here under another marking than the import's, and keeps it
 
-	Faults []Fault `json:"-"`
-	Seqs   []int64 `json:"-"` // of what is new
+	Faults []Fault   `json:"-"`
+	Seqs   []int64   `json:"-"` // of what is new
+	Each   []Outcome `json:"-"` // of every element, in order
+}
+
+// Outcome is what became of one element.
+type Outcome struct {
+	Result store.PutResult
+	Seq    int64        // its version, 0 where it was quarantined
+	Object *stix.Object // nil where it was quarantined
+	Code   string       // of the fault it was quarantined or is held for
+	Msg    string       // the fault in English
 }
 
 // add adds the counts of b.
@@ -43,6 +54,7 @@ func (a *Admitted) add(b Admitted) {
 	a.Otherwise += b.Otherwise
 	a.Faults = append(a.Faults, b.Faults...)
 	a.Seqs = append(a.Seqs, b.Seqs...)
+	a.Each = append(a.Each, b.Each...)
 }
 
 // Admit puts what was prepared, inside an act. It is the only way in: a store's
@@ -62,6 +74,11 @@ func (g *Gate) Admit(tx *store.Tx, p *Prepared) (Admitted, error) {
 // admit puts elements in order until stop asks for an end, and returns how many.
 func admit(tx *store.Tx, elements []element, stop func() bool) (Admitted, int, error) {
 	var a Admitted
+	if tx != nil {
+		if err := tx.Expect(fresh(elements)); err != nil {
+			return a, 0, err
+		}
+	}
 	for i := range elements {
 		if i > 0 && stop != nil && stop() {
 			return a, i, nil
@@ -71,6 +88,17 @@ func admit(tx *store.Tx, elements []element, stop func() bool) (Admitted, int, e
 		}
 	}
 	return a, len(elements), nil
+}
+
+// fresh returns the versions that will be put.
+func fresh(elements []element) []*store.Version {
+	list := make([]*store.Version, 0, len(elements))
+	for i := range elements {
+		if e := &elements[i]; e.refused == nil && e.known == nil {
+			list = append(list, e.version)
+		}
+	}
+	return list
 }
 
 // put puts one element and counts it.
@@ -85,6 +113,11 @@ func (a *Admitted) put(tx *store.Tx, e *element) error {
 	if err != nil {
 		return err
 	}
+	out := Outcome{Result: result, Seq: seq, Object: e.version.Object}
+	if result == store.Conflict {
+		out.Code, out.Msg = codeConflict, "another body under this id and version is here: both are kept and held"
+	}
+	a.Each = append(a.Each, out)
 	switch result {
 	case store.Unchanged:
 		a.Unchanged++
@@ -109,13 +142,18 @@ func (a *Admitted) quarantine(tx *store.Tx, e *element) error {
 	r := e.refused
 	a.Quarantined++
 	a.Faults = append(a.Faults, Fault{e.index, r.code})
+	a.Each = append(a.Each, Outcome{Code: r.code, Msg: r.msg})
 	if e.kept {
 		return nil
 	}
-	return tx.Quarantine(store.Quarantined{
-		Source: r.source, Run: r.run, Code: r.code, Place: r.place, Detail: r.msg,
-		Raw: r.raw, Size: r.size,
-	})
+	q := store.Quarantined{Source: r.source, Run: r.run, Code: r.code, Place: r.place, Detail: r.msg, Raw: r.raw, Size: r.size}
+	if r.why != nil {
+		q.Why = noroshi.Tell(r.why)
+	}
+	if err := tx.Quarantine(q); err != nil {
+		return err
+	}
+	return holdBack(tx, r.version, q)
 }
 
 // maxQuarantined is how much of a refused thing is kept.
@@ -125,8 +163,12 @@ const maxQuarantined = 64 << 10
 // no handling marking yet: so an import that forgot --marking is mended by the
 // same import with it. What has another one keeps it, and is counted. What a
 // profile assigns is added where it narrows, or says what a marking stands for.
+// What has a marking from before its source named a restriction is doubted.
 func (a *Admitted) mark(tx *store.Tx, seq int64, e *element) error {
 	v := e.version
+	if e.doubt {
+		v.Assign = []stix.ID{noroshi.Doubt}
+	}
 	if len(v.Assign) == 0 {
 		return nil
 	}
@@ -135,6 +177,9 @@ func (a *Admitted) mark(tx *store.Tx, seq int64, e *element) error {
 		return err
 	}
 	t, mapped := strictest(have[0].Assigned), e.mapped.Rule != ""
+	if e.doubt && t == noroshi.NoTLP {
+		return nil // it goes nowhere as it is
+	}
 	if t != noroshi.NoTLP && !mapped {
 		a.otherwise(t, v)
 		return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/hex"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/noroshi-cti/noroshi"
@@ -46,18 +48,23 @@ func namespace(id stix.ID) ([16]byte, error) {
 	return u, nil
 }
 
-// id derives the id of an entry's indicator.
-func (l *list) id(v noroshi.Value) stix.ID {
-	return stix.DeriveID("indicator", l.space, l.name+"\n"+string(v.Kind)+"\n"+v.String())
+// id derives the id of an entry's indicator, the nth: revoked is final, so an
+// entry that vanished from its feed and is back has the next.
+func (l *list) id(v noroshi.Value, nth int) stix.ID {
+	name := l.name + "\n" + string(v.Kind) + "\n" + v.String()
+	if nth > 1 {
+		name += "\n" + strconv.Itoa(nth)
+	}
+	return stix.DeriveID("indicator", l.space, name)
 }
 
-// indicator makes the indicator of an entry. Member order, spelling and times
+// indicator makes the nth indicator of an entry. Member order, spelling and times
 // are fixed for ever: they are what makes it derivable.
-func (l *list) indicator(v noroshi.Value) (*stix.Object, error) {
+func (l *list) indicator(v noroshi.Value, nth int) (*stix.Object, error) {
 	return stix.Make(
 		stix.Member{Name: "type", Value: "indicator"},
 		stix.Member{Name: "spec_version", Value: "2.1"},
-		stix.Member{Name: "id", Value: l.id(v)},
+		stix.Member{Name: "id", Value: l.id(v, nth)},
 		stix.Member{Name: "created_by_ref", Value: l.self},
 		stix.Member{Name: "created", Value: l.first},
 		stix.Member{Name: "modified", Value: l.first},
@@ -70,9 +77,9 @@ func (l *list) indicator(v noroshi.Value) (*stix.Object, error) {
 	)
 }
 
-// entry makes what is admitted of an entry.
-func (g *Gate) entry(l *list, v noroshi.Value) element {
-	o, err := l.indicator(v)
+// entry makes what is admitted of an entry, the nth time it is new.
+func (g *Gate) entry(l *list, v noroshi.Value, nth int) element {
+	o, err := l.indicator(v, nth)
 	if err != nil {
 		return element{refused: refuse(codeMalformed, "no indicator can be made of it: %s", err)}
 	}
@@ -102,7 +109,8 @@ func (g *Gate) known(ctx context.Context, ids []stix.ID) (map[stix.ID]*knownVers
 		}
 		for _, r := range versions {
 			if r.Source.Kind == noroshi.FromSelf {
-				own[id] = &knownVersion{seq: r.Seq, tlp: max(strictest(r.Assigned), strictest(r.Object.Markings))}
+				own[id] = &knownVersion{seq: r.Seq, tlp: max(strictest(r.Assigned), strictest(r.Object.Markings)), assigned: r.Assigned,
+					over: r.Object.Revoked && !r.Withdrawn}
 			}
 		}
 	}
@@ -113,18 +121,41 @@ func (g *Gate) known(ctx context.Context, ids []stix.ID) (map[stix.ID]*knownVers
 // and no marking was there.
 func (a *Admitted) meet(tx *store.Tx, e *element) error {
 	a.Unchanged++
-	if !e.marks() {
+	a.Each = append(a.Each, Outcome{Result: store.Unchanged, Seq: e.known.seq, Object: e.version.Object})
+	missing := e.missing()
+	if len(missing) == 0 {
 		a.otherwise(e.known.tlp, e.version)
 		return nil
 	}
 	a.Marked++
-	return tx.AssignMarking(e.known.seq, e.version.Assign[0])
+	for _, id := range missing {
+		if err := tx.AssignMarking(e.known.seq, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// marks reports whether a known entry is to get the import's marking.
-func (e *element) marks() bool { return e.known.tlp == noroshi.NoTLP && len(e.version.Assign) > 0 }
+// missing returns the markings a known entry is to get: the import's where it
+// has none, and the source's own where that narrows.
+func (e *element) missing() []stix.ID {
+	if e.mapped.Rule == "" {
+		if e.known.tlp != noroshi.NoTLP {
+			return nil
+		}
+		return e.version.Assign
+	}
+	var ids []stix.ID
+	for _, id := range e.version.Assign {
+		level := noroshi.TLPOf(id)
+		if !slices.Contains(e.known.assigned, id) && (level == noroshi.NoTLP || level > e.known.tlp) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
 
 // idle reports whether admitting the element writes nothing.
 func (e *element) idle() bool {
-	return e.refused != nil && e.kept || e.refused == nil && e.known != nil && !e.marks()
+	return e.refused != nil && e.kept || e.refused == nil && e.known != nil && len(e.missing()) == 0
 }

@@ -13,6 +13,7 @@
 //	future      modified more than 24 hours ahead of this node's clock
 //	realm       it carries the marking of an exercise that is not this realm
 //	invalid     (strict imports) it departs from STIX 2.1
+//	protected   (feeds) an indicator of a value that must not be armed unseen
 //
 // An indicator whose pattern is not of an armed form, or is too large to be
 // read, is no fault: it is kept and counted as not armed. A marking-definition
@@ -34,8 +35,8 @@ type Options struct {
 	Realm noroshi.Realm
 	Node  noroshi.NodeID
 	Self  noroshi.Organisation
-	Lists *WarningLists    // known-good values; nil = none
-	Now   func() time.Time // nil = time.Now
+	Lists func() *WarningLists // known-good values, asked for when something is held against them; nil = none
+	Now   func() time.Time     // nil = time.Now
 }
 
 // Gate admits things into one store. Its methods may be called at once from
@@ -52,8 +53,14 @@ func New(s *store.Store, o Options) *Gate {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Lists == nil {
+		o.Lists = func() *WarningLists { return nil }
+	}
 	return &Gate{store: s, o: o, lists: make(chan struct{}, 1)}
 }
+
+// Self returns who this node is.
+func (g *Gate) Self() noroshi.Organisation { return g.o.Self }
 
 // drillMarks remembers the ids of exercise markings this gate has seen, so that
 // what refers to one is known wherever in a stream it stands. It keeps

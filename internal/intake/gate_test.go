@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -33,7 +33,7 @@ type house struct {
 
 func open(t *testing.T, realm noroshi.Realm, lists *intake.WarningLists) house {
 	t.Helper()
-	return openAt(t, filepath.Join(t.TempDir(), realm.File()), realm, lists)
+	return openAt(t, storetest.Address(t, realm), realm, lists)
 }
 
 func openAt(t *testing.T, path string, realm noroshi.Realm, lists *intake.WarningLists) house {
@@ -52,7 +52,7 @@ func openAt(t *testing.T, path string, realm noroshi.Realm, lists *intake.Warnin
 
 func gateOf(s *store.Store, realm noroshi.Realm, lists *intake.WarningLists) *intake.Gate {
 	return intake.New(s, intake.Options{
-		Realm: realm, Lists: lists, Now: func() time.Time { return now },
+		Realm: realm, Lists: func() *intake.WarningLists { return lists }, Now: func() time.Time { return now },
 		Self: noroshi.Organisation{CallSign: "USA-01", Identity: self},
 	})
 }
@@ -349,7 +349,7 @@ func (h house) search(text string) []store.Record {
 	ctx, cancel := context.WithTimeout(h.Context(), 10*time.Second)
 	defer cancel()
 	for {
-		found, behind, err := h.store.Search(ctx, text, 0, 10)
+		found, behind, err := h.store.Search(ctx, text, store.Along{Limit: 10})
 		if err != nil {
 			h.Fatal(err)
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/intake/lift"
+	"github.com/noroshi-cti/noroshi/internal/intake/sheet"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -21,14 +23,36 @@ const (
 // ImportOptions says how to read a file.
 type ImportOptions struct {
 	Name     string         // base name, shown and kept as the source's name
-	Format   string         // "", "stix", "list", "tsv": "" = told by content
+	Format   string         // one of Formats, "" = told by content
 	Marking  noroshi.TLP    // assigned to what has no handling marking; NoTLP = none
-	Profile  *Profile       // what stands for markings in a STIX file; not together with Marking
+	Columns  *sheet.Mapping // what the columns of a table mean; nil = told by their heads
+	Profile  *Profile       // what stands for markings in STIX, or what is lifted with its markings; not together with Marking
 	Person   noroshi.Signed // who imports; checked by the caller
 	Strict   bool           // what stix.Validate finds fault with is quarantined
 	Size     int64          // bytes of the input if known, for progress
 	MaxBytes int64          // at most this much is read, unpacked; 0 = DefaultMaxBytes
 	Progress func(Progress) // called after each slice, from the importing goroutine
+
+	Feed   string                        // the feed that brought it: the source, and the list its entries are of; "" = a file of a person
+	Refuse func([]noroshi.Value) error   // why an indicator of these values waits for a person; nil = none does
+	Listed bool                          // a survey says which indicators the input lists
+	Last   func(*store.Tx, Report) error // called within the act that ends the import; nil = nothing more is written
+}
+
+// source is where what an import brings comes from.
+func (o ImportOptions) source() noroshi.Source {
+	if o.Feed != "" {
+		return noroshi.Source{Kind: noroshi.FromFeed, Name: o.Feed}
+	}
+	return noroshi.Source{Kind: noroshi.FromFile, Name: o.Name, Person: o.Person.Person}
+}
+
+// listed is the name of the list that entries are of.
+func (o ImportOptions) listed() string {
+	if o.Feed != "" {
+		return o.Feed
+	}
+	return listName(o.Name)
 }
 
 // Progress of an import.
@@ -57,15 +81,26 @@ type Report struct {
 	Mapped      []Mapped `json:"mapped,omitempty"`        // what the profile made of each element, new or not
 	Faults      []Placed `json:"faults,omitempty"`        // the first 100
 	Unarmed     []Placed `json:"not_armed_for,omitempty"` // why, the first 100
+	Noted       int      `json:"noted"`                   // what was changed or could not be carried where another format was lifted to STIX
+	Notes       []Noted  `json:"notes,omitempty"`         // the first 100 that differ
+}
+
+// Nothing reports whether the input had no element at all.
+func (r Report) Nothing() bool {
+	return r.New+r.Updated+r.Unchanged+r.Older+r.Foreign+r.Conflicts+r.Quarantined+r.Resumed == 0
 }
 
 // Placed is a quarantined element and its place.
 type Placed struct {
 	Line   int    `json:"line"`
-	Offset int64  `json:"offset"` // of its first byte, unpacked
+	Offset int64  `json:"offset"`         // of its first byte, unpacked
+	Path   string `json:"path,omitempty"` // JSON pointer in a document that was lifted
 	Code   string `json:"code"`
 	Value  string `json:"value"` // the beginning of what was refused
 	Msg    string `json:"msg"`
+
+	Reason string   `json:"reason,omitempty"` // why, by a code of its own; "" = it has none
+	Args   []string `json:"args,omitempty"`   // of the reason, for its words
 }
 
 // Import reads a whole input (plain or gz) and admits it in slices of at most
@@ -77,7 +112,10 @@ type Placed struct {
 // A STIX input is a bundle, an array of objects, one object or JSON lines; its
 // objects come from the file. A plain list has one entry a line, bare or as
 // kind, tab, value; its entries become indicators of this node, whose ids are
-// derived and whose times are those of the list's first import.
+// derived and whose times are those of the list's first import. A table
+// (csv) is a list whose columns say more of an entry; a row that changes becomes
+// a later version. What is in another format (Formats) is lifted to STIX objects
+// and then treated as one.
 //
 // When ctx ends, Import ends after the slice at hand, as soon as a Read that
 // waits returns. The report is good as far as it goes, also beside an error.
@@ -95,11 +133,11 @@ func (g *Gate) Import(ctx context.Context, r io.Reader, o ImportOptions) (Report
 }
 
 func (g *Gate) importOnce(ctx context.Context, r io.Reader, o ImportOptions) (Report, error) {
-	im, err := g.begin(ctx, r, o)
+	im, err := g.begin(ctx, r, o, g.openRun)
 	if err != nil {
 		return Report{}, err
 	}
-	if im.list != nil {
+	if im.list != nil || im.lifts != nil || im.table != nil {
 		select {
 		case g.lists <- struct{}{}:
 			defer func() { <-g.lists }()
@@ -116,7 +154,14 @@ type importing struct {
 	gate   *Gate
 	o      ImportOptions
 	rules  rules
-	list   *list // nil for STIX
+	list   *list              // nil for STIX
+	table  *table             // nil for what is no table
+	lifts  *lift.Format       // nil for what is not lifted
+	feed   lift.Feed          // for whom
+	own    rules              // for what this node makes of what is lifted
+	tags   *Profile           // what reads the tags of what is lifted, nil for a format without
+	beside map[string]*beside // what is kept with the objects, by key
+	said   map[uint64]uint64  // what this input said of each id, both cut short
 	in     *input
 	doc    Run
 	print  string
@@ -126,26 +171,30 @@ type importing struct {
 	report Report
 }
 
-func (g *Gate) begin(ctx context.Context, r io.Reader, o ImportOptions) (*importing, error) {
-	in, err := openInput(r, o.MaxBytes)
+// begin looks at the beginning of an input and says as what it is read.
+func (g *Gate) begin(ctx context.Context, r io.Reader, o ImportOptions, open runOpener) (*importing, error) {
+	in, err := openInput(r, o.Name, o.MaxBytes)
 	if err != nil {
 		return nil, err
+	}
+	if o.Columns != nil && o.Format == "" {
+		o.Format = "csv"
 	}
 	format, err := in.format(o.Format)
 	if err != nil {
 		return nil, err
 	}
-	if o.Profile != nil && (o.Marking != noroshi.NoTLP || format != "stix") {
+	lifts := lift.Named(format)
+	if authored := format == "stix" || lifts != nil && lifts.Authored; o.Profile != nil && (o.Marking != noroshi.NoTLP || !authored) {
 		return nil, noroshi.Errorf(noroshi.Invalid, "import.profile", "a profile is for STIX and stands in place of a marking")
 	}
-	im := &importing{gate: g, o: o}
-	if im.doc, im.print, err = g.openRun(ctx, in, o, format); err != nil {
+	im := &importing{gate: g, o: o, lifts: lifts}
+	if im.doc, im.print, err = open(ctx, in, o, format); err != nil {
 		return nil, err
 	}
 	im.in, im.from, im.kept = in, im.doc.Offset, im.doc.Elements > 0
 	in.want = reached{im.doc.Hashed, im.doc.Sum}
-	src := noroshi.Source{Kind: noroshi.FromFile, Name: o.Name, Person: o.Person.Person}
-	if im.rules, err = g.rulesFor(src, im.doc.ID); err != nil {
+	if im.rules, err = g.rulesFor(o.source(), im.doc.ID); err != nil {
 		return nil, err
 	}
 	im.rules.assign, im.rules.strict, im.rules.profile = o.Marking, o.Strict, o.Profile
@@ -153,10 +202,32 @@ func (g *Gate) begin(ctx context.Context, r io.Reader, o ImportOptions) (*import
 	if o.Profile != nil {
 		im.report.Profile = o.Profile.Name
 	}
-	if format != "stix" {
+	switch {
+	case lifts != nil:
+		err = im.beginLift()
+	case format == "csv":
+		err = im.beginTable()
+	case format != "stix":
 		im.list, err = g.listOf(im)
 	}
 	return im, err
+}
+
+// beginLift says for whom a document is lifted, and under which rules stands
+// what this node makes of it.
+func (im *importing) beginLift() (err error) {
+	if im.feed, err = im.gate.feedOf(im.o, im.doc); err != nil {
+		return err
+	}
+	src := noroshi.Source{Kind: noroshi.FromSelf, Name: im.feed.Name, Person: im.o.Person.Person}
+	if im.own, err = im.gate.rulesFor(src, im.doc.ID); err != nil {
+		return err
+	}
+	im.own.assign, im.own.strict = im.o.Marking, im.o.Strict
+	if im.tags = im.o.Profile; im.tags == nil && im.lifts != nil && im.lifts.Tags != "" {
+		im.tags, err = ProfileNamed(im.lifts.Tags)
+	}
+	return err
 }
 
 // listOf says what indicators a list's entries become.
@@ -169,7 +240,7 @@ func (g *Gate) listOf(im *importing) (*list, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &list{rules: im.rules, format: im.doc.Format, name: listName(im.o.Name), self: g.o.Self.Identity, space: space, first: first}
+	l := &list{rules: im.rules, format: im.doc.Format, name: im.o.listed(), self: g.o.Self.Identity, space: space, first: first}
 	l.source = noroshi.Source{Kind: noroshi.FromSelf, Name: l.name, Person: im.o.Person.Person}
 	return l, nil
 }
@@ -218,6 +289,12 @@ func (im *importing) slice(ctx context.Context, elements []element, at reached) 
 	if ctx.Err() != nil {
 		return 0, interrupted(ctx.Err())
 	}
+	if err := im.settle(ctx, elements); err != nil {
+		return 0, err
+	}
+	if err := im.gate.protect(ctx, im.o.Refuse, elements, im.refuse); err != nil {
+		return 0, err
+	}
 	if err := im.recognise(ctx, elements); err != nil {
 		return 0, err
 	}
@@ -264,7 +341,7 @@ func (im *importing) reach(elements []element, a Admitted, at reached) Run {
 	doc.Elements += len(elements)
 	doc.Offset, doc.Hashed, doc.Sum = elements[len(elements)-1].place.end, at.read, at.sum
 	doc.Counts.add(a)
-	doc.Counts.Faults, doc.Counts.Seqs = nil, nil
+	doc.Counts.Faults, doc.Counts.Seqs, doc.Counts.Each = nil, nil, nil
 	return doc
 }
 
@@ -310,7 +387,13 @@ func (im *importing) finish(ctx context.Context, broken error) error {
 		doc.Offset, doc.Hashed, doc.Sum = end.read, end.read, end.sum
 		broken = nil
 	}
-	_, err := im.gate.store.Do(ctx, im.act(), func(tx *store.Tx) error { return im.keep(tx, doc) })
+	_, err := im.gate.store.Do(ctx, im.act(), func(tx *store.Tx) error {
+		err := errors.Join(im.keepBeside(tx), im.keep(tx, doc))
+		if err == nil && im.o.Last != nil {
+			err = im.o.Last(tx, im.report)
+		}
+		return err
+	})
 	if err != nil && ctx.Err() != nil {
 		err = interrupted(err)
 	}
@@ -328,7 +411,7 @@ func (im *importing) breakOff(ctx context.Context, broken error) error {
 	if _, err := im.slice(ctx, []element{e}, reached{read: im.doc.Hashed, sum: im.doc.Sum}); err != nil {
 		return err
 	}
-	return noroshi.Errorf(noroshi.Invalid, "import.broken", "the input breaks off at line %d, byte %d: %w", s.Line, s.Offset, broken)
+	return noroshi.Errorf(noroshi.Invalid, "import.broken", "%s breaks off at line %d, byte %d: %w", im.o.Name, s.Line, s.Offset, broken)
 }
 
 func interrupted(cause error) error {
@@ -358,7 +441,7 @@ func (im *importing) count(elements []element, a Admitted) {
 		switch {
 		case e.refused != nil:
 			if len(r.Faults) < maxFaults {
-				r.Faults = append(r.Faults, e.placed(e.refused.code, Beginning(e.refused.raw), e.refused.msg))
+				r.Faults = append(r.Faults, e.fault())
 			}
 		case e.note != "":
 			r.NotArmed++
@@ -373,6 +456,15 @@ func (im *importing) count(elements []element, a Admitted) {
 	}
 }
 
+// fault says why an element is refused.
+func (e *element) fault() Placed {
+	p := e.placed(e.refused.code, Beginning(e.refused.raw), e.refused.msg)
+	if why := e.refused.why; why != nil {
+		p.Reason, p.Args = why.Code, why.Args
+	}
+	return p
+}
+
 func (e *element) placed(code, value, msg string) Placed {
-	return Placed{Line: e.place.line, Offset: e.place.offset, Code: code, Value: value, Msg: msg}
+	return Placed{Line: e.place.line, Offset: e.place.offset, Path: e.place.path, Code: code, Value: value, Msg: msg}
 }

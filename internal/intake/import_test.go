@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -188,7 +189,7 @@ func TestRealLists(t *testing.T) {
 		{Kind: noroshi.AddrPort, Text: "204.79.197.200", Port: 443}, {Kind: noroshi.AddrPort, Text: "204.79.197.200", Port: 8443},
 		{Kind: noroshi.AddrPort, Text: "199.59.150.11", Port: 9003}, {Kind: noroshi.AddrPort, Text: "72.21.81.240", Port: 80},
 	} {
-		if found, err := h.store.ByValue(t.Context(), v, 0, 10); err != nil || len(found) == 0 {
+		if found, err := h.store.ByValue(t.Context(), v, store.Along{Limit: 10}); err != nil || len(found) == 0 {
 			t.Errorf("%s is not among them (%v)", v, err)
 		}
 	}
@@ -314,13 +315,52 @@ func TestFormatsAreTold(t *testing.T) {
 	}{
 		"binary":         {"\x7fELF\x00\x01", "", "import.format"},
 		"UTF-16":         {"\xff\xfeb\x00a\x00", "", "import.format"},
-		"unknown format": {"bad.example", "csv", "import.format-unknown"},
-		"broken gz":      {"\x1f\x8b\x00\x00", "", "import.read"},
+		"no table":       {"\x00\x00ELF\x00\x00", "csv", "import.no-table"},
+		"truncated":      {`{"type":"bundle","id":"bundle--00000000-0000-4000-8000-000000000001","objects":[{"ty`, "", "import.broken"},
+		"no KEV":         {"{}", "kev", "import.document"},
+		"unknown format": {"bad.example", "xlsx", "import.format-unknown"},
+		"broken gz":      {"\x1f\x8b\x00\x00", "", "import.gzip"},
 	} {
 		_, err := h.Import(t.Context(), strings.NewReader(c.text), intake.ImportOptions{Name: "x", Format: c.format})
 		var e *noroshi.Error
 		if !errors.As(err, &e) || e.Code != c.code {
 			t.Errorf("%s: error %v, want code %s", name, err, c.code)
+		}
+		if c.code != "import.format-unknown" && (e == nil || !slices.Contains(e.Args, "x")) {
+			t.Errorf("%s: %v does not say of which file", name, err)
+		}
+	}
+}
+
+// TestTableIsNoList: what is a table by its beginning is not read as a list, all
+// of which would lie in quarantine; a list with some such lines is one.
+func TestTableIsNoList(t *testing.T) {
+	t.Parallel()
+	h := open(t, noroshi.Real, nil)
+	for name, c := range map[string]struct{ text, code string }{
+		"with heads known":        {"date,indicator,type\n2026-01-01,a.example,domain\n", "import.table"},
+		"with heads":              {"first seen;host\n2026-01-01;a.example\n2026-01-02;b.example\n", "import.table-columns"},
+		"in Japanese":             {"初認,指標\n2026-01-01,a.example\n", "import.table-columns"},
+		"in Shift_JIS":            {"\x8f\x89\x94F,\x8ew\x95W\n2026-01-01,a.example\n", "import.table-columns"},
+		"without heads":           {"a.example,2026-01-01\nb.example,2026-01-02\n", "import.table-columns"},
+		"with tabs":               {"seen\thost\tnote\n2026-01-01\ta.example\tx\n", "import.table-columns"},
+		"only heads":              {"ioc,note\n", "import.table"},
+		"quoted":                  {"\"seen\",\"host\"\r\n\"2026-01-01, noon\",\"a.example\"\r\n", "import.table-columns"},
+		"named a list":            {"seen,host\n2026-01-01,a.example\n", ""},
+		"a list":                  {"a.example\nb.example\n", ""},
+		"kinds and values":        {"domain-name\ta.example\nurl\thttps://a.example/x\n", ""},
+		"addresses with a comma":  {"https://a.example/x,1\nhttps://a.example/x,2\n", ""},
+		"a title":                 {"Bad hosts, May 2026\na.example\nb.example\n", ""},
+		"one odd line":            {"a.example\nb.example, really\n", ""},
+		"a table with an address": {"https://a.example/x,y\nc,d\n", ""},
+	} {
+		o := intake.ImportOptions{Name: "feed.txt"}
+		if name == "named a list" {
+			o.Format = "list"
+		}
+		r, err := h.Import(t.Context(), strings.NewReader(c.text), o)
+		if noroshi.CodeOf(err) != c.code || c.code != "" && (r.Quarantined > 0 || !strings.Contains(err.Error(), "feed.txt")) {
+			t.Errorf("%s: %v, %s", name, err, sum(r))
 		}
 	}
 }
@@ -366,14 +406,14 @@ func TestFaultsHaveTheirPlace(t *testing.T) {
 	h := open(t, noroshi.Real, nil)
 	r := h.take("l.txt", "a.example\nno value\n"+strings.Repeat("x", 2<<20)+"\nb.example\n\x01\xff\n", intake.ImportOptions{})
 	want := []intake.Placed{
-		{Line: 2, Offset: 10, Code: "malformed", Value: "no value"},
-		{Line: 3, Offset: 19, Code: "too-large", Value: strings.Repeat("x", 80) + "…"},
-		{Line: 5, Offset: 19 + 2<<20 + 11, Code: "malformed", Value: "\uFFFD\uFFFD"},
+		{Line: 2, Offset: 10, Code: "malformed", Value: "no value", Reason: "value.characters"},
+		{Line: 3, Offset: 19, Code: "too-large", Value: strings.Repeat("x", 80) + "…", Reason: "intake.line-size"},
+		{Line: 5, Offset: 19 + 2<<20 + 11, Code: "malformed", Value: "\uFFFD\uFFFD", Reason: "intake.line-utf8"},
 	}
 	for i := range r.Faults {
-		r.Faults[i].Msg = ""
+		r.Faults[i].Msg, r.Faults[i].Args = "", nil
 	}
-	if r.New != 2 || !slices.Equal(r.Faults, want) {
+	if r.New != 2 || !reflect.DeepEqual(r.Faults, want) {
 		t.Errorf("%s, faults %+v, want %+v", sum(r), r.Faults, want)
 	}
 }

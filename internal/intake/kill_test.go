@@ -16,6 +16,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 )
 
 // childEnv makes this test binary a process that imports a file, so that it can
@@ -97,7 +98,7 @@ func TestKilledImport(t *testing.T) {
 		total = 3500
 	}
 	dir := t.TempDir()
-	db, list := filepath.Join(dir, "real.db"), filepath.Join(dir, "list.txt")
+	db, list := storetest.In(t, dir, noroshi.Real), filepath.Join(dir, "list.txt")
 	if err := os.WriteFile(list, []byte(lines(total)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +165,7 @@ func TestBombs(t *testing.T) {
 		head, member []byte
 		format, want string
 	}{
-		"zeros":         {packed(t, "a.example\n"), zeros, "", "error the input is neither"},
+		"zeros":         {packed(t, "a.example\n"), zeros, "", "error bomb.gz is neither"},
 		"zeros as list": {packed(t, "a.example\n"), zeros, "list", "done new 1 "},
 		"zeros as STIX": {nil, zeros, "stix", "error"},
 		"large objects": {nil, large, "", fmt.Sprintf("done new 1 updated 0 unchanged %d ", members-1)},
@@ -176,7 +177,7 @@ func TestBombs(t *testing.T) {
 			if err := os.WriteFile(bomb, append(c.head, bytes.Repeat(c.member, members)...), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cmd, out := child(t, filepath.Join(dir, "real.db"), bomb, c.format)
+			cmd, out := child(t, storetest.In(t, dir, noroshi.Real), bomb, c.format)
 			last, peak := "", 1<<40
 			for out.Scan() {
 				if _, err := fmt.Sscanf(out.Text(), "peak %d", &peak); err != nil {

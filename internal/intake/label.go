@@ -28,7 +28,7 @@ func (g *Gate) label(src noroshi.Source, elements []element, objects []Raw) erro
 		}
 		o := e.version.Object
 		if own := max(strictest(o.Markings), strictest(noroshi.GranularMarkings(o))); own > l.TLP {
-			*e = element{refused: refuse(codeLabel, "marked %s in a message of %s", own, l)}
+			*e = element{refused: refuseFor(codeLabel, noroshi.Errorf(noroshi.Invalid, "intake.label-above", "marked %s in a message of %s", own, l))}
 			continue
 		} else if own < l.TLP {
 			e.version.Assign = []stix.ID{l.TLP.MarkingID()}
@@ -38,7 +38,7 @@ func (g *Gate) label(src noroshi.Source, elements []element, objects []Raw) erro
 			return err
 		}
 		if less {
-			*e = element{refused: refuse(codeLabel, "its own markings say less than its message, which is %s", l)}
+			*e = element{refused: refuseFor(codeLabel, noroshi.Errorf(noroshi.Invalid, "intake.label-below", "its own markings say less than its message, which is %s", l))}
 		}
 	}
 	return nil

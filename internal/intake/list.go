@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"unicode/utf8"
 
@@ -96,10 +95,10 @@ func blank(c byte) bool { return c == ' ' || c == '\t' }
 // value reads a line's entry: `kind<TAB>value`, or a bare value.
 func (e listLine) value(format string) (noroshi.Value, *refusal) {
 	if e.size > maxLine {
-		return noroshi.Value{}, refuse(codeTooLarge, "line of %d bytes, at most %d are read", e.size, maxLine)
+		return noroshi.Value{}, refuseFor(codeTooLarge, noroshi.Errorf(noroshi.Invalid, "intake.line-size", "line of %d bytes, at most %d are read", e.size, maxLine))
 	}
 	if !utf8.Valid(e.raw) {
-		return noroshi.Value{}, refuse(codeMalformed, "the line is not UTF-8")
+		return noroshi.Value{}, refuseFor(codeMalformed, noroshi.Errorf(noroshi.Invalid, "intake.line-utf8", "the line is not UTF-8"))
 	}
 	kind, text, tabbed := bytes.Cut(e.raw, []byte("\t"))
 	var v noroshi.Value
@@ -108,12 +107,12 @@ func (e listLine) value(format string) (noroshi.Value, *refusal) {
 	case tabbed:
 		v, err = detect.ParseKindValue(string(kind), string(bytes.TrimSpace(text)))
 	case format == "tsv":
-		err = fmt.Errorf("no tab: the line must be kind, tab, value")
+		err = noroshi.Errorf(noroshi.Invalid, "intake.line-tab", "no tab: the line must be kind, tab, value")
 	default:
 		v, err = detect.ParseValue(string(e.raw))
 	}
 	if err != nil {
-		return noroshi.Value{}, refuse(codeMalformed, "%s", err.Error())
+		return noroshi.Value{}, refuseFor(codeMalformed, err)
 	}
 	return v, nil
 }
@@ -123,7 +122,7 @@ func (e listLine) value(format string) (noroshi.Value, *refusal) {
 // derived from the list's name and the value; entries are valid always. Lines
 // that are no entries are reported together, in an error after the last entry.
 func ReadList(r io.Reader, name string, fn func(detect.Entry) error) error {
-	in, err := openInput(r, 0)
+	in, err := openInput(r, name, 0)
 	if err != nil {
 		return err
 	}
@@ -144,7 +143,7 @@ func ReadList(r io.Reader, name string, fn func(detect.Entry) error) error {
 			}
 			continue
 		}
-		if err := fn(detect.Entry{ID: l.id(v), Values: []noroshi.Value{v}}); err != nil {
+		if err := fn(detect.Entry{ID: l.id(v, 1), Values: []noroshi.Value{v}}); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// Rules of a profile, as reports name them.
+// Rules of a profile and of what is lifted, as reports name them.
 const (
 	MappedTag      = "tag"       // a tag stands for a level
 	MappedMarking  = "marking"   // a marking id of the source's own does
@@ -20,6 +20,9 @@ const (
 	LeftTag        = "held-tag"  // a tag that a person has to judge
 	LeftUnmarked   = "left"      // no rule of the profile fits: stays unmarked
 	LeftGranular   = "left-form" // parts of it are marked, or a marking is malformed: stays unmarked
+
+	MappedLabel = "label"      // the source itself names a level, in words of its own
+	HeldLabel   = "held-label" // it names a handling that is not understood: the object is held
 )
 
 // Mapped counts the objects one rule of a profile spoke on.
@@ -81,21 +84,29 @@ func (p *Profile) strictestTag(o *stix.Object) (r tagRule, what string) {
 	if raw == nil {
 		return r, ""
 	}
-	n := 0
+	var tags []string
 	for _, e := range raw.Elements() {
-		text := e.Text()
+		tags = append(tags, e.Text())
+	}
+	if len(tags) == 0 {
+		r.hold = true
+		return r, ""
+	}
+	return p.strictestOf(tags)
+}
+
+// strictestOf judges tags: the strictest counts, and one that a person has to
+// judge before any.
+func (p *Profile) strictestOf(tags []string) (r tagRule, what string) {
+	for _, text := range tags {
 		key := foldTag(text)
 		t, known := p.tags[key]
-		n++
 		if text == "" || !known && restrictive(text) {
 			t, key = tagRule{hold: true}, Beginning([]byte(text))
 		}
 		if t.hold && !r.hold || !r.hold && t.level > r.level {
 			r, what = t, key
 		}
-	}
-	if n == 0 {
-		r.hold = true
 	}
 	return r, what
 }

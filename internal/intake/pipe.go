@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/noroshi-cti/noroshi/internal/intake/sheet"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -20,11 +21,13 @@ const (
 
 // chunk is a run of elements as they were read; done gets them prepared.
 type chunk struct {
-	items []stix.Item // of STIX
-	lines []listLine  // of a list
-	bytes int
-	reach reached
-	done  chan prepared
+	items  []stix.Item  // of STIX
+	lines  []listLine   // of a list
+	lifted []liftedItem // of a document that is lifted
+	rows   []sheet.Row  // of a table
+	bytes  int
+	reach  reached
+	done   chan prepared
 }
 
 type prepared struct {
@@ -50,9 +53,14 @@ func (im *importing) startPipe(ctx context.Context) *pipe {
 	p.wait.Go(func() {
 		defer close(p.order)
 		defer close(p.work)
-		if im.list != nil {
+		switch {
+		case im.table != nil:
+			p.end = p.readTable(ctx)
+		case im.list != nil:
 			p.end = p.readList(ctx)
-		} else {
+		case im.lifts != nil:
+			p.end = p.readLifted(ctx)
+		default:
 			p.end = p.readSTIX(ctx)
 		}
 	})
@@ -99,7 +107,7 @@ func (p *pipe) err() error {
 
 // send hands a chunk to the workers, in order.
 func (p *pipe) send(ctx context.Context, c *chunk) error {
-	if len(c.items)+len(c.lines) == 0 {
+	if len(c.items)+len(c.lines)+len(c.lifted)+len(c.rows) == 0 {
 		return nil
 	}
 	c.reach = p.im.in.at()
@@ -162,6 +170,12 @@ func (im *importing) prepare(ctx context.Context, c *chunk) ([]element, error) {
 	if im.list != nil {
 		return im.prepareList(ctx, c.lines)
 	}
+	if im.table != nil {
+		return im.prepareTable(c.rows), nil
+	}
+	if im.lifts != nil {
+		return im.prepareLifted(c.lifted), nil
+	}
 	elements := make([]element, len(c.items))
 	for i, item := range c.items {
 		e := &elements[i]
@@ -182,32 +196,53 @@ func (im *importing) prepare(ctx context.Context, c *chunk) ([]element, error) {
 
 func (im *importing) prepareList(ctx context.Context, lines []listLine) ([]element, error) {
 	elements := make([]element, len(lines))
-	var ids []stix.ID
+	var fresh []int
 	for i, l := range lines {
 		e := &elements[i]
 		if v, refused := l.value(im.list.format); refused != nil {
 			e.refused = refused
 			e.refused.size = l.size
 		} else {
-			*e = im.gate.entry(im.list, v)
+			*e = im.gate.entry(im.list, v, 1)
 		}
-		e.index = i
+		e.index, e.raw = i, l.raw
 		e.place = place{line: l.line, offset: l.offset, end: l.end}
 		im.complete(e, l.raw)
 		if e.version != nil {
-			ids = append(ids, e.version.Object.ID)
+			fresh = append(fresh, i)
 		}
 	}
-	known, err := im.gate.known(ctx, ids)
-	if err != nil {
-		return nil, fmt.Errorf("look up list entries: %w", err)
-	}
-	for i := range elements {
-		if v := elements[i].version; v != nil {
-			elements[i].known = known[v.Object.ID]
+	for nth := 2; len(fresh) > 0; nth++ {
+		var err error
+		if fresh, err = im.meetList(ctx, elements, fresh, nth); err != nil {
+			return nil, fmt.Errorf("look up list entries: %w", err)
 		}
 	}
 	return elements, nil
+}
+
+// meetList looks up entries, and makes those that had vanished for the nth time;
+// it returns which these are.
+func (im *importing) meetList(ctx context.Context, elements []element, some []int, nth int) (over []int, err error) {
+	ids := make([]stix.ID, len(some))
+	for k, i := range some {
+		ids[k] = elements[i].version.Object.ID
+	}
+	known, err := im.gate.known(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range some {
+		e := &elements[i]
+		if e.known = known[ids[k]]; e.known == nil || !e.known.over {
+			continue
+		}
+		again := im.gate.entry(im.list, e.version.Values[0], nth)
+		again.index, again.raw, again.place = e.index, e.raw, e.place
+		elements[i] = again
+		over = append(over, i)
+	}
+	return over, nil
 }
 
 // complete gives a refused element its source and place.
@@ -215,5 +250,5 @@ func (im *importing) complete(e *element, raw []byte) {
 	if e.refused == nil {
 		return
 	}
-	e.from(im.rules, Raw{Bytes: raw, Place: fmt.Sprintf("line %d, byte %d", e.place.line, e.place.offset)})
+	e.from(im.rules, Raw{Bytes: raw, Place: e.place.String()})
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -30,7 +31,7 @@ func (g *Gate) checkRealm(elements []element) {
 		}
 		if x := g.exerciseOf(e.version.Object); x != "" && x != here {
 			e.version = nil
-			e.refused = refuse(codeRealm, "marked as of exercise %s, this realm is %s", Beginning([]byte(x)), g.o.Realm)
+			e.refused = refuseFor(codeRealm, noroshi.Errorf(noroshi.Invalid, "intake.realm", "marked as of exercise %s, this realm is %s", Beginning([]byte(x)), g.o.Realm))
 		}
 	}
 }

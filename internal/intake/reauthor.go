@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -117,20 +116,13 @@ func (g *Gate) ours(ctx context.Context, r store.Record) error {
 	if r.Object.CreatedBy == "" || r.Object.CreatedBy == g.o.Self.Identity {
 		return nil
 	}
-	docs, err := g.store.Docs(ctx, noroshi.DocPartner)
-	if err != nil {
-		return err
-	}
-	for node, body := range docs {
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return fmt.Errorf("read partner %s: %w", node, err)
-		}
+	partners, err := g.store.Partners(ctx)
+	for _, p := range partners {
 		if p.Organisation.Identity == r.Object.CreatedBy {
 			return refused(p)
 		}
 	}
-	return nil
+	return err
 }
 
 // fill fills in what the node chooses.

@@ -51,11 +51,21 @@ func fingerprint(in *input, o ImportOptions, format string) string {
 	h := sha256.New()
 	head := sha256.Sum256(in.head)
 	fmt.Fprintf(h, "%q %d %x %s %s %v", o.Name, o.Size, head, format, o.Marking, o.Strict)
+	if o.Feed != "" {
+		fmt.Fprintf(h, " feed %q", o.Feed)
+	}
+	if o.Columns != nil {
+		columns, _ := json.Marshal(o.Columns, json.Deterministic(true)) // strings only: cannot fail
+		fmt.Fprintf(h, " %s", columns)
+	}
 	if o.Profile != nil {
 		fmt.Fprintf(h, " %x", o.Profile.Hash)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }
+
+// runOpener says which run an input is.
+type runOpener func(ctx context.Context, in *input, o ImportOptions, format string) (run Run, print string, err error)
 
 // openRun finds the interrupted run of this input, or begins one.
 func (g *Gate) openRun(ctx context.Context, in *input, o ImportOptions, format string) (run Run, print string, err error) {
@@ -102,7 +112,7 @@ func (im *importing) recognise(ctx context.Context, elements []element) error {
 				return err
 			}
 		}
-		elements[i].kept = im.seen[quarantineKey(r.code, r.place, r.raw)]
+		elements[i].kept = im.seen[im.o.quarantineKey(r.code, r.place, r.raw)]
 	}
 	return nil
 }
@@ -110,19 +120,25 @@ func (im *importing) recognise(ctx context.Context, elements []element) error {
 // lookUp gathers what came from inputs of this name and is in quarantine.
 func (im *importing) lookUp(ctx context.Context) error {
 	im.seen = map[noroshi.Hash]bool{}
+	from := im.o.source()
 	for after := int64(0); ; {
 		list, err := im.gate.store.QuarantineList(ctx, after, 500)
 		if err != nil || len(list) == 0 {
 			return err
 		}
 		for _, q := range list {
-			if after = q.Seq; q.Source.Kind == noroshi.FromFile && q.Source.Name == im.o.Name {
-				im.seen[quarantineKey(q.Code, q.Place, q.Raw)] = true
+			if after = q.Seq; q.Source.Kind == from.Kind && q.Source.Name == from.Name {
+				im.seen[im.o.quarantineKey(q.Code, q.Place, q.Raw)] = true
 			}
 		}
 	}
 }
 
-func quarantineKey(code, place string, raw []byte) noroshi.Hash {
+// quarantineKey is what a refused thing is known by: in a file its place too, in
+// a feed not, whose entries move while it is read again and again.
+func (o ImportOptions) quarantineKey(code, place string, raw []byte) noroshi.Hash {
+	if o.Feed != "" {
+		place = ""
+	}
 	return noroshi.Sum(fmt.Appendf(nil, "%s\n%s\n%s", code, place, raw))
 }

@@ -18,10 +18,10 @@ import (
 // maxText is how many bytes of words one object gives to the full-text index.
 const maxText = 64 << 10
 
-// valuesOf returns the values an object names: those of an indicator's pattern,
+// ValuesOf returns the values an object names: those of an indicator's pattern,
 // or what a cyber-observable object is. For an indicator that will not be armed
 // note says why.
-func valuesOf(o *stix.Object) (values []noroshi.Value, note string) {
+func ValuesOf(o *stix.Object) (values []noroshi.Value, note string) {
 	switch o.Type {
 	case "indicator":
 		return indicatorValues(o)
@@ -78,13 +78,27 @@ func hashValues(raw []byte) []noroshi.Value {
 	return values
 }
 
+// worded are the properties whose words are found.
+var worded = [...]string{"name", "description", "abstract", "content", "aliases", "labels", "contents"}
+
 // words returns what the full-text index gets of an object: names, descriptions,
 // aliases, labels, and the text of notes and translations. Never the values:
 // they have an index of their own.
 func words(o *stix.Object, values []noroshi.Value) string {
+	var found [len(worded)]stix.RawValue
+	for name, raw := range o.Root().Members() {
+		if i := slices.Index(worded[:], name); i >= 0 {
+			found[i] = raw
+		}
+	}
 	var b strings.Builder
-	for _, name := range []string{"name", "description", "abstract", "content", "aliases", "labels", "contents"} {
-		if raw := o.Property(name); raw != nil {
+	for _, raw := range found {
+		switch {
+		case raw == nil, b.Len() >= maxText:
+		case raw[0] == '"':
+			b.WriteString(raw.Text())
+			b.WriteByte(' ')
+		default:
 			addStrings(&b, raw)
 		}
 	}

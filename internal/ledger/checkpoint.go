@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -70,6 +69,15 @@ func Open(note, key []byte) (Checkpoint, error) {
 	return c, nil
 }
 
+// Peek reads the head in a note without checking who signed it.
+func Peek(note []byte) (Checkpoint, error) {
+	text, _, signed := bytes.Cut(note, []byte("\n\n"))
+	if signed {
+		text = note[:len(text)+1]
+	}
+	return parseText(string(text))
+}
+
 // signature takes the 64 bytes out of a signature line, or none.
 func signature(line []byte) []byte {
 	f := strings.Split(strings.TrimSuffix(string(line), "\n"), " ")
@@ -102,7 +110,3 @@ func parseText(s string) (Checkpoint, error) {
 	}
 	return c, nil
 }
-
-// KeyNumber returns the key hash under which a key signs for an origin, as
-// verifiers of signed notes name it.
-func KeyNumber(origin string, key []byte) uint32 { return binary.BigEndian.Uint32(keyID(origin, key)) }

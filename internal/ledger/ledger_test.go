@@ -100,6 +100,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(ledger.Encode(ledger.Leaf{Version: 1, Action: "import"}))
 	f.Add(ledger.Encode(ledger.Detail{Salt: []byte{1}, Subject: "x", Persons: []ledger.Person{{ID: "a"}}}))
 	f.Add(ledger.Encode(ledger.LinkLeaf{Version: 1}))
+	f.Add(ledger.Encode(ledger.LinkLeaf{Version: 2}))
 	f.Add([]byte("noroshi/real/ab\n7\nAQ==\n\n— x y\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if l, err := ledger.Decode[ledger.Leaf](b); err == nil && !bytes.Equal(ledger.Encode(l), b) {
@@ -108,7 +109,10 @@ func FuzzDecode(f *testing.F) {
 		if d, err := ledger.Decode[ledger.Detail](b); err == nil && !bytes.Equal(ledger.Encode(d), b) {
 			t.Error("detail has two forms")
 		}
-		ledger.Decode[ledger.LinkLeaf](b)
+		if l, err := ledger.Decode[ledger.LinkLeaf](b); err == nil && !bytes.Equal(ledger.Encode(l), b) {
+			t.Error("link leaf has two forms")
+		}
+		ledger.Checkpoint{}.OpenCosignature(b, "noroshi/real/ab", make([]byte, 32))
 		ledger.Open(b, make([]byte, 32))
 	})
 }

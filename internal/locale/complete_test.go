@@ -27,6 +27,7 @@ var (
 	halfWidth = regexp.MustCompile(`[\p{Han}\p{Hiragana}\p{Katakana}][,.!?:;()]|[,!?;()][\p{Han}\p{Hiragana}\p{Katakana}]`)
 	wideLatin = regexp.MustCompile(`[０-９Ａ-Ｚａ-ｚ]`)
 	hanKana   = regexp.MustCompile(`[\p{Han}\p{Hiragana}\p{Katakana}]`)
+	counted   = regexp.MustCompile(`[0-9}] (?:名|人|件|秒|分|時間|日|回|桁|組|文字|行|版|個|バイト|ミリ秒|通|号)`)
 	leadingEN = regexp.MustCompile(`^\s|\s$|[^\n ]  [^ ]`)
 )
 
@@ -68,6 +69,7 @@ func faults(key, en, ja string) (found []string) {
 	}
 	bad(plain.MatchString(ja), "plain style, want です・ます: "+plain.FindString(ja))
 	bad(halfWidth.MatchString(ja), "half-width punctuation "+halfWidth.FindString(ja))
+	bad(counted.MatchString(ja), "space between a number and what it counts: "+counted.FindString(ja))
 	bad(wideLatin.MatchString(ja), "full-width letter or digit "+wideLatin.FindString(ja))
 	if !latin[key] {
 		bad(en == ja, "straight copy of English")
@@ -99,6 +101,7 @@ func TestTheCheckFindsPlantedFaults(t *testing.T) {
 		"plain past":      {"It failed.", "取込に失敗した。"},
 		"half-width stop": {"Done.", "完了しました."},
 		"half-width":      {"hold (open)", "保留(未処理)"},
+		"space":           {"{0} files", "{0} 件のファイル"},
 		"full-width":      {"page 1", "１ページ"},
 		"no Japanese":     {"Warning", "Keihou"},
 		"Japanese":        {"警報", "警報です"},

@@ -2,6 +2,7 @@ package locale
 
 import (
 	"fmt"
+	"strings"
 	"time"
 	_ "time/tzdata" // US Eastern on machines without a zone database
 )
@@ -21,20 +22,6 @@ func mustZone(name string) *time.Location {
 	return z
 }
 
-// Zone returns the zone a person's settings name: JST, UTC, ET or a name of the
-// zone database.
-func Zone(name string) (*time.Location, error) {
-	switch name {
-	case "JST":
-		return JST, nil
-	case "", "UTC", "Z":
-		return time.UTC, nil
-	case "ET", "EST", "EDT":
-		return Eastern, nil
-	}
-	return time.LoadLocation(name)
-}
-
 var weekdaysJA = [...]string{"日", "月", "火", "水", "木", "金", "土"}
 
 // Date returns an instant in full: "Tue 24 Nov 2026 14:37 JST" or
@@ -50,6 +37,39 @@ func Date(l Lang, t time.Time, zone *time.Location) string {
 	return t.Format("Mon 2 Jan 2006 15:04 MST")
 }
 
+// Day returns the day of an instant in its own zone as the clocks in the head of
+// a page have it: "Tue 24 Nov" or "11月24日(火)".
+func Day(l Lang, t time.Time) string {
+	if l == JA {
+		return fmt.Sprintf("%d月%d日(%s)", t.Month(), t.Day(), weekdaysJA[t.Weekday()])
+	}
+	return t.Format("Mon 2 Jan")
+}
+
+// OtherDay returns the day of an instant in JST where it is another than that of
+// now, with its year where that is another too, and "" where it is the same: "Tue
+// 24 Nov", "2025年11月24日(月)".
+func OtherDay(l Lang, t, now time.Time) string {
+	t, now = t.In(JST), now.In(JST)
+	switch {
+	case t.Year() == now.Year() && t.YearDay() == now.YearDay():
+		return ""
+	case t.Year() == now.Year():
+		return Day(l, t)
+	case l == JA:
+		return fmt.Sprintf("%d年%s", t.Year(), Day(l, t))
+	}
+	return Day(l, t) + t.Format(" 2006")
+}
+
+// List joins words: "a, b" or "a、b".
+func List(l Lang, words []string) string {
+	if l == JA {
+		return strings.Join(words, "、")
+	}
+	return strings.Join(words, ", ")
+}
+
 // Hour returns an instant cut to the hour, in UTC, as texts that leave the node
 // carry it: "24 Nov 2026 05:00Z" or "2026年11月24日05時台（UTC）".
 func Hour(l Lang, t time.Time) string {
@@ -63,12 +83,6 @@ func Hour(l Lang, t time.Time) string {
 // Row returns an instant as list rows show it: "14:31" (JST) over "05:31Z".
 func Row(t time.Time) (jst, utc string) {
 	return t.In(JST).Format("15:04"), t.UTC().Format("15:04Z")
-}
-
-// Clocks returns an instant in the three zones of the page header, each with
-// its own date, because Washington is often the day before.
-func Clocks(l Lang, t time.Time) [3]string {
-	return [3]string{Date(l, t, JST), Date(l, t, time.UTC), Date(l, t, Eastern)}
 }
 
 // Duration returns a time span in the largest two units, such as "1 h 5 min" or

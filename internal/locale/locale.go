@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/language"
 )
@@ -40,8 +41,21 @@ var enJSON []byte
 //go:embed ja.json
 var jaJSON []byte
 
-// catalogue is read once at start and never changed.
-var catalogue = map[Lang]map[string]string{EN: load(enJSON), JA: load(jaJSON)}
+// catalogues are read when the first word of a language is asked for, and
+// never changed.
+var catalogues = map[Lang]func() map[string]string{
+	EN: sync.OnceValue(func() map[string]string { return load(enJSON) }),
+	JA: sync.OnceValue(func() map[string]string { return load(jaJSON) }),
+}
+
+// catalogue returns the texts of a language by key, none for a language that
+// is not spoken.
+func catalogue(l Lang) map[string]string {
+	if c := catalogues[l]; c != nil {
+		return c()
+	}
+	return nil
+}
 
 func load(b []byte) map[string]string {
 	m := map[string]string{}
@@ -87,15 +101,15 @@ func Match(preferences ...string) Lang {
 }
 
 // Has reports whether the catalogue has a text for key.
-func Has(key string) bool { _, ok := catalogue[EN][key]; return ok }
+func Has(key string) bool { _, ok := catalogue(EN)[key]; return ok }
 
 // Keys returns the texts of a language by key; the caller may keep it, but not
 // change it. For tests and for the manual.
-func Keys(l Lang) map[string]string { return catalogue[l] }
+func Keys(l Lang) map[string]string { return catalogue(l) }
 
 // T returns the text of key with its arguments filled in.
 func T(l Lang, key string, args ...any) string {
-	text, ok := catalogue[l][key]
+	text, ok := catalogue(l)[key]
 	if !ok {
 		return "⟦" + key + "⟧"
 	}
@@ -105,7 +119,7 @@ func T(l Lang, key string, args ...any) string {
 // Or returns the text of key, or fallback when the catalogue has none: for
 // codes that may be newer than this program, such as those of a partner.
 func Or(l Lang, key, fallback string, args ...any) string {
-	if _, ok := catalogue[l][key]; !ok {
+	if _, ok := catalogue(l)[key]; !ok {
 		return fallback
 	}
 	return T(l, key, args...)

@@ -1,10 +1,6 @@
 package locale
 
-import (
-	"strings"
-
-	"github.com/mattn/go-runewidth"
-)
+import "github.com/mattn/go-runewidth"
 
 // cells measures for a terminal in which Han and kana take two cells and
 // ambiguous characters one, whatever the environment says: tables line up the
@@ -17,14 +13,6 @@ var cells = func() *runewidth.Condition {
 
 // Width returns how many terminal cells s takes.
 func Width(s string) int { return cells.StringWidth(s) }
-
-// Pad returns s with spaces after it up to n cells.
-func Pad(s string, n int) string {
-	if w := Width(s); w < n {
-		return s + strings.Repeat(" ", n-w)
-	}
-	return s
-}
 
 // Fit returns s in at most n cells, with "…" in place of what was cut.
 func Fit(s string, n int) string {

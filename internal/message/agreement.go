@@ -30,7 +30,7 @@ func signAgreement(k *Keyring, file []byte, use KeyUse, now time.Time) ([]byte, 
 	if arity(file) >= 0 {
 		return nil, malformed("agreement", "is no text")
 	}
-	key, err := k.signer(use, now)
+	key, err := k.signer(use, now, k.Keyset().Version)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package message
 
 import (
-	"net/url"
 	"slices"
 	"time"
 
@@ -12,7 +11,6 @@ const (
 	maxTokens     = 64
 	maxTokenLen   = 128
 	maxEndpoints  = 16
-	maxEndpoint   = 512
 	maxIdentity   = 64 << 10 // bytes of the identity object
 	gateSecretLen = 32
 )
@@ -26,7 +24,7 @@ type Card struct {
 	Tokens     []string
 	Identity   []byte // the exact bytes of the node's STIX identity object
 	Keyset     *Keyset
-	Endpoints  []string // https URLs
+	Endpoints  []string // noroshi.EndpointKind knows them
 	GateSecret []byte   // 32 bytes, one card per partner
 	From       time.Time
 	Until      time.Time
@@ -109,7 +107,7 @@ func (w *wireCard) card(realm noroshi.Realm) (*Card, error) {
 	case len(w.Tokens) > maxTokens || slices.ContainsFunc(w.Tokens, badToken):
 		return nil, badCard("at most 64 tokens of 1 to 128 printable ASCII characters")
 	case len(w.Endpoints) > maxEndpoints || slices.ContainsFunc(w.Endpoints, badEndpoint):
-		return nil, badCard("at most 16 endpoints, https URLs with a host and no user, query or fragment")
+		return nil, badCard("at most 16 endpoints: https://HOST[:PORT] without user, query or fragment, mailto:LOCAL@DOMAIN, line:NAME, media:NAME")
 	}
 	ks, err := ParseKeyset(realm, w.Keyset)
 	if err != nil {
@@ -126,11 +124,7 @@ func badToken(s string) bool {
 	return s == "" || len(s) > maxTokenLen || slices.ContainsFunc([]byte(s), func(b byte) bool { return b <= ' ' || b > '~' })
 }
 
-func badEndpoint(s string) bool {
-	u, err := url.Parse(s)
-	return err != nil || len(s) > maxEndpoint || u.Scheme != "https" || u.Host == "" || u.User != nil ||
-		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.String() != s
-}
+func badEndpoint(s string) bool { return noroshi.EndpointKind(s) == "" }
 
 // Fingerprint is that of the card's keys.
 func (c *Card) Fingerprint() string { return c.Keyset.Fingerprint() }

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -17,6 +18,9 @@ const (
 const (
 	maxWindow   = 1 << 20
 	minCompress = 256 // below it the frame would not carry its content size
+	minDict     = 48  // with the dictionary it does; below it nothing is gained
+	maxDict     = 256 << 10
+	shortEnough = 384 // a signed envelope of so little is padded to 880 bytes either way; a dictionary is dear
 )
 
 var compressor = sync.OnceValue(func() *zstd.Encoder {
@@ -26,47 +30,104 @@ var compressor = sync.OnceValue(func() *zstd.Encoder {
 })
 
 var decompressor = sync.OnceValue(func() *zstd.Decoder {
-	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(MaxContent),
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(maxReturn),
 		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true))
 	return mustMode(r, err)
 })
 
-// compress returns the shorter of content and its zstd frame.
-func compress(content []byte) (comp uint8, out []byte) {
-	if len(content) < minCompress {
-		return compNone, content
+// compress returns the shortest of content and what the numbers given, and
+// plain zstd, make of it. What is short and goes over a narrow line is worth the
+// work of the short profile.
+func compress(content []byte, numbers []uint8, narrow bool) (comp uint8, out []byte) {
+	comp, out = compNone, content
+	if !narrow && len(content) <= shortEnough {
+		return comp, out
 	}
-	if out = compressor().EncodeAll(content, nil); len(out) < len(content) {
-		return compZstd, out
+	best := func(n uint8, b []byte) {
+		if b != nil && len(b) < len(out) {
+			comp, out = n, b
+		}
 	}
-	return compNone, content
+	if len(content) >= minCompress {
+		best(compZstd, compressor().EncodeAll(content, nil))
+	}
+	if slices.Contains(numbers, compList) && len(content) >= minCompress {
+		best(compList, packList(content))
+	}
+	if slices.Contains(numbers, compDict) && len(content) >= minDict && len(content) <= maxDict && comp != compList {
+		best(compDict, dictCompressor().EncodeAll(content, nil))
+	}
+	if narrow && slices.Contains(numbers, compShort) && len(content) <= maxShort {
+		if b := shorten(content); worthShort(len(content), len(b)) {
+			best(compShort, b)
+		}
+	}
+	return comp, out
 }
 
-// decompress gives back a content of exactly size bytes. Everything the frame
-// claims is checked before anything is decoded (RFC 8878 §3.1.1): the library
-// would also take several frames, and skippable ones.
-func decompress(comp uint8, b []byte, size int) ([]byte, error) {
+// The encoder and decoder with the dictionary; its number in frames is in the
+// range that RFC 8878 §5 leaves to users.
+var (
+	dictCompressor = sync.OnceValue(func() *zstd.Encoder {
+		w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true),
+			zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictFrame, dictionaryText()))
+		return mustMode(w, err)
+	})
+	dictDecompressor = sync.OnceValue(func() *zstd.Decoder {
+		r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxReturn),
+			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true), zstd.WithDecoderDictRaw(dictFrame, dictionaryText()))
+		return mustMode(r, err)
+	})
+)
+
+// lineCompressor is for the lines of the list profile: also a short frame of it
+// carries its size.
+var lineCompressor = sync.OnceValue(func() *zstd.Encoder {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true),
+		zstd.WithEncoderConcurrency(2), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
+	return mustMode(w, err)
+})
+
+// dictFrame is the dictionary's number in a frame.
+const dictFrame = 32768 + compDict
+
+// decompress gives back a content of exactly size bytes; beyond plain zstd only
+// the numbers given are taken. Everything a frame claims is checked before
+// anything is decoded (RFC 8878 §3.1.1): the library would also take several
+// frames, and skippable ones.
+func decompress(comp uint8, b []byte, size int, numbers []uint8) ([]byte, error) {
+	if comp > compZstd && !slices.Contains(numbers, comp) {
+		return nil, badFrame("is of a form that no agreement lists")
+	}
+	decoder, dict := decompressor, uint32(0)
 	switch comp {
 	case compNone:
 		return b, nil
 	case compZstd:
-		if err := checkFrame(b, size); err != nil {
-			return nil, err
-		}
-		out, err := decompressor().DecodeAll(b, make([]byte, 0, size))
-		if err != nil {
-			return nil, badFrame(err.Error())
-		}
-		return out, nil
+	case compDict:
+		decoder, dict = dictDecompressor, dictFrame
+	case compList:
+		return unpackList(b, size)
+	case compShort:
+		return lengthen(b, size)
+	default:
+		return nil, badFrame("is of an unknown form")
 	}
-	return nil, badFrame("is of an unknown form")
+	if err := checkFrame(b, size, dict); err != nil {
+		return nil, err
+	}
+	out, err := decoder().DecodeAll(b, make([]byte, 0, size))
+	if err != nil {
+		return nil, badFrame(err.Error())
+	}
+	return out, nil
 }
 
 func badFrame(why string) error {
 	return noroshi.Errorf(noroshi.Broken, "message.compression", "compressed content: %s", why)
 }
 
-func checkFrame(b []byte, size int) error {
+func checkFrame(b []byte, size int, dict uint32) error {
 	var h zstd.Header
 	if err := h.Decode(b); err != nil {
 		return badFrame(err.Error())
@@ -76,10 +137,10 @@ func checkFrame(b []byte, size int) error {
 		return badFrame("reserved bit is set")
 	case h.Skippable:
 		return badFrame("skippable frame")
-	case !h.HasFCS || h.FrameContentSize != uint64(size) || size > MaxContent:
+	case !h.HasFCS || h.FrameContentSize != uint64(size) || size > maxReturn:
 		return badFrame("frame does not claim the signed length")
-	case h.DictionaryID != 0:
-		return badFrame("frame asks for a dictionary")
+	case h.DictionaryID != dict:
+		return badFrame("frame asks for another dictionary")
 	case h.SingleSegment && size > maxWindow || !h.SingleSegment && h.WindowSize > maxWindow:
 		return badFrame("window is over 1 MiB")
 	}
@@ -145,3 +206,15 @@ func padTo(n int) (pad int, ok bool) {
 }
 
 func allZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
+
+// NarrowForm returns what a content becomes on a narrow line between two nodes
+// under an agreement, before it is sealed. Around it such a line takes about
+// NarrowCost bytes and the label.
+func NarrowForm(content []byte, a *noroshi.Agreement) []byte {
+	_, packed := compress(content, Packings(a), true)
+	return packed
+}
+
+// NarrowCost is what an envelope of the short suite takes around a message's
+// content and label: envelope, signature, header and their heads.
+const NarrowCost = 117

@@ -40,6 +40,10 @@ const (
 	OrderedEpoch EpochReason = 4 // a person asked for it
 )
 
+// FromEarlier reports whether the node began anew from an earlier state: the new
+// epoch may know less than the one before.
+func (r EpochReason) FromEarlier() bool { return r == Restored || r == RolledBack }
+
 type wireTombstone struct {
 	_            struct{} `cbor:",toarray"`
 	Epoch        [16]byte

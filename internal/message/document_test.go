@@ -22,6 +22,10 @@ func TestCardRefused(t *testing.T) {
 		{"no tokens, no endpoints", func(c *message.Card) { c.Tokens, c.Endpoints = nil, nil }, ""},
 		{"call sign", func(c *message.Card) { c.CallSign = "usa-01" }, "callsign.form"},
 		{"token with a space", func(c *message.Card) { c.Tokens = []string{"USA DOD"} }, "card.form"},
+		{"mail, line and medium", func(c *message.Card) {
+			c.Endpoints = []string{"mailto:nx.1+a@soc.example", "line:hf1", "media:diode-2"}
+		}, ""},
+		{"mail with a header field", func(c *message.Card) { c.Endpoints = []string{"mailto:a@soc.example?cc=b@soc.example"} }, "card.form"},
 		{"plain http", func(c *message.Card) { c.Endpoints = []string{"http://192.0.2.1"} }, "card.form"},
 		{"endpoint with a user", func(c *message.Card) { c.Endpoints = []string{"https://a:b@192.0.2.1"} }, "card.form"},
 		{"endpoint with a query", func(c *message.Card) { c.Endpoints = []string{"https://192.0.2.1/?q"} }, "card.form"},

@@ -35,11 +35,11 @@ func Plaintext(k *Keyring, in Inbound, envelope []byte) ([]byte, error) {
 // SealRaw seals any plaintext, by a partner that has the gate secret and
 // breaks every other rule.
 func SealRaw(plain []byte, o Outbound, salt [8]byte) []byte {
-	key, err := o.To.sealTo(o.Now)
+	key, err := o.To.sealTo(S1, o.Now)
 	if err != nil {
 		panic(err)
 	}
-	head := append([]byte{suiteS1}, salt[:]...)
+	head := append([]byte{byte(S1)}, salt[:]...)
 	enc, s, err := hpke.NewSender(key.kem, hpke.HKDFSHA256(), hpke.AES256GCM(), SealInfo(o.Realm, o.From, o.To.Node))
 	if err != nil {
 		panic(err)
@@ -56,6 +56,15 @@ func SealRaw(plain []byte, o Outbound, salt [8]byte) []byte {
 	return slices.Concat(head, tag, enc, ct)
 }
 
+// SealNarrow seals any plaintext under the day's secret.
+func SealNarrow(plain []byte, o Outbound) []byte {
+	e, err := o.line().seal(plain, o.Now)
+	if err != nil {
+		return nil
+	}
+	return e
+}
+
 // PlainWith is the plaintext of a signed message around any compressed content
 // and padding.
 func PlainWith(m *Message, comp uint8, content, pad []byte) []byte {
@@ -67,7 +76,7 @@ func PlainWith(m *Message, comp uint8, content, pad []byte) []byte {
 // Resign signs a message again with the key of a use that the kind does not ask for.
 func Resign(k *Keyring, m *Message, use KeyUse) *Message {
 	n := *m
-	key, err := k.signer(use, m.Header.Created)
+	key, err := k.signer(use, m.Header.Created, k.Keyset().Version)
 	if err != nil {
 		panic(err)
 	}
@@ -113,6 +122,16 @@ func KeyOf(key []byte, use KeyUse, k Key) Key {
 	return Key{ID: kidOf(key), Use: use, Key: key, From: k.From, Until: k.Until}
 }
 
-func CheckFrame(b []byte, size int) error { return checkFrame(b, size) }
+func CheckFrame(b []byte, size int) error { return checkFrame(b, size, 0) }
 
-func Decompress(comp uint8, b []byte, size int) ([]byte, error) { return decompress(comp, b, size) }
+func Decompress(comp uint8, b []byte, size int) ([]byte, error) {
+	return decompress(comp, b, size, []uint8{compDict, compList, compShort})
+}
+
+func Compress(content []byte, numbers []uint8, narrow bool) (uint8, []byte) {
+	return compress(content, numbers, narrow)
+}
+
+func Shorten(content []byte) []byte { return shorten(content) }
+
+func Lengthen(b []byte, size int) ([]byte, error) { return lengthen(b, size) }

@@ -166,6 +166,13 @@ func FuzzControl(f *testing.F) {
 	f.Add(message.EncodeRefuse(message.Refuse{Code: 1}))
 	f.Add(message.EncodeRecall([]message.RecallEntry{{Message: noroshi.Hash{1}, Object: recalled, Modified: "2026-01-01T00:00:00Z", Reason: 1, Scope: 1, Deadline: now}}))
 	f.Add(message.EncodeRecallDone(message.RecallDoneBody{Results: []message.RecallResult{{Found: 1, ActiveBefore: 1, Onward: 1}}, Until: now}))
+	f.Add(message.EncodeLink(message.LinkBody{Gate: [32]byte{1}, Line: [32]byte{2}, Day: 20_000}))
+	for _, c := range checkpoints() {
+		f.Add(message.EncodeCheckpoint(c))
+	}
+	f.Add(message.EncodeCosign(message.CosignBody{Size: 1, Signature: noteLine(1)}))
+	f.Add(message.EncodeRecalls(message.SplitRecalls(recallList(2))[0]))
+	f.Add(message.EncodeReturn([]*message.Message{newPair(f, noroshi.Real).sign(f, dataHeader(1), message.EncodeObjects(objects(1)))}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		roundTrip(t, b, message.DecodeTombstones, message.EncodeTombstones)
 		roundTrip(t, b, message.DecodeOutcomes, message.EncodeOutcomes)
@@ -175,6 +182,50 @@ func FuzzControl(f *testing.F) {
 		roundTrip(t, b, message.DecodeRefuse, message.EncodeRefuse)
 		roundTrip(t, b, message.DecodeRecall, message.EncodeRecall)
 		roundTrip(t, b, message.DecodeRecallDone, message.EncodeRecallDone)
+		roundTrip(t, b, message.DecodeLink, message.EncodeLink)
+		roundTrip(t, b, message.DecodeCheckpoint, message.EncodeCheckpoint)
+		roundTrip(t, b, message.DecodeCosign, message.EncodeCosign)
+		roundTrip(t, b, message.DecodeRecalls, message.EncodeRecalls)
+		returned := func(b []byte) ([]*message.Message, error) { return message.DecodeReturn(noroshi.Real, b) }
+		roundTrip(t, b, returned, message.EncodeReturn)
+	})
+}
+
+// Whatever a partner packs, no more than the signed length comes out of it.
+func FuzzUnpack(f *testing.F) {
+	list := listContent(f, 3)
+	for _, n := range every {
+		if comp, b := message.Compress(list, []uint8{n}, true); comp == n {
+			f.Add(n, b, len(list))
+		}
+	}
+	f.Fuzz(func(t *testing.T, number uint8, b []byte, size int) {
+		if size < 0 || size > 1<<14 {
+			return
+		}
+		if out, err := message.Decompress(number, b, size); err == nil && number > 0 && len(out) != size {
+			t.Errorf("got %d bytes, claimed are %d", len(out), size)
+		}
+	})
+}
+
+// A narrow line gives back what went in, or nothing.
+func FuzzCompact(f *testing.F) {
+	p := newPair(f, noroshi.Real)
+	out, in := p.narrow()
+	in.Packings = every
+	for _, x := range plains(f, p) {
+		plain, err := message.Plaintext(p.b, in, sealed(f, x, out))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(plain)
+	}
+	f.Fuzz(func(t *testing.T, plain []byte) {
+		got, err := message.Unseal(p.b, in, message.SealNarrow(plain, out))
+		if err == nil && got.Message != nil && got.Message.Verify(p.a.Keyset()) != nil {
+			t.Error("an unverified message comes out")
+		}
 	})
 }
 

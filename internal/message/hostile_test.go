@@ -83,7 +83,7 @@ func TestGateKnowsItsLink(t *testing.T) {
 	out.Secret = p.secret[:31]
 	_, err := message.Seal(message.Plain{Document: p.a.Keyset().Bytes()}, out, rand.Reader)
 	code(t, err, "message.gate")
-	_, err = message.ReadGate(append([]byte{0x12}, e[1:]...))
+	_, err = message.ReadGate(append([]byte{0x14}, e[1:]...))
 	code(t, err, "message.version")
 	_, err = message.ReadGate(nil)
 	code(t, err, "message.envelope")
@@ -351,6 +351,7 @@ func TestStrictReading(t *testing.T) {
 		{"null for a batch entry", objects, []byte{0x81, 0xf6}},
 		{"null for the view", objects, []byte{0x81, 0x82, 0xf6, 0x41, 'x'}},
 		{"null for the object", objects, []byte{0x81, 0x82, 0x00, 0xf6}},
+		{"null for a list that may be empty", want, []byte{0x82, 0x04, 0xf6}},
 		{"undefined", objects, []byte{0x81, 0x82, 0x00, 0xf7}},
 		{"integers for bytes", objects, []byte{0x81, 0x82, 0x00, 0x81, 0x01}},
 		{"text for bytes", objects, []byte{0x81, 0x82, 0x00, 0x61, 'x'}},

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,17 +30,25 @@ const (
 // memory; node seals it at rest. All methods may run at once.
 type Keyring struct {
 	realm   noroshi.Realm
-	signers []*signingKey
-	kems    []kemKey // newest first
-	tls     *ecdsa.PrivateKey
 	head    atomic.Pointer[head]
-	turning sync.Mutex // one Renew or RotateRoot at a time
+	turning sync.Mutex // one change of keys at a time
 }
 
-// head is what changes together: the roots and the KEYSET they signed.
+// head is what changes together: the roots, the KEYSET they signed and the keys
+// it names. It is replaced whole; nothing in it is changed in place.
 type head struct {
-	root, next *signingKey
-	keyset     *Keyset
+	root    *signingKey
+	next    *signingKey // nil when it is kept elsewhere
+	keyset  *Keyset
+	signers []*signingKey
+	kems    []kemKey // newest first
+	tls     []tlsKeyPair
+}
+
+// tlsKeyPair is a TLS key and the first version of the KEYSET that names it.
+type tlsKeyPair struct {
+	priv  *ecdsa.PrivateKey
+	since uint64
 }
 
 // signingKey is an Ed25519 private key with its id, and its use and time where
@@ -49,6 +58,7 @@ type signingKey struct {
 	priv        ed25519.PrivateKey
 	use         KeyUse
 	from, until time.Time
+	since       uint64 // first version of the KEYSET that names it
 }
 
 func newSigningKey(seed []byte, use KeyUse) *signingKey {
@@ -59,9 +69,13 @@ func newSigningKey(seed []byte, use KeyUse) *signingKey {
 func (k *signingKey) sign(b []byte) []byte { return ed25519.Sign(k.priv, b) }
 
 type kemKey struct {
-	priv hpke.PrivateKey
-	from time.Time
+	suite Suite
+	priv  hpke.PrivateKey
+	from  time.Time
 }
+
+// kemKeys are the KEM keys, newest first.
+func (k *Keyring) kemKeys() []kemKey { return k.head.Load().kems }
 
 // NewKeyring makes the keys of a new node in a realm and version 1 of its
 // KEYSET, from the system's randomness.
@@ -83,26 +97,28 @@ func NewKeyringFrom(r io.Reader, realm noroshi.Realm, now time.Time) (*Keyring, 
 		}
 	}
 	k := &Keyring{realm: realm}
-	root, next := newSigningKey(seeds[0][:], 0), newSigningKey(seeds[1][:], 0)
+	h := &head{root: newSigningKey(seeds[0][:], 0), next: newSigningKey(seeds[1][:], 0)}
 	from := now.UTC().Truncate(time.Second)
 	for i, use := range []KeyUse{UseRelease, UseControl} {
 		s := newSigningKey(seeds[2+i][:], use)
-		s.from, s.until = from, from.Add(keyLife)
-		k.signers = append(k.signers, s)
+		s.from, s.until, s.since = from, from.Add(keyLife), 1
+		h.signers = append(h.signers, s)
 	}
 	kem, err := hpke.MLKEM768X25519().NewPrivateKey(seeds[4][:])
 	if err != nil {
 		return nil, fmt.Errorf("make KEM key: %w", err)
 	}
-	k.kems = []kemKey{{priv: kem, from: from}}
-	if k.tls, err = tlsKey(seeds[5][:]); err != nil {
-		return nil, err
-	}
-	ks, err := k.firstKeyset(root, next, from)
+	h.kems = []kemKey{{suite: S1, priv: kem, from: from}}
+	pair, err := tlsKey(seeds[5][:])
 	if err != nil {
 		return nil, err
 	}
-	return k, k.publish(ks, root, next)
+	h.tls = []tlsKeyPair{{priv: pair, since: 1}}
+	ks, err := h.firstKeyset(realm, from)
+	if err != nil {
+		return nil, err
+	}
+	return k, k.publish(ks, h)
 }
 
 // tlsKey derives a P-256 key from a seed: HKDF would be no better, the seed is
@@ -118,17 +134,17 @@ func tlsKey(seed []byte) (*ecdsa.PrivateKey, error) {
 	return nil, noroshi.Errorf(noroshi.Invalid, "keyring.form", "read keyring: TLS key is out of range")
 }
 
-func (k *Keyring) firstKeyset(root, next *signingKey, from time.Time) (*Keyset, error) {
-	ks := &Keyset{Realm: k.realm, Version: 1, Created: from, FreshUntil: from.Add(freshFor),
-		Root: root.key, Next: noroshi.Sum(next.key)}
+func (h *head) firstKeyset(realm noroshi.Realm, from time.Time) (*Keyset, error) {
+	ks := &Keyset{Realm: realm, Version: 1, Created: from, FreshUntil: from.Add(freshFor),
+		Root: h.root.key, Next: noroshi.Sum(h.next.key)}
 	add := func(use KeyUse, key []byte) {
 		ks.Keys = append(ks.Keys, Key{ID: kidOf(key), Use: use, Key: key, From: from, Until: from.Add(keyLife)})
 	}
-	for _, s := range k.signers {
+	for _, s := range h.signers {
 		add(s.use, s.key)
 	}
-	add(UseKEM, k.kems[0].priv.PublicKey().Bytes())
-	pin, err := SPKIPin(k.tls.Public())
+	add(UseKEM, h.kems[0].priv.PublicKey().Bytes())
+	pin, err := SPKIPin(h.tls[0].priv.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -146,21 +162,22 @@ func SPKIPin(pub crypto.PublicKey) ([32]byte, error) {
 	return sha256.Sum256(der), nil
 }
 
-// publish signs a keyset with the root, and with the roots given besides, and
-// makes it the keyring's own.
-func (k *Keyring) publish(ks *Keyset, root, next *signingKey, also ...*signingKey) error {
+// publish signs a keyset with the root of h, and with the roots given besides,
+// and makes h with it the keyring's own.
+func (k *Keyring) publish(ks *Keyset, h *head, also ...*signingKey) error {
 	body := ks.encode()
 	node := ks.Node
 	if ks.Version == 1 {
-		h := noroshi.Sum(body)
-		node = noroshi.NodeID(h[:16])
+		sum := noroshi.Sum(body)
+		node = noroshi.NodeID(sum[:16])
 	}
-	doc := signDocument(k.realm, node, body, append([]*signingKey{root}, also...)...)
+	doc := signDocument(k.realm, node, body, append([]*signingKey{h.root}, also...)...)
 	parsed, err := ParseKeyset(k.realm, doc)
 	if err != nil {
 		return err
 	}
-	k.head.Store(&head{root: root, next: next, keyset: parsed})
+	h.keyset = parsed
+	k.head.Store(h)
 	return nil
 }
 
@@ -170,32 +187,36 @@ func (k *Keyring) Renew(now time.Time) error {
 	k.turning.Lock()
 	defer k.turning.Unlock()
 	h := k.head.Load()
-	return k.publish(h.successor(h.root, h.next, now), h.root, h.next)
+	return k.publish(h.successor(now), h.clone())
 }
 
-// RotateRoot makes the next root the root and a new key, read from r, the next
-// one. The KEYSET is signed by the old root too, so that partners accept it at
-// once. Store the keyring before the KEYSET leaves the node.
-func (k *Keyring) RotateRoot(r io.Reader, now time.Time) error {
-	var seed [32]byte
-	if _, err := io.ReadFull(r, seed[:]); err != nil {
-		return fmt.Errorf("read randomness for keys: %w", err)
-	}
-	next := newSigningKey(seed[:], 0)
+// Strengthen adds a key of suite S1H, read from r, and makes the next version of
+// the KEYSET with it; it does nothing where there is one that serves now. Store
+// the keyring before the KEYSET leaves the node.
+func (k *Keyring) Strengthen(r io.Reader, now time.Time) error {
 	k.turning.Lock()
 	defer k.turning.Unlock()
-	h := k.head.Load()
-	return k.publish(h.successor(h.next, next, now), h.next, next, h.root)
+	h := k.head.Load().clone()
+	if h.keyset.Has(S1H, now) {
+		return nil
+	}
+	ks := h.successor(now)
+	if err := h.addKEM(r, ks, S1H); err != nil {
+		return err
+	}
+	return k.publish(ks, h)
 }
 
-// successor is the keyset that follows, under these roots.
-func (h *head) successor(root, next *signingKey, now time.Time) *Keyset {
+func (h *head) clone() *head { n := *h; return &n }
+
+// successor is the keyset that follows, under the same roots.
+func (h *head) successor(now time.Time) *Keyset {
 	ks := *h.keyset
 	ks.Version++
 	ks.Previous = h.keyset.Hash()
 	ks.Created = now.UTC().Truncate(time.Second)
 	ks.FreshUntil = ks.Created.Add(freshFor)
-	ks.Root, ks.Next = root.key, noroshi.Sum(next.key)
+	ks.Keys, ks.Revoked = slices.Clone(ks.Keys), slices.Clone(ks.Revoked)
 	return &ks
 }
 
@@ -218,24 +239,51 @@ func (k *Keyring) GoString() string { return k.String() }
 // for the checkpoints of the ledger.
 func (k *Keyring) Control() (ed25519.PublicKey, func([]byte) []byte) {
 	var best *signingKey
-	for _, s := range k.signers {
-		if s.use == UseControl && (best == nil || s.from.After(best.from)) {
+	for _, s := range k.head.Load().signers {
+		if s.use == UseControl && k.Keyset().revoked(s.kid) == nil && (best == nil || s.since >= best.since) {
 			best = s
 		}
 	}
 	return best.key, best.sign
 }
 
-// TLSKey returns the key whose SPKI the KEYSET pins.
-func (k *Keyring) TLSKey() crypto.Signer { return k.tls }
+// Controls returns every control key that stands in the KEYSET: any of them may
+// have signed the ledger last, until the node that has a new one acts again.
+func (k *Keyring) Controls() (list [][]byte) {
+	for _, x := range k.Keyset().Keys {
+		if x.Use == UseControl {
+			list = append(list, x.Key)
+		}
+	}
+	return list
+}
 
-// signer returns the newest key of a use that is valid at a time.
-func (k *Keyring) signer(use KeyUse, at time.Time) (*signingKey, error) {
+// TLSKey returns the newest TLS key whose SPKI is pinned in a version of the
+// KEYSET that every partner holds: held is the lowest of theirs. Where there is
+// none any more, it is the newest of all.
+func (k *Keyring) TLSKey(held uint64) crypto.Signer {
+	h := k.head.Load()
+	best := h.tls[len(h.tls)-1]
+	for _, x := range h.tls {
+		if pin, err := SPKIPin(x.priv.Public()); err == nil && x.since <= held && h.keyset.revoked(kidOf(pin[:])) == nil {
+			best = x
+		}
+	}
+	return best.priv
+}
+
+// signer returns the newest key of a use that is valid at a time and stands in
+// the version of the KEYSET that the reader holds; where none does, the newest
+// of all: the reader gets the KEYSET with it.
+func (k *Keyring) signer(use KeyUse, at time.Time, held uint64) (*signingKey, error) {
 	var best *signingKey
-	ks := k.Keyset()
-	for _, s := range k.signers {
-		valid := Key{From: s.from, Until: s.until}.valid(at) && ks.revoked(s.kid) == nil
-		if s.use == use && valid && (best == nil || s.from.After(best.from)) {
+	h := k.head.Load()
+	for _, s := range h.signers {
+		if s.use != use || !(Key{From: s.from, Until: s.until}.valid(at)) || h.keyset.revoked(s.kid) != nil {
+			continue
+		}
+		known := s.since <= held
+		if best == nil || known && (best.since > held || s.since >= best.since) || !known && best.since > held && s.since >= best.since {
 			best = s
 		}
 	}

@@ -24,6 +24,7 @@ const (
 // Algorithms of keys in a KEYSET.
 const (
 	algXWing  = 0x647a // HPKE KEM ML-KEM-768+X25519
+	algHigh   = 0x0051 // HPKE KEM ML-KEM-1024+P-384
 	algSHA256 = -16    // RFC 9054 §2.1: the key is the SHA-256 of an SPKI
 )
 
@@ -32,6 +33,9 @@ const (
 	maxKeysPerUse = 8
 	maxRevoked    = 64
 )
+
+// MaxLastGood bounds the epochs that one revocation names.
+const MaxLastGood = 256
 
 // Key is one entry of a KEYSET.
 type Key struct {
@@ -234,12 +238,12 @@ func (ks *Keyset) addKeys(list []wireKey) error {
 }
 
 func (k *Key) check(alg int64) (err error) {
-	if want, ok := algOf(k.Use); !ok || want != alg {
+	if want, ok := algOf(k.Use, k.Key); !ok || want != alg {
 		return badKeyset("a key has an unknown use or an algorithm that does not fit it")
 	}
 	switch k.Use {
 	case UseKEM:
-		k.kem, err = readKEM(k.Key)
+		k.kem, err = readKEM(alg, k.Key)
 		return err
 	case UseTLS:
 		if len(k.Key) != 32 {
@@ -250,11 +254,21 @@ func (k *Key) check(alg int64) (err error) {
 	return checkEd25519(k.Key)
 }
 
-func algOf(u KeyUse) (int64, bool) {
+// Bytes of the public keys of use KEM: two algorithms, told by length.
+const (
+	lenXWing = 1216
+	lenHigh  = 1665
+)
+
+// algOf is the one algorithm of a key.
+func algOf(u KeyUse, key []byte) (int64, bool) {
 	switch u {
 	case UseRelease, UseControl, UseRealm:
 		return algEd25519, true
 	case UseKEM:
+		if len(key) == lenHigh {
+			return algHigh, true
+		}
 		return algXWing, true
 	case UseTLS:
 		return algSHA256, true
@@ -264,7 +278,7 @@ func algOf(u KeyUse) (int64, bool) {
 
 func (ks *Keyset) addRevoked(list []wireRevocation) error {
 	for _, w := range list {
-		if ks.revoked(w.Kid) != nil || len(w.Last) > maxEpochs || len(w.Checkpoint) > 1024 {
+		if ks.revoked(w.Kid) != nil || len(w.Last) > MaxLastGood || len(w.Checkpoint) > 1024 {
 			return badKeyset("a revocation stands twice or is too large")
 		}
 		r := Revocation{ID: w.Kid, Checkpoint: w.Checkpoint}
@@ -284,7 +298,7 @@ func (ks *Keyset) encode() []byte {
 		w.Node = [16]byte{} // the id is made of this very body
 	}
 	for _, k := range ks.Keys {
-		alg, _ := algOf(k.Use)
+		alg, _ := algOf(k.Use, k.Key)
 		w.Keys = append(w.Keys, wireKey{Kid: k.ID, Alg: alg, Use: uint8(k.Use), Key: k.Key, From: unix(k.From), Until: unix(k.Until)})
 	}
 	for _, r := range ks.Revoked {
@@ -318,6 +332,23 @@ func (ks *Keyset) signing(kid [4]byte, use KeyUse, at time.Time) (publicKey, err
 	return publicKey{}, noroshi.Errorf(noroshi.Broken, "message.key", "keyset %d of node %s has no key %s of use %d valid at %s", ks.Version, ks.Node, hex.EncodeToString(kid[:]), use, at.UTC().Format(time.RFC3339))
 }
 
+// RevokedKey returns what the keyset says of a key that is not to be believed any
+// more, nil when the key stands.
+func (ks *Keyset) RevokedKey(kid [4]byte) *Revocation { return ks.revoked(kid) }
+
+// Good returns how far the revocation lets an epoch be believed; false when not
+// at all.
+func (r *Revocation) Good(e Epoch) (LastGood, bool) {
+	i := slices.IndexFunc(r.Last, func(g LastGood) bool { return g.Epoch == e })
+	if i < 0 {
+		return LastGood{}, false
+	}
+	return r.Last[i], true
+}
+
+// Valid reports whether the key serves at a time.
+func (k Key) Valid(at time.Time) bool { return k.valid(at) }
+
 func (ks *Keyset) revoked(kid [4]byte) *Revocation {
 	for i := range ks.Revoked {
 		if ks.Revoked[i].ID == kid {
@@ -327,11 +358,35 @@ func (ks *Keyset) revoked(kid [4]byte) *Revocation {
 	return nil
 }
 
-// sealTo returns the KEM key to seal for: of those valid at now the newest.
-func (ks *Keyset) sealTo(now time.Time) (Key, error) {
-	var best Key
+// Has reports whether the node can open envelopes of a suite sealed now.
+func (ks *Keyset) Has(s Suite, now time.Time) bool {
+	_, err := ks.sealTo(s, now)
+	return err == nil
+}
+
+// Turns returns when after now Has may next say something else by the clock alone:
+// when a key that opens envelopes comes into use or goes out of it; ok is false when
+// none ever does.
+func (ks *Keyset) Turns(now time.Time) (at time.Time, ok bool) {
 	for _, k := range ks.Keys {
-		if k.Use == UseKEM && k.valid(now) && ks.revoked(k.ID) == nil && (best.Key == nil || k.From.After(best.From)) {
+		if k.Use != UseKEM || ks.revoked(k.ID) != nil {
+			continue
+		}
+		for _, t := range []time.Time{k.From.Add(-clockTolerance), k.Until.Add(clockTolerance + 1)} { // as valid has it
+			if t.After(now) && (!ok || t.Before(at)) {
+				at, ok = t, true
+			}
+		}
+	}
+	return at, ok
+}
+
+// sealTo returns the KEM key to seal for: of the suite's valid at now the newest.
+func (ks *Keyset) sealTo(s Suite, now time.Time) (Key, error) {
+	var best Key
+	x, _ := sealingOf(s)
+	for _, k := range ks.Keys {
+		if alg, _ := algOf(k.Use, k.Key); k.Use == UseKEM && alg == x.alg && k.valid(now) && ks.revoked(k.ID) == nil && (best.Key == nil || !k.From.Before(best.From)) {
 			best = k
 		}
 	}

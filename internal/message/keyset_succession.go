@@ -3,6 +3,7 @@ package message
 import (
 	"crypto/sha512"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -14,29 +15,35 @@ import (
 // that old names as next. After a change of root confirm is true unless the old
 // root signed too: then two persons confirm the new fingerprint by voice before
 // ks is believed. A second body under old's version is a Conflict: key changes
-// of that node stop and officers are told. The same body again, and an older
-// version, are Conflicts with codes of their own.
+// of that node stop and officers are told. A root that old neither has nor names
+// is Broken. The same body again, and an older version, are Conflicts with codes
+// of their own. Under one root what was revoked stays revoked: a node put back
+// from a backup takes no revocation back.
 func (ks *Keyset) Succeeds(old *Keyset) (confirm bool, err error) {
 	switch {
 	case ks.Realm != old.Realm || ks.Node != old.Node:
 		return false, noroshi.Errorf(noroshi.Broken, "keyset.node", "keyset is of node %s, expected %s", ks.Node, old.Node)
 	case ks.Hash() == old.Hash():
 		return false, noroshi.Errorf(noroshi.Conflict, "keyset.known", "keyset %d of node %s is held already", ks.Version, ks.Node)
-	case ks.Version == old.Version:
-		return false, noroshi.Errorf(noroshi.Conflict, "keyset.fork", "node %[2]s has two keysets of version %[1]d", ks.Version, ks.Node)
 	case ks.Version < old.Version:
 		return false, noroshi.Errorf(noroshi.Conflict, "keyset.older", "keyset %d of node %s is older than the one held", ks.Version, ks.Node)
+	case string(ks.Root) != string(old.Root) && !ks.Follows(old):
+		return false, noroshi.Errorf(noroshi.Broken, "keyset.root", "keyset %d of node %s has a root that the one before did not name", ks.Version, ks.Node)
+	case ks.Version == old.Version:
+		return false, noroshi.Errorf(noroshi.Conflict, "keyset.fork", "node %[2]s has two keysets of version %[1]d", ks.Version, ks.Node)
 	case ks.Version == old.Version+1 && ks.Previous != old.Hash():
 		return false, noroshi.Errorf(noroshi.Conflict, "keyset.fork", "keyset %d of node %s does not follow the one held", ks.Version, ks.Node)
 	}
 	if string(ks.Root) == string(old.Root) {
+		for _, r := range old.Revoked {
+			if ks.RevokedKey(r.ID) == nil {
+				return false, noroshi.Errorf(noroshi.Refused, "keyset.unrevoked", "keyset %d of node %s does not revoke key %s, which the one held does", ks.Version, ks.Node, hex.EncodeToString(r.ID[:]))
+			}
+		}
 		if ks.Next != old.Next {
 			return false, noroshi.Errorf(noroshi.Broken, "keyset.root", "keyset %d of node %s changes its next root without using it", ks.Version, ks.Node)
 		}
 		return false, nil
-	}
-	if noroshi.Sum(ks.Root) != old.Next {
-		return false, noroshi.Errorf(noroshi.Broken, "keyset.root", "keyset %d of node %s has a root that the one before did not name", ks.Version, ks.Node)
 	}
 	d, err := decodeDocument(ks.doc)
 	if err != nil {
@@ -44,6 +51,10 @@ func (ks *Keyset) Succeeds(old *Keyset) (confirm bool, err error) {
 	}
 	return !d.signedBy(ks.Realm, ks.Node, newPublicKey(old.Root)), nil
 }
+
+// Follows reports whether the root of ks is the one that old names as next:
+// whoever signed it has what a thief of old's root has not.
+func (ks *Keyset) Follows(old *Keyset) bool { return noroshi.Sum(ks.Root) == old.Next }
 
 type wireFingerprint struct {
 	_     struct{} `cbor:",toarray"`

@@ -224,7 +224,7 @@ func TestSuccession(t *testing.T) {
 	if first.Fingerprint() != second.Fingerprint() || k.NodeID() != node {
 		t.Error("renewal changes fingerprint or node")
 	}
-	if err := k.RotateRoot(seed("new root"), now.Add(2*time.Hour)); err != nil {
+	if err := k.RotateRoot(seed("new root"), nil, false, now.Add(2*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	third := k.Keyset()
@@ -233,7 +233,7 @@ func TestSuccession(t *testing.T) {
 	if third.Fingerprint() == second.Fingerprint() {
 		t.Error("the fingerprint does not change with the root")
 	}
-	if err := k.RotateRoot(seed("newer root"), now.Add(3*time.Hour)); err != nil {
+	if err := k.RotateRoot(seed("newer root"), nil, false, now.Add(3*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	check("two rotations, one missed", k.Keyset(), second, false, "keyset.root")
@@ -254,7 +254,7 @@ func TestSuccession(t *testing.T) {
 	check("next changed", parse(k, func(s *message.Keyset) { next(s); s.Next[0] ^= 1 }), first, false, "keyset.root")
 
 	// Signed by the new root alone: two persons confirm it by voice.
-	if err := k.RotateRoot(seed("new root"), now); err != nil {
+	if err := k.RotateRoot(seed("new root"), nil, false, now); err != nil {
 		t.Fatal(err)
 	}
 	check("old root silent", parse(k, func(*message.Keyset) {}), first, true, "")
@@ -296,11 +296,11 @@ func TestKeyringFile(t *testing.T) {
 	if !ed25519.Verify(pub, []byte("checkpoint"), sign([]byte("checkpoint"))) {
 		t.Error("control key does not sign")
 	}
-	pin, err := message.SPKIPin(got.TLSKey().Public())
+	pin, err := message.SPKIPin(got.TLSKey(1).Public())
 	if err != nil || !slices.Contains(k.Keyset().Pins(time.Now()), pin) {
 		t.Errorf("TLS key is not pinned (%v)", err)
 	}
-	if _, err := x509.MarshalPKIXPublicKey(got.TLSKey().Public()); err != nil {
+	if _, err := x509.MarshalPKIXPublicKey(got.TLSKey(1).Public()); err != nil {
 		t.Error(err)
 	}
 	// A file whose secrets are not those its KEYSET names is not used.

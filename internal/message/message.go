@@ -3,6 +3,7 @@ package message
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"time"
 
@@ -35,6 +36,12 @@ type wireHeader struct {
 // and signs. The message keeps content; it is signed once and sent as often as
 // need be.
 func Sign(k *Keyring, c Context, h Header, content []byte) (*Message, error) {
+	return SignFor(k, k.Keyset().Version, c, h, content)
+}
+
+// SignFor is Sign for who holds a version of the KEYSET: a key that stands in it
+// already goes before a newer one, so that nothing waits for a KEYSET on its way.
+func SignFor(k *Keyring, held uint64, c Context, h Header, content []byte) (*Message, error) {
 	h.Len = uint32(min(len(content), MaxContent+1))
 	h.Created = h.Created.UTC().Truncate(time.Second)
 	m := &Message{Context: c, Header: h, ContentHash: noroshi.Sum(content), Content: content}
@@ -44,7 +51,7 @@ func Sign(k *Keyring, c Context, h Header, content []byte) (*Message, error) {
 	if err := k.speaks(c); err != nil {
 		return nil, err
 	}
-	key, err := k.signer(useOf(h.Kind), h.Created)
+	key, err := k.signer(useOf(h.Kind), h.Created, held)
 	if err != nil {
 		return nil, err
 	}
@@ -197,10 +204,20 @@ func (m *Message) Verify(ks *Keyset) error {
 	if err != nil {
 		return err
 	}
+	if err := key.verify(m.signedBytes(), m.Signature); err != nil {
+		return err
+	}
 	if r := ks.revoked(m.KeyID); r != nil && !r.covers(m.Context.Epoch, m.Header.Seq) {
 		return noroshi.Errorf(noroshi.Broken, "message.key-revoked", "message %d is signed with key %s, revoked before it", m.Header.Seq, hex.EncodeToString(m.KeyID[:]))
 	}
-	return key.verify(m.signedBytes(), m.Signature)
+	return nil
+}
+
+// IsRevoked reports whether an error of Verify, or of Unseal, says that the
+// signature is good and the key is not to be believed for it any more.
+func IsRevoked(err error) bool {
+	var e *noroshi.Error
+	return errors.As(err, &e) && e.Code == "message.key-revoked"
 }
 
 // Ahead reports whether the message claims to be made more than a day after

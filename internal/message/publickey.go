@@ -100,8 +100,9 @@ func double(x, y *big.Int) (*big.Int, *big.Int) {
 }
 
 // readKEM refuses keys that the library does not take (FIPS 203 §7.2).
-func readKEM(key []byte) (hpke.PublicKey, error) {
-	k, err := hpke.MLKEM768X25519().NewPublicKey(key)
+func readKEM(alg int64, key []byte) (hpke.PublicKey, error) {
+	s, _ := sealingFor(alg)
+	k, err := s.kem().NewPublicKey(key)
 	if err != nil {
 		kid := kidOf(key)
 		return nil, noroshi.Errorf(noroshi.Invalid, "keyset.weak-key", "key %s: %s", hex.EncodeToString(kid[:]), err)

@@ -56,7 +56,9 @@ type wireRecall struct {
 }
 
 // EncodeRecall makes the content of a RECALL.
-func EncodeRecall(list []RecallEntry) []byte {
+func EncodeRecall(list []RecallEntry) []byte { return encode(wireRecallsOf(list)) }
+
+func wireRecallsOf(list []RecallEntry) []wireRecall {
 	w := make([]wireRecall, len(list))
 	for i, r := range list {
 		w[i] = wireRecall{Object: string(r.Object), Modified: r.Modified, Reason: uint8(r.Reason), Scope: uint8(r.Scope)}
@@ -67,7 +69,7 @@ func EncodeRecall(list []RecallEntry) []byte {
 			w[i].Deadline = unix(r.Deadline)
 		}
 	}
-	return encode(w)
+	return w
 }
 
 // DecodeRecall reads the content of a RECALL. Ids and times are checked by

@@ -1,6 +1,9 @@
 package message
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // runs is a set of sequences as sorted, disjoint, non-touching ranges: what
 // receipts are made of. A set of a million sequences without gaps is one range.
@@ -82,6 +85,14 @@ func (r runs) max() uint64 {
 }
 
 func (r runs) clone() runs { return append(runs(nil), r...) }
+
+// Holds reports whether the side that says so has stored a sequence of an epoch,
+// or holds a tombstone for it.
+func (s State) Holds(e Epoch, seq uint64) bool {
+	return slices.ContainsFunc(s.In, func(in InSet) bool {
+		return in.Epoch == e && (seq > 0 && seq <= in.Cum || slices.ContainsFunc(in.Ranges, func(r Range) bool { return r.A <= seq && seq <= r.B }))
+	})
+}
 
 // sets reads the two sets of a receipt: stored, and applied (stored less open).
 func (in InSet) sets() (stored, applied runs) {

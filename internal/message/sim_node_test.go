@@ -33,11 +33,14 @@ const (
 	recallOvertaken flaw = "what a recall overtook is in use"
 	recallListLost  flaw = "recall list in the backup"
 	recallUnheard   flaw = "recall not answered"
+	oneWayOnly      flaw = "FLASH by one way only"
+	weakerPath      flaw = "any channel admits any label"
 )
 
 // disk is what is durable of one node: exactly what a restore brings back.
 type disk struct {
 	mine    []message.EpochHead
+	anew    message.Epoch // the newest that was opened because something was lost
 	parents []message.Epoch
 	counter uint64
 	log     map[message.Epoch][]message.Out
@@ -76,7 +79,8 @@ func (d disk) clone() disk {
 }
 
 // simNode is one side with its driver: a queue of small steps between any two
-// of which it may crash.
+// of which it may crash, and beside it one of statements, which overtake the
+// commits that were asked for before them.
 type simNode struct {
 	w        *world
 	i        int
@@ -84,8 +88,10 @@ type simNode struct {
 	d        disk
 	side     message.Side
 	todo     []func()
+	saying   []func()
 	toldLast *message.Told
 	says     int
+	flash    map[key]*flashOut // committed in this run and without a receipt
 
 	// The recall list beside the disk, in no backup: what was recalled here, and
 	// by the partner.
@@ -99,8 +105,18 @@ func (n *simNode) step(e message.Event) {
 	if t, ok := e.(message.Told); ok {
 		n.toldLast = &t
 	}
+	if c, ok := e.(message.Committed); ok && c.Out.Prec == noroshi.Flash {
+		n.flash[key{c.Out.Epoch, c.Out.Seq}] = &flashOut{label: c.Out.Label, by: map[string]bool{}}
+	}
+	if c, ok := e.(message.Withheld); ok {
+		n.settled(c.Epoch, c.Seqs)
+	}
 	var fx []message.Effect
 	n.side, fx = message.Step(n.side, e, n.w.now)
+	for _, x := range fx {
+		n.watch(x)
+	}
+	n.checkFlash()
 	for _, x := range fx {
 		n.perform(x)
 	}
@@ -114,7 +130,7 @@ func (n *simNode) perform(x message.Effect) {
 	case message.Keep:
 		n.keep(x.In, x.Apply)
 	case message.Apply:
-		if m, ok := n.d.rows[x.Epoch][x.Seq]; ok {
+		if m, ok := n.d.rows[x.In.Epoch][x.In.Seq]; ok {
 			n.keep(m, true)
 		}
 	case message.Send:
@@ -130,13 +146,13 @@ func (n *simNode) perform(x message.Effect) {
 		}
 		ep := x.Epoch
 		if w.flaw != counterVolatile {
-			n.then(func() { n.issue(ep, x.Counter) })
+			n.saying = append(n.saying, func() { n.issue(ep, x.Counter) })
 		}
-		n.then(func() {
-			w.post(n.peer(), message.Told{Epoch: ep, Counter: x.Counter, Sum: noroshi.Sum(message.EncodeState(st)), State: st})
+		n.saying = append(n.saying, func() {
+			n.carry(x.Channel, message.Told{Epoch: ep, Counter: x.Counter, Sum: noroshi.Sum(message.EncodeState(st)), State: st, Channel: x.Channel})
 		})
 	case message.SayWant:
-		n.then(func() { n.issue(x.Epoch, x.Counter) }, func() { w.post(n.peer(), message.Asked{Want: x.Want}) })
+		n.then(func() { n.issue(x.Epoch, x.Counter) }, func() { n.carry(x.Channel, message.Asked{Want: x.Want}) })
 	case message.Receipt:
 		w.checkReceipt(n, x)
 		told := n.toldLast
@@ -160,6 +176,13 @@ func (n *simNode) perform(x message.Effect) {
 		n.then(func() { n.d.live, n.d.retired = x.Live, x.Retired })
 	case message.Alarm:
 		w.alarmed(n, x)
+	case message.Halt:
+		w.seen.halted++
+	case message.Switched:
+		w.seen.switched++
+		if x.Why == message.SwitchSilent {
+			w.seen.silent++
+		}
 	default:
 		panic(fmt.Sprintf("effect %T", x))
 	}
@@ -280,7 +303,7 @@ func (n *simNode) flush() {
 	list := n.d.waits
 	n.d.waits = nil
 	for _, x := range list {
-		id := n.write(noroshi.Priority, 0, x.tombs)
+		id := n.write(noroshi.Priority, 0, x.tombs, "")
 		switch {
 		case x.recall != (noroshi.Hash{}):
 			n.w.recalls[id] = x.recall
@@ -304,15 +327,18 @@ func (n *simNode) bind(t message.In) {
 }
 
 func (n *simNode) send(x message.Send) {
-	ok := n.w.rng.IntN(20) > 0
+	ok := false
 	log := n.d.log[x.Epoch]
 	if n.w.flaw == logAfterSend {
 		log = n.w.volatile[n.i][x.Epoch]
 	}
 	for _, o := range log {
-		if o.Seq == x.Seq && ok && (!o.Closed || n.w.flaw == recallUnchecked) {
+		if o.Seq == x.Seq && (!o.Closed || n.w.flaw == recallUnchecked) {
 			n.w.sealed(n, o.ID)
-			n.w.post(n.peer(), message.Arrived{In: message.In{Epoch: o.Epoch, Seq: o.Seq, ID: o.ID, Kind: message.Data, Prec: o.Prec, Deps: n.w.deps[o.ID]}})
+			if !admitted(x.Channel, o.Label) {
+				n.w.failf("I10: node %d sends %q by %s", n.i, o.Label, x.Channel)
+			}
+			ok = n.carry(x.Channel, message.Arrived{In: message.In{Epoch: o.Epoch, Seq: o.Seq, ID: o.ID, Kind: message.Data, Prec: o.Prec, Deps: n.w.deps[o.ID], Via: x.Channel}})
 		}
 	}
 	n.then(func() {
@@ -320,7 +346,7 @@ func (n *simNode) send(x message.Send) {
 			n.d.log[x.Epoch] = slices.Clone(log)
 			n.head(x.Epoch, log)
 		}
-		n.step(message.HandedOver{Epoch: x.Epoch, Seq: x.Seq, OK: ok})
+		n.step(message.HandedOver{Epoch: x.Epoch, Seq: x.Seq, Channel: x.Channel, OK: ok})
 	})
 }
 
@@ -334,7 +360,7 @@ func (n *simNode) head(e message.Epoch, log []message.Out) {
 }
 
 // write is T1: one more message in the present log.
-func (n *simNode) write(prec noroshi.Precedence, ttl uint32, tombs []message.In) noroshi.Hash {
+func (n *simNode) write(prec noroshi.Precedence, ttl uint32, tombs []message.In, label string) noroshi.Hash {
 	m := &n.d.mine[len(n.d.mine)-1]
 	e := m.Epoch
 	log := n.d.log[e]
@@ -348,7 +374,7 @@ func (n *simNode) write(prec noroshi.Precedence, ttl uint32, tombs []message.In)
 	}
 	n.w.made++
 	id := noroshi.Sum(binary.BigEndian.AppendUint64(append(append([]byte{byte(n.i)}, e[:]...), byte(seq)), n.w.made))
-	o := message.Out{Epoch: e, Seq: seq, ID: id, Prec: prec, Created: n.w.now, TTL: ttl, Len: 100, Chain: message.ChainNext(chain, id)}
+	o := message.Out{Epoch: e, Seq: seq, ID: id, Prec: prec, Created: n.w.now, TTL: ttl, Len: 100, Label: label, Chain: message.ChainNext(chain, id)}
 	n.w.release(n, o, tombs)
 	if len(tombs) == 0 && seq > 2 && n.w.rng.IntN(4) == 0 {
 		n.w.deps[id] = []uint64{1 + n.w.rng.Uint64N(seq-1)}
@@ -373,7 +399,7 @@ func (n *simNode) bury(e message.Epoch, seqs []uint64) {
 		}
 	}
 	if len(tombs) > 0 {
-		n.write(noroshi.Priority, 0, tombs)
+		n.write(noroshi.Priority, 0, tombs, "")
 	}
 }
 
@@ -395,6 +421,9 @@ func (n *simNode) open(x message.Open) {
 	}
 	n.d.mine = append(n.d.mine, message.EpochHead{Epoch: e})
 	n.d.counter = 0
+	if x.Reason.FromEarlier() {
+		n.d.anew = e
+	}
 	n.w.lived(n)
 	chain := message.ChainStart(noroshi.Real, n.id, n.peer().id, e)
 	id := noroshi.Sum(e[:])
@@ -404,14 +433,14 @@ func (n *simNode) open(x message.Open) {
 	n.w.volatile[n.i][e] = []message.Out{first}
 	n.head(e, n.d.log[e])
 	parents := n.d.parents
-	n.then(func() { n.step(message.Opened{Epoch: e, Parents: parents, First: first}) })
+	n.then(func() { n.step(message.Opened{Epoch: e, Parents: parents, First: first, Anew: x.Reason.FromEarlier()}) })
 }
 
 // rebuild is what every start does: a Side from what is durable.
 func (n *simNode) rebuild() {
-	n.todo, n.toldLast = nil, nil
+	n.todo, n.saying, n.toldLast, n.flash = nil, nil, nil, map[key]*flashOut{}
 	d := n.d.clone()
-	f := message.Facts{Mine: d.mine, Parents: d.parents, Counter: d.counter, Live: d.live, Told: d.heard}
+	f := message.Facts{Mine: d.mine, Anew: d.anew, Parents: d.parents, Counter: d.counter, Live: d.live, Told: d.heard}
 	for i := range f.Seed {
 		f.Seed[i] = byte(n.w.rng.Uint32())
 	}
@@ -460,6 +489,7 @@ func simRules(n *simNode) message.Rules {
 	r.Realm, r.Self, r.Partner = noroshi.Real, n.id, n.peer().id
 	r.Heartbeat, r.Probe, r.Resend, r.ResendMax = 3*time.Second, 500*time.Millisecond, 400*time.Millisecond, 5*time.Second
 	r.Window = 4
+	r.Ways = n.w.offered()
 	return r
 }
 

@@ -25,6 +25,8 @@ type world struct {
 	flaw     flaw
 	restores bool
 	now      time.Time
+	ways     []*simWay
+	seen     simSeen
 	nodes    [2]*simNode
 	net      []packet
 	old      []packet // delivered, may come again much later
@@ -52,12 +54,14 @@ type world struct {
 type packet struct {
 	to *simNode
 	ev message.Event
+	at time.Time // not before
 }
 
 func newWorld(seed uint64, f flaw) *world {
 	w := &world{rng: newRand(seed), flaw: f, restores: seed%3 == 0, now: time.Unix(1_800_000_000, 0),
 		deps: map[noroshi.Hash][]uint64{}, tombs: map[noroshi.Hash][]message.In{}, from: map[noroshi.Hash]int{},
 		recalls: map[noroshi.Hash]noroshi.Hash{}, dones: map[noroshi.Hash]noroshi.Hash{}, data: map[noroshi.Hash]bool{}}
+	w.ways = newWays(w.rng)
 	for i := range w.nodes {
 		n := &simNode{w: w, i: i, id: noroshi.NodeID{byte(i + 1)}}
 		n.d = disk{log: map[message.Epoch][]message.Out{}, rows: map[message.Epoch]map[uint64]message.In{}, effects: map[noroshi.Hash]int{},
@@ -84,8 +88,6 @@ func (w *world) epoch() message.Epoch {
 	w.epochs = append(w.epochs, e)
 	return e
 }
-
-func (w *world) post(to *simNode, e message.Event) { w.net = append(w.net, packet{to, e}) }
 
 func (w *world) failf(format string, a ...any) {
 	if w.fault == "" {
@@ -164,6 +166,11 @@ func (w *world) alarmed(n *simNode, a message.Alarm) {
 	switch a.Code {
 	case message.AlarmSecondID, message.AlarmChain:
 		w.failf("node %d raises %s at %d", n.i, a.Code, a.Seq)
+	case message.AlarmNoPath:
+		w.seen.noPath++
+		if !n.pathless() {
+			w.failf("node %d has a path for everything and says it has not", n.i)
+		}
 	default:
 		if w.restored == 0 {
 			w.failf("node %d raises %s without cause", n.i, a.Code)
@@ -215,8 +222,10 @@ func (w *world) act() {
 		w.backups[n.i] = append(w.backups[n.i], n.d.clone())
 	case r < 99 && w.restores && w.restored < 2:
 		w.restore(n)
+	case w.rng.IntN(3) == 0:
+		n.step(message.Up{Channel: w.ways[w.rng.IntN(len(w.ways))].name, Up: w.rng.IntN(3) > 0, Why: "by itself"})
 	default:
-		n.step(message.Up{Up: w.rng.IntN(3) > 0})
+		w.ways[w.rng.IntN(len(w.ways))].change(w.rng)
 	}
 }
 
@@ -227,7 +236,7 @@ func (w *world) act() {
 func (w *world) restore(n *simNode) {
 	w.restored++
 	n.d = w.backups[n.i][w.rng.IntN(len(w.backups[n.i]))].clone()
-	n.todo = nil
+	n.todo, n.saying = nil, nil
 	n.repeat()
 	// With both sides back before a message nobody remembers its binding.
 	w.binding[n.i] = map[key]noroshi.Hash{}
@@ -239,7 +248,7 @@ func (w *world) restore(n *simNode) {
 	if w.restored > 1 || w.rng.IntN(2) == 0 {
 		n.open(message.Open{Parents: slices.Clone(n.d.mine), Reason: message.Restored})
 	} else {
-		for p := n.peer(); len(p.todo) > 0; { // also in the partner's memory
+		for p := n.peer(); p.busy(); { // also in the partner's memory
 			p.run()
 		}
 		w.restores = false // two nodes put back unseen are outside the promise
@@ -258,7 +267,7 @@ func (w *world) releaseAt(n *simNode) {
 		ttl = 2
 	}
 	n.flush()
-	id := n.write(noroshi.Precedence(1+w.rng.IntN(4)), ttl, nil)
+	id := n.write(noroshi.Precedence(1+w.rng.IntN(4)), ttl, nil, simLabels[w.rng.IntN(len(simLabels))])
 	w.data[id] = true
 	w.order = append(w.order, id)
 }
@@ -277,10 +286,17 @@ func (w *world) recallAt(n *simNode) {
 	}
 }
 
+func (n *simNode) busy() bool { return len(n.todo)+len(n.saying) > 0 }
+
+// run does the next small step of one of the two queues.
 func (n *simNode) run() {
-	if len(n.todo) > 0 {
-		f := n.todo[0]
-		n.todo = n.todo[1:]
+	queue := &n.todo
+	if len(n.todo) == 0 || len(n.saying) > 0 && n.w.rng.IntN(2) == 0 {
+		queue = &n.saying
+	}
+	if len(*queue) > 0 {
+		f := (*queue)[0]
+		*queue = (*queue)[1:]
 		f()
 	}
 }
@@ -291,6 +307,9 @@ func (w *world) deliver(drop, keep bool) {
 	}
 	i := w.rng.IntN(len(w.net))
 	p := w.net[i]
+	if p.at.After(w.now) {
+		return
+	}
 	if !keep {
 		w.net = slices.Delete(w.net, i, i+1)
 	}
@@ -301,6 +320,13 @@ func (w *world) deliver(drop, keep bool) {
 		w.old = append(w.old, p)
 	}
 	p.to.step(w.flawed(p))
+}
+
+// deliverAll delivers what has been on its way long enough.
+func (w *world) deliverAll() {
+	for w.fault == "" && slices.ContainsFunc(w.net, func(p packet) bool { return !p.at.After(w.now) }) {
+		w.deliver(false, false)
+	}
 }
 
 // flawed is the flaws of a driver that reads statements wrongly.
@@ -344,20 +370,21 @@ func (w *world) pass(d time.Duration) {
 
 // settle lets a fair world run until nothing is owed, or says what still is.
 func (w *world) settle() {
-	for _, n := range w.nodes {
-		n.step(message.Up{Up: true})
+	for _, way := range w.ways {
+		way.cut, way.mute, way.loss = false, false, 0
+		for _, n := range w.nodes {
+			n.step(message.Up{Channel: way.name, Up: true})
+		}
 	}
 	for round := 0; round < 400 && w.fault == ""; round++ {
 		for _, n := range w.nodes {
 			n.flush()
-			for len(n.todo) > 0 && w.fault == "" {
+			for n.busy() && w.fault == "" {
 				n.run()
 				w.check()
 			}
 		}
-		for len(w.net) > 0 && w.fault == "" {
-			w.deliver(false, false)
-		}
+		w.deliverAll()
 		if round > 5 && w.owed() == "" {
 			w.quiet()
 			return
@@ -404,54 +431,63 @@ func (w *world) owed() string {
 }
 
 // quiet is I15: with nothing new, statements stop but for the heartbeat.
+
 func (w *world) quiet() {
+
 	before := w.nodes[0].says + w.nodes[1].says
 	for range 60 {
 		w.pass(100 * time.Millisecond)
 		for _, n := range w.nodes {
-			for len(n.todo) > 0 {
+			for n.busy() {
 				n.run()
 			}
 		}
-		for len(w.net) > 0 {
-			w.deliver(false, false)
-		}
+		w.deliverAll()
 	}
-	if said := w.nodes[0].says + w.nodes[1].says - before; said > 10 {
-		w.failf("I15: %d statements in two heartbeats of silence", said)
+	if said := w.nodes[0].says + w.nodes[1].says - before; said > 12*len(w.ways) {
+		w.failf("I15: %d statements by %d ways in two heartbeats of silence", said, len(w.ways))
 	}
 }
 
-func simulate(seed uint64, f flaw) string {
+func simulate(seed uint64, f flaw) string { return played(seed, f).fault }
+
+// played is a world after its schedule.
+func played(seed uint64, f flaw) *world {
 	w := newWorld(seed, f)
 	steps := 150 + w.rng.IntN(250)
 	for range steps {
 		w.act()
 		w.check()
 		if w.fault != "" {
-			return w.fault
+			return w
 		}
 	}
 	w.settle()
-	return w.fault
+	return w
 }
 
-// TestSimulatedSchedules is exchange I1-I7, I9 and I15 over thousands of seeded
-// schedules of loss, duplication, reordering, delay, crashes at every step and,
-// for every third seed, restores from earlier backups.
+// TestSimulatedSchedules is exchange I1-I7, I9, I10, I13 and I15 over thousands of seeded
+// schedules of loss, duplication, reordering, delay, crashes at every step, one to
+// three channels that come and go and, for every third seed, restores from earlier
+// backups.
 func TestSimulatedSchedules(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(tier.N(3_000, 50_000)) {
-		if fault := simulate(seed, sound); fault != "" {
-			t.Fatalf("seed %d: %s", seed, fault)
+	seeds := tier.N(3_000, 50_000)
+	var seen simSeen
+	for seed := range uint64(seeds) {
+		w := played(seed, sound)
+		if w.fault != "" {
+			t.Fatalf("seed %d: %s", seed, w.fault)
 		}
+		seen.add(w.seen)
 	}
+	seen.often(t, seeds)
 }
 
 // TestSimulatorFindsPlantedBugs shows that the checker sees each of these.
 func TestSimulatorFindsPlantedBugs(t *testing.T) {
 	t.Parallel()
-	for _, f := range []flaw{ackBeforeCommit, effectApart, dedupeWindow, logAfterSend, counterVolatile, noEpoch, firstSeenNewest,
+	for _, f := range []flaw{oneWayOnly, weakerPath, ackBeforeCommit, effectApart, dedupeWindow, logAfterSend, counterVolatile, noEpoch, firstSeenNewest,
 		blindToRollback, commitUnheard, openAsApplied, prunesReceipted, depsIgnored,
 		recallUnchecked, recallOvertaken, recallListLost, recallUnheard} {
 		t.Run(string(f), func(t *testing.T) {

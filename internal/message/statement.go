@@ -7,8 +7,16 @@ import (
 	"github.com/noroshi-cti/noroshi"
 )
 
-// maxStatement bounds the body of a statement: the largest STATE is under it.
+// maxStatement bounds the body of a statement but a RETURN, which carries whole
+// messages: the largest STATE is under it.
 const maxStatement = 256 << 10
+
+func maxBody(k Kind) uint32 {
+	if k == ReturnKind {
+		return maxReturn
+	}
+	return maxStatement
+}
 
 // Statement is a signed control that has no place in the log: of one kind and
 // epoch only the highest counter counts.
@@ -40,18 +48,24 @@ type storedStatement struct {
 	Body   []byte
 }
 
-// SignStatement signs a body that EncodeState, EncodeWant or EncodeRefuse made.
+// SignStatement signs the body that the Encode function of the kind made.
 // Statements are signed by a control key.
 func SignStatement(k *Keyring, c Context, counter uint64, kind Kind, created time.Time, body []byte) (*Statement, error) {
+	return SignStatementFor(k, k.Keyset().Version, c, counter, kind, created, body)
+}
+
+// SignStatementFor is SignStatement for who holds a version of the KEYSET, as
+// SignFor is Sign.
+func SignStatementFor(k *Keyring, held uint64, c Context, counter uint64, kind Kind, created time.Time, body []byte) (*Statement, error) {
 	s := &Statement{Context: c, Counter: counter, Kind: kind, Created: created.UTC().Truncate(time.Second),
-		ContentHash: noroshi.Sum(body), Body: body, size: uint32(min(len(body), maxStatement+1))}
+		ContentHash: noroshi.Sum(body), Body: body, size: uint32(min(len(body), maxReturn+1))}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
 	if err := k.speaks(c); err != nil {
 		return nil, err
 	}
-	key, err := k.signer(UseControl, s.Created)
+	key, err := k.signer(UseControl, s.Created, held)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +82,8 @@ func (s *Statement) check() error {
 		return malformed("statement", "kind is not one of a statement")
 	case unix(s.Created) > lastSecond:
 		return malformed("statement", "time is after the year 9999")
-	case s.size > maxStatement:
-		return malformed("statement", "body is over 256 KiB")
+	case s.size > maxBody(s.Kind):
+		return malformed("statement", "body is over its bound")
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type Out struct {
 	Created time.Time
 	TTL     uint32 // seconds, 0 = never expires
 	Len     int    // bytes of content, for the share of ROUTINE
+	Label   string // normal form of its objects' label; empty = control: goes wherever statements go
 	Chain   noroshi.Hash
 	Closed  bool // withheld or expired: a tombstone speaks for it
 }
@@ -49,6 +50,8 @@ type In struct {
 	Prec     noroshi.Precedence
 	Deps     []uint64
 	Standing Standing
+	Via      string  // channel it came by, as this node calls it; empty = not known
+	Key      [4]byte // id of the key that signed it, for the driver; zeros for a tombstone
 }
 
 // Event is something that happened to one side of a link.
@@ -63,7 +66,7 @@ type Arrived struct{ In In }
 
 // Kept: what came of a Keep or Apply, or of a tombstone: a durable fact. Again
 // says the same id was here already, Second that another id was bound to the
-// sequence (the first stands).
+// sequence (the first stands), Absent as the standing that nothing came of it.
 type Kept struct {
 	In     In
 	Again  bool
@@ -76,6 +79,8 @@ type Told struct {
 	Counter uint64
 	Sum     noroshi.Hash
 	State   State
+	Channel string  // it came by, as this node calls it
+	Doubts  []Doubt // of the epochs of ours that it names, those a revoked key may have signed in
 }
 
 // Asked: a verified WANT came.
@@ -85,12 +90,23 @@ type Asked struct{ Want Want }
 // reason (docs/wire.md, REFUSE). The driver says when that is worth telling.
 type Refused struct{ Code uint8 }
 
+// Attest: something is to be said of the ledgers, CHECKPOINT or COSIGN, or
+// answered. The driver decides what; Step gives it its place among the statements,
+// and a channel that objects of its label may go by.
+type Attest struct {
+	Kind  Kind
+	Body  []byte
+	Label string // join of those in a RETURN, normal form; empty = it has no objects
+}
+
 // HandedOver: a Send ended: the channel took the bytes, or did not. It is no
-// receipt.
+// receipt. Never says that the channel takes no message like this one.
 type HandedOver struct {
-	Epoch Epoch
-	Seq   uint64
-	OK    bool
+	Epoch   Epoch
+	Seq     uint64
+	Channel string
+	OK      bool
+	Never   bool
 }
 
 // Withheld: messages of ours were closed by a tombstone (T4): they leave no
@@ -106,21 +122,40 @@ type Loaded struct {
 	Out   []Out
 }
 
-// Up says whether some channel to the partner works.
-type Up struct{ Up bool }
+// Up says how a channel does: it takes envelopes, or it does not, and why; or
+// it does not lead to the partner at all.
+type Up struct {
+	Channel string
+	Up      bool
+	Absent  bool
+	Why     string // for people, when it is not up
+}
+
+// Rewired brings the channels of the link anew: the partner's card, the
+// agreement in force or this node's configuration is another.
+type Rewired struct{ Ways []Way }
 
 // Opened answers Open: the new epoch with its EPOCH message is durable.
 type Opened struct {
 	Epoch   Epoch
 	Parents []Epoch
 	First   Out
+	Anew    bool // because something was lost: its EPOCH says so
 }
 
 // PutBack: an operator put this node back from a backup.
 type PutBack struct{}
 
-// Probe asks for a fresh challenge: the answer gives the round trip.
-type Probe struct{}
+// Reopen: this node ends trust in one of its own keys. What it says from now on
+// stands in a log that nobody who has the old key could have begun.
+type Reopen struct{}
+
+// Probe asks for a fresh challenge by a channel, by all when none is named: the
+// answer gives the round trip.
+type Probe struct{ Channel string }
+
+// Wake: what could not be applied may be by now.
+type Wake struct{}
 
 // Tick: time has passed. Step wants one at Side.Next.
 type Tick struct{}
@@ -131,13 +166,17 @@ func (Kept) event()       {}
 func (Told) event()       {}
 func (Asked) event()      {}
 func (Refused) event()    {}
+func (Attest) event()     {}
 func (HandedOver) event() {}
 func (Withheld) event()   {}
 func (Loaded) event()     {}
 func (Up) event()         {}
+func (Rewired) event()    {}
 func (Opened) event()     {}
 func (PutBack) event()    {}
+func (Reopen) event()     {}
 func (Probe) event()      {}
+func (Wake) event()       {}
 func (Tick) event()       {}
 
 // Effect is something the driver does, in the order given. What an effect
@@ -153,25 +192,41 @@ type Keep struct {
 }
 
 // Apply asks for R2 of a message that is stored: what it waited for is there.
-// Answer: Kept.
-type Apply struct {
-	Epoch Epoch
-	Seq   uint64
+// Answer: Kept, Absent where it could not be done.
+type Apply struct{ In In }
+
+// Send asks for T2: check again, write the attempt, commit, hand over to the
+// channel. Answer: HandedOver.
+type Send struct {
+	Epoch   Epoch
+	Seq     uint64
+	Prec    noroshi.Precedence
+	Channel string
 }
 
-// Send asks for T2: check again, write the attempt, commit, hand over. Answer:
-// HandedOver.
-type Send struct {
-	Epoch Epoch
-	Seq   uint64
-	Prec  noroshi.Precedence
+// Halt says that a message that is being handed over to a channel need not go
+// any more: its receipt came, it was withheld, or it may not go there any more. Its
+// Send is answered all the same.
+type Halt struct {
+	Epoch   Epoch
+	Seq     uint64
+	Channel string
+}
+
+// Switched says that what went by one channel goes by another from now on, and
+// why (a Switch code, and what the channel itself said); empty = by none. The
+// driver puts it on record.
+type Switched struct {
+	From, To    string
+	Why, Detail string
 }
 
 // SayState asks to make Counter durable as issued, then sign and send the STATE
-// on every channel. No answer.
+// by one channel. No answer.
 type SayState struct {
 	Epoch   Epoch // ours, that speaks
 	Counter uint64
+	Channel string
 	State   State
 }
 
@@ -179,6 +234,7 @@ type SayState struct {
 type SayWant struct {
 	Epoch   Epoch
 	Counter uint64
+	Channel string
 	Want    Want
 }
 
@@ -186,7 +242,18 @@ type SayWant struct {
 type SayRefuse struct {
 	Epoch   Epoch
 	Counter uint64
+	Channel string
 	Refuse  Refuse
+}
+
+// SayBody asks to send a statement whose body the driver gave with Attest;
+// Counter as in SayState.
+type SayBody struct {
+	Epoch   Epoch
+	Counter uint64
+	Channel string
+	Kind    Kind
+	Body    []byte
 }
 
 // Receipt says what of our epoch the partner's life newly holds and has newly
@@ -225,7 +292,7 @@ type Lives struct {
 }
 
 // Alarm tells both duty officers of something that must not happen. Codes:
-// second-id, clone, receipt-shrank, chain, rolled-back.
+// second-id, clone, receipt-shrank, chain, rolled-back, no-path.
 type Alarm struct {
 	Code  string
 	Epoch Epoch
@@ -235,9 +302,12 @@ type Alarm struct {
 func (Keep) effect()      {}
 func (Apply) effect()     {}
 func (Send) effect()      {}
+func (Halt) effect()      {}
+func (Switched) effect()  {}
 func (SayState) effect()  {}
 func (SayWant) effect()   {}
 func (SayRefuse) effect() {}
+func (SayBody) effect()   {}
 func (Receipt) effect()   {}
 func (Expire) effect()    {}
 func (Load) effect()      {}
@@ -252,4 +322,5 @@ const (
 	AlarmShrank     = "receipt-shrank" // a life took a receipt back
 	AlarmChain      = "chain"          // both sides' chains differ
 	AlarmRolledBack = "rolled-back"    // this side lost what the partner holds of it
+	AlarmNoPath     = "no-path"        // Seq messages wait that no channel in working order may carry
 )

@@ -40,6 +40,12 @@ func (l *life) bind(m In) {
 		delete(l.open, n)
 		delete(l.tombs, n)
 	}
+	if l.open[n].Standing == Stored {
+		l.waits[n] = true
+	} else {
+		delete(l.waits, n)
+		delete(l.left, n)
+	}
 	for {
 		id, ok := l.above[l.Cum+1]
 		if !ok {
@@ -73,6 +79,9 @@ func (s *Side) arrived(m In, now time.Time) []Effect {
 		return nil
 	}
 	if !l.have.has(m.Seq) {
+		if n := len(l.open); n >= maxOpen && m.Prec < noroshi.Flash || n >= 2*maxOpen {
+			return nil
+		}
 		l.pending[m.Seq] = m.ID
 		return []Effect{Keep{In: m, Apply: l.ready(m)}}
 	}
@@ -81,7 +90,7 @@ func (s *Side) arrived(m In, now time.Time) []Effect {
 		return []Effect{Keep{In: m, Apply: l.ready(m)}}
 	}
 	if id, ok := l.above[m.Seq]; ok && id == m.ID {
-		s.soon(now, s.rules.Bulk)
+		s.soon(m.Via, now, s.rules.Bulk)
 		return nil
 	}
 	return []Effect{Keep{In: m}} // the driver compares ids
@@ -95,6 +104,9 @@ func (s *Side) kept(e Kept, now time.Time) []Effect {
 	}
 	if l.pending[e.In.Seq] == e.In.ID {
 		delete(l.pending, e.In.Seq)
+		if e.In.Standing == Absent && l.waits[e.In.Seq] {
+			l.left[e.In.Seq] = true
+		}
 	}
 	if e.Second {
 		return []Effect{Alarm{Code: AlarmSecondID, Epoch: e.In.Epoch, Seq: e.In.Seq}}
@@ -103,19 +115,21 @@ func (s *Side) kept(e Kept, now time.Time) []Effect {
 		return nil
 	}
 	l.bind(e.In)
-	if wait := s.rules.Bulk; e.In.Prec < noroshi.Immediate {
-		s.soon(now, wait)
-	} else {
-		s.soon(now, s.rules.Urgent)
+	wait := s.rules.Bulk
+	if e.In.Prec >= noroshi.Immediate {
+		wait = s.rules.Urgent
 	}
+	s.soon(e.In.Via, now, wait)
 	return l.wake()
 }
 
-// wake returns what may be applied now, lowest first.
+// wake returns what may be applied now, lowest first. What was tried in vain is left
+// until a Wake: else whatever comes would have all of it tried again.
 func (l *life) wake() []Effect {
 	var seqs []uint64
-	for n, m := range l.open {
-		if _, busy := l.pending[n]; m.Standing == Stored && !busy && l.ready(m) {
+	for n := range l.waits {
+		m := l.open[n]
+		if _, busy := l.pending[n]; !busy && !l.left[n] && l.ready(m) {
 			seqs = append(seqs, n)
 			l.pending[n] = m.ID
 		}
@@ -123,7 +137,7 @@ func (l *life) wake() []Effect {
 	slices.Sort(seqs)
 	fx := make([]Effect, len(seqs))
 	for i, n := range seqs {
-		fx[i] = Apply{Epoch: l.Epoch, Seq: n}
+		fx[i] = Apply{In: l.open[n]}
 	}
 	return fx
 }
@@ -136,6 +150,15 @@ func (s *Side) wakeAll() []Effect {
 	s.woken = true
 	var fx []Effect
 	for _, l := range s.theirs {
+		fx = append(fx, l.wake()...)
+	}
+	return fx
+}
+
+// wakeLeft tries again what could not be applied.
+func (s *Side) wakeLeft() (fx []Effect) {
+	for _, l := range s.theirs {
+		clear(l.left)
 		fx = append(fx, l.wake()...)
 	}
 	return fx
@@ -160,10 +183,12 @@ func (l *life) inSet() InSet {
 	return in
 }
 
-// missing is what the partner's epoch has and this side lacks.
+// missing is what the partner's epoch has and this side lacks. What lies below a
+// message that is here is, also where no STATE of that epoch says so any more.
 func (l *life) missing() runs {
-	if l.head == 0 {
+	top := max(l.head, l.have.max())
+	if top == 0 {
 		return nil
 	}
-	return runs{{1, l.head}}.less(l.have)
+	return runs{{1, top}}.less(l.have)
 }

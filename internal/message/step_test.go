@@ -18,17 +18,20 @@ type one struct {
 	head     message.EpochHead
 	told     uint64
 	last     message.State
+	lastBy   map[string]message.State // by channel
 	received []uint64
 	fx       []message.Effect
 }
 
 var otherLife = message.Epoch{2}
 
-func newOne(t testing.TB) *one {
+func newOne(t testing.TB, ways ...message.Way) *one {
 	t.Helper()
-	o := &one{t: t, now: time.Unix(1_800_000_000, 0), epoch: message.Epoch{1}}
-	r := message.DefaultRules()
-	r.Realm, r.Self, r.Partner = noroshi.Real, noroshi.NodeID{1}, noroshi.NodeID{2}
+	o := &one{t: t, now: time.Unix(1_800_000_000, 0), epoch: message.Epoch{1}, lastBy: map[string]message.State{}}
+	r := rulesOfOne()
+	if len(ways) > 0 {
+		r.Ways = ways
+	}
 	o.head = message.EpochHead{Epoch: o.epoch, Chain: message.ChainStart(noroshi.Real, r.Self, r.Partner, o.epoch)}
 	o.side = message.Rebuild(r, message.Facts{Mine: []message.EpochHead{o.head}, Run: [8]byte{1}}, o.now)
 	o.step(message.Tick{})
@@ -39,12 +42,18 @@ func newOne(t testing.TB) *one {
 	return o
 }
 
+func rulesOfOne() message.Rules {
+	r := message.DefaultRules()
+	r.Realm, r.Self, r.Partner = noroshi.Real, noroshi.NodeID{1}, noroshi.NodeID{2}
+	return r
+}
+
 func (o *one) step(e message.Event) []message.Effect {
 	var fx []message.Effect
 	o.side, fx = message.Step(o.side, e, o.now)
 	for _, x := range fx {
 		if s, ok := x.(message.SayState); ok {
-			o.last = s.State
+			o.last, o.lastBy[s.Channel] = s.State, s.State
 		}
 	}
 	o.fx = append(o.fx, fx...)
@@ -95,7 +104,7 @@ func TestFlashPassesEverything(t *testing.T) {
 		o.write(noroshi.Flash, 10)
 	}
 	for _, s := range busy {
-		if got := sends(o.step(message.HandedOver{Epoch: s.Epoch, Seq: s.Seq, OK: true})); len(got) > 0 {
+		if got := sends(o.step(message.HandedOver{Epoch: s.Epoch, Seq: s.Seq, Channel: s.Channel, OK: true})); len(got) > 0 {
 			t.Fatalf("%v starts while a FLASH waits", got)
 		}
 	}
@@ -114,7 +123,7 @@ func TestAWaitingFlashLooksForTheLink(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			o := newOne(t)
-			o.step(message.Up{Up: false})
+			o.step(message.Up{Channel: "https", Up: false})
 			o.write(tc.prec, 10)
 			start, minutes := o.now, [10]int{}
 			for {
@@ -132,10 +141,35 @@ func TestAWaitingFlashLooksForTheLink(t *testing.T) {
 			if off := minutes[0] - tc.first; off < -2 || off > 2 || minutes[9] != tc.later {
 				t.Errorf("hellos by minute %v, want %d in the first, %d in the last", minutes, tc.first, tc.later)
 			}
-			if got := sends(o.step(message.Up{Up: true})); len(got) != 1 {
+			if got := sends(o.step(message.Up{Channel: "https", Up: true})); len(got) != 1 {
 				t.Errorf("the link is back and %d messages go, want the one that waits", len(got))
 			}
 		})
+	}
+}
+
+// TestExpiredIsNotSent: what is over before the link is back is closed, and goes
+// by no way; what is not goes.
+func TestExpiredIsNotSent(t *testing.T) {
+	t.Parallel()
+	o := newOne(t)
+	o.step(message.Up{Channel: "https", Up: false})
+	for _, ttl := range []uint32{60, 0, 3600} {
+		o.head.Head++
+		o.step(message.Committed{Out: message.Out{Epoch: o.epoch, Seq: o.head.Head, ID: noroshi.Hash{byte(o.head.Head)}, Prec: noroshi.Priority, Created: o.now, TTL: ttl, Len: 10}})
+	}
+	o.now = o.now.Add(2 * time.Minute)
+	var sent, closed []uint64
+	for _, x := range o.step(message.Up{Channel: "https", Up: true}) {
+		switch x := x.(type) {
+		case message.Send:
+			sent = append(sent, x.Seq)
+		case message.Expire:
+			closed = append(closed, x.Seqs...)
+		}
+	}
+	if !slices.Equal(closed, []uint64{1}) || !slices.Equal(sent, []uint64{2, 3}) {
+		t.Errorf("%v are closed and %v sent, want 1 closed and the others sent", closed, sent)
 	}
 }
 
@@ -155,7 +189,7 @@ func TestRoutineKeepsItsShare(t *testing.T) {
 		queue = queue[1:]
 		count[s.Prec]++
 		o.now = o.now.Add(time.Millisecond)
-		queue = append(queue, sends(o.step(message.HandedOver{Epoch: s.Epoch, Seq: s.Seq, OK: true}))...)
+		queue = append(queue, sends(o.step(message.HandedOver{Epoch: s.Epoch, Seq: s.Seq, Channel: s.Channel, OK: true}))...)
 		queue = append(queue, sends(o.hear(o.holds(s.Seq)))...)
 	}
 	if r := count[noroshi.Routine]; r < 15 || r > 25 {
@@ -227,6 +261,32 @@ func TestAlarms(t *testing.T) {
 		{"an epoch of ours we do not know", func(o *one) []message.Effect {
 			return o.hear(message.State{Cited: message.Citation{Epoch: message.Epoch{9}, Counter: 1}})
 		}, message.AlarmRolledBack},
+		{"a head we have not, of a log that another followed", func(o *one) []message.Effect {
+			st := o.holds(1)
+			o.opened(false)
+			return o.hear(st)
+		}, message.AlarmRolledBack},
+		{"a counter we have not issued, of a log that another followed", func(o *one) []message.Effect {
+			c := message.Citation{Epoch: o.epoch, Counter: 1}
+			o.opened(false)
+			return o.hear(message.State{Cited: c})
+		}, message.AlarmRolledBack},
+		{"a head we have not, of a log that is known to have lost its end", func(o *one) []message.Effect {
+			st := o.holds(1)
+			o.opened(true)
+			return o.hear(st)
+		}, ""},
+		{"a counter we have not issued, of such a log", func(o *one) []message.Effect {
+			c := message.Citation{Epoch: o.epoch, Counter: 1}
+			o.opened(true)
+			return o.hear(message.State{Cited: c})
+		}, ""},
+		{"a counter we have not issued, of a log that a revoked key may have signed in", func(o *one) []message.Effect {
+			c := message.Citation{Epoch: o.epoch, Counter: 1}
+			o.opened(false)
+			o.told++
+			return o.step(message.Told{Epoch: otherLife, Counter: o.told, State: message.State{Cited: c, Echo: o.last.Challenge}, Doubts: []message.Doubt{{Epoch: o.epoch}}})
+		}, ""},
 		{"another chain", func(o *one) []message.Effect {
 			o.write(noroshi.Priority, 10)
 			st := o.holds(1)
@@ -236,6 +296,14 @@ func TestAlarms(t *testing.T) {
 		{"a second id", func(o *one) []message.Effect {
 			return o.step(message.Kept{In: message.In{Epoch: otherLife, Seq: 1, ID: noroshi.Hash{1}}, Second: true})
 		}, message.AlarmSecondID},
+		{"what lay before the one it holds is lost, and closed here", func(o *one) []message.Effect {
+			st := o.holds(2)
+			o.hear(st)
+			for seq := range uint64(2) {
+				o.step(message.Committed{Out: message.Out{Epoch: o.epoch, Seq: seq + 1, ID: noroshi.Hash{byte(seq + 1)}, Prec: noroshi.Routine, Created: o.now, Closed: seq == 0}})
+			}
+			return o.hear(st)
+		}, ""},
 		{"nothing", func(o *one) []message.Effect { return o.hear(message.State{}) }, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -247,24 +315,115 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// TestOneWhoAlwaysCitesWhatWeLack: a partner that says again and again that we
-// lost something moves us to a new epoch once in a heartbeat, not each time.
+// opened opens another epoch, because something was lost or for another reason.
+func (o *one) opened(anew bool) {
+	o.step(message.Opened{Epoch: message.Epoch{3}, Parents: []message.Epoch{o.epoch}, Anew: anew,
+		First: message.Out{Epoch: message.Epoch{3}, Seq: 1, ID: noroshi.Hash{3}, Prec: noroshi.Immediate, Created: o.now}})
+}
+
+// TestReopenedWhileOpening: a key of ours is revoked while a new epoch is being made,
+// which may be signed with it yet: another follows, once.
+func TestReopenedWhileOpening(t *testing.T) {
+	t.Parallel()
+	o := newOne(t)
+	opens := func(fx []message.Effect) (n int) {
+		for _, x := range fx {
+			if _, ok := x.(message.Open); ok {
+				n++
+			}
+		}
+		return n
+	}
+	if n := opens(o.step(message.PutBack{})) + opens(o.step(message.Reopen{})) + opens(o.step(message.Reopen{})); n != 1 {
+		t.Fatalf("%d epochs are made at a time", n)
+	}
+	for i, want := range []int{1, 0} {
+		e := message.Epoch{3, byte(i)}
+		if n := opens(o.step(message.Opened{Epoch: e, First: message.Out{Epoch: e, Seq: 1, ID: noroshi.Hash{3, byte(i)}, Prec: noroshi.Immediate, Created: o.now}})); n != want {
+			t.Errorf("%d follow on epoch %d, want %d", n, i+1, want)
+		}
+	}
+}
+
+// TestOneWhoAlwaysCitesWhatWeLack: a partner that says all day that we lost
+// something is followed ever more seldom, and after a quiet day at once again.
 func TestOneWhoAlwaysCitesWhatWeLack(t *testing.T) {
 	t.Parallel()
 	o := newOne(t)
 	opened := 0
-	for range 100 {
-		o.now = o.now.Add(message.DefaultRules().Heartbeat / 20)
+	claim := func() {
 		for _, x := range o.hear(message.State{Cited: message.Citation{Epoch: message.Epoch{0xee, byte(o.told)}, Counter: 1}}) {
 			if x, ok := x.(message.Open); ok {
 				opened++
 				e := message.Epoch{0xdd, byte(opened)}
-				o.step(message.Opened{Epoch: e, Parents: []message.Epoch{x.Parents[0].Epoch}, First: message.Out{Epoch: e, Seq: 1, ID: noroshi.Hash{byte(opened)}, Prec: noroshi.Immediate, Created: o.now}})
+				o.step(message.Opened{Epoch: e, Parents: []message.Epoch{x.Parents[0].Epoch}, First: message.Out{Epoch: e, Seq: 1, ID: noroshi.Hash{byte(opened)}, Prec: noroshi.Immediate, Created: o.now}, Anew: true})
 			}
 		}
 	}
-	if opened == 0 || opened > 5 {
-		t.Errorf("%d epochs in five heartbeats, want 1 to 5", opened)
+	for range 8640 {
+		o.now = o.now.Add(message.DefaultRules().Heartbeat)
+		claim()
+	}
+	if opened < 3 || opened > 16 {
+		t.Errorf("%d epochs in a day, want 3 to 16", opened)
+	}
+	o.now = o.now.Add(25 * time.Hour)
+	before := opened
+	if claim(); opened != before+1 {
+		t.Error("a claim after a quiet day opens no epoch")
+	}
+}
+
+// TestOneWhoAlwaysTakesBack: receipts taken back have what went sent again, once
+// at first and then ever more seldom; each is an alarm.
+func TestOneWhoAlwaysTakesBack(t *testing.T) {
+	t.Parallel()
+	o := newOne(t)
+	o.write(noroshi.Priority, 10)
+	receipts, alarms := 0, 0
+	for range 1000 {
+		o.now = o.now.Add(time.Second)
+		for _, x := range append(o.hear(o.holds(1)), o.hear(message.State{In: []message.InSet{{Epoch: o.epoch}}})...) {
+			switch x := x.(type) {
+			case message.Receipt:
+				receipts++
+			case message.Alarm:
+				if x.Code == message.AlarmShrank {
+					alarms++
+				}
+			}
+		}
+	}
+	if receipts < 2 || receipts > 10 || alarms != 1000 {
+		t.Errorf("%d receipts and %d alarms of 1000 taken back", receipts, alarms)
+	}
+}
+
+// TestWhatIsHeldHasABound: of one epoch so much waits for others or a person and
+// no more, but for FLASH.
+func TestWhatIsHeldHasABound(t *testing.T) {
+	t.Parallel()
+	o := newOne(t)
+	taken := map[noroshi.Precedence]int{}
+	seq := uint64(0)
+	for _, p := range []noroshi.Precedence{noroshi.Routine, noroshi.Flash} {
+		for range 40_000 {
+			in := message.In{Epoch: otherLife, Seq: seq + 1, ID: noroshi.Hash{byte(seq), byte(seq >> 8), byte(seq >> 16), 1}, Kind: 200, Prec: p}
+			for _, x := range o.step(message.Arrived{In: in}) {
+				if k, ok := x.(message.Keep); ok {
+					seq++
+					taken[p]++
+					k.In.Standing = message.Held
+					o.step(message.Kept{In: k.In})
+				}
+			}
+			if o.fx = nil; taken[p] > 0 && seq < in.Seq {
+				break
+			}
+		}
+	}
+	if taken[noroshi.Routine] != 16<<10 || taken[noroshi.Flash] != 16<<10 {
+		t.Errorf("taken are %v", taken)
 	}
 }
 
@@ -279,5 +438,41 @@ func TestStepIsDeterministic(t *testing.T) {
 		if !slices.Equal(sends(a), sends(b)) {
 			t.Fatalf("got %v and %v", a, b)
 		}
+	}
+}
+
+// TestBeyond: what a partner holds above the end of a former log of ours came to it
+// from a life that is lost; of the present log Step itself finds it.
+func TestBeyond(t *testing.T) {
+	t.Parallel()
+	o := newOne(t)
+	o.write(noroshi.Priority, 10)
+	state := func(e message.Epoch, cum uint64, ranges ...message.Range) message.State {
+		return message.State{In: []message.InSet{{Epoch: e, Cum: cum, Ranges: ranges}}}
+	}
+	now := message.Epoch{3}
+	if o.side.Beyond(state(o.epoch, 2)) {
+		t.Error("the present log is a former one")
+	}
+	o.step(message.Opened{Epoch: now, Parents: []message.Epoch{o.epoch}, First: message.Out{Epoch: now, Seq: 1, ID: noroshi.Hash{1}, Prec: noroshi.Immediate, Created: o.now}})
+	for _, c := range []struct {
+		name string
+		st   message.State
+		want bool
+	}{
+		{"nothing", message.State{}, false},
+		{"all there is", state(o.epoch, 1), false},
+		{"more", state(o.epoch, 2), true},
+		{"more behind a gap", state(o.epoch, 0, message.Range{A: 4, B: 4}), true},
+		{"more of the present log", state(now, 2), false},
+		{"of a log that is not ours", state(message.Epoch{9}, 2), false},
+	} {
+		if got := o.side.Beyond(c.st); got != c.want {
+			t.Errorf("%s: %t, want %t", c.name, got, c.want)
+		}
+	}
+	o.step(message.Committed{Out: message.Out{Epoch: o.epoch, Seq: 2, ID: noroshi.Hash{2}, Prec: noroshi.Routine, Created: o.now}})
+	if o.side.Beyond(state(o.epoch, 2)) {
+		t.Error("it is more still, after it was taken back")
 	}
 }

@@ -44,7 +44,7 @@ func SignSuspension(k *Keyring, s Suspension) ([]byte, error) {
 	if s.Resumed {
 		w.State = stateResumed
 	}
-	key, err := k.signer(UseRelease, s.Created)
+	key, err := k.signer(UseRelease, s.Created, k.Keyset().Version)
 	if err != nil {
 		return nil, err
 	}

@@ -35,9 +35,13 @@ const (
 	EpochStart Kind = 7
 	Link       Kind = 8
 
-	StateKind  Kind = 16
-	WantKind   Kind = 17
-	RefuseKind Kind = 18
+	StateKind      Kind = 16
+	WantKind       Kind = 17
+	RefuseKind     Kind = 18
+	CheckpointKind Kind = 19
+	CosignKind     Kind = 20
+	ReturnKind     Kind = 21
+	RecallsKind    Kind = 22
 )
 
 // Form of a content.

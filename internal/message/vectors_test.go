@@ -155,6 +155,14 @@ func TestKeyVectors(t *testing.T) {
 	}
 }
 
+// vectorDay is the day of now.
+const vectorDay = 20777
+
+func vectorSecret(name string) []byte {
+	h := sha256.Sum256([]byte("link " + name))
+	return h[:]
+}
+
 // vectorPair is the link USA-01 to JPN-01 of the vectors.
 func vectorPair(t *testing.T) *pair {
 	t.Helper()
@@ -196,6 +204,7 @@ func vectorMessages(t *testing.T, p *pair) (names []string, list []*message.Mess
 		{Object: "ipv4-addr--0d0b4bd9-4b4b-4b0c-8d7e-6a7f0a4b1c05", Reason: message.RecallRelabelled, Scope: message.RecallReMark}}))
 	add("recall done", control(8, message.RecallDone), message.EncodeRecallDone(message.RecallDoneBody{Recall: noroshi.Hash{5}, Until: now,
 		Results: []message.RecallResult{{Found: 2, ActiveBefore: 1, Onward: 300, Answered: 1}, {Refusal: message.RefusedLaw}}}))
+	add("link", control(9, message.Link), message.EncodeLink(message.LinkBody{Gate: [32]byte(vectorSecret("gate")), Line: [32]byte(vectorSecret("line")), Day: vectorDay}))
 	return names, list
 }
 
@@ -230,6 +239,18 @@ func TestMessageVectors(t *testing.T) {
 
 func TestStatementVectors(t *testing.T) {
 	p := vectorPair(t)
+	back := *p // what JPN-01 sent comes back to it
+	back.a, back.b = p.b, p.a
+	lost := []*message.Message{back.sign(t, dataHeader(1), message.EncodeObjects(objects(1)))}
+	holdings := message.Holdings{Nonce: [8]byte{4}, Answer: true, Epoch: message.Epoch{7}} // 2 is not held, 3 and 4 are not asked for
+	for _, r := range []message.Range{{A: 1, B: 2}, {A: 5, B: 5}} {
+		holdings.Runs = append(holdings.Runs, message.HeldRun{Range: r, Root: message.HoldingsRoot(holdings.Epoch, r, func(seq uint64) noroshi.Hash {
+			if seq == 2 {
+				return noroshi.Hash{}
+			}
+			return noroshi.Hash{byte(seq)}
+		})})
+	}
 	var made []statementVector
 	for i, s := range []struct {
 		name string
@@ -239,6 +260,11 @@ func TestStatementVectors(t *testing.T) {
 		{"state", message.StateKind, message.EncodeState(stateHeader())},
 		{"want", message.WantKind, message.EncodeWant(message.Want{Reason: 1, Runs: []message.EpochRange{{Epoch: message.Epoch{7}, Range: message.Range{A: 3, B: 900}}}})},
 		{"refuse", message.RefuseKind, message.EncodeRefuse(message.Refuse{Code: 4})},
+		{"checkpoint", message.CheckpointKind, message.EncodeCheckpoint(checkpoints()[2])},
+		{"cosign", message.CosignKind, message.EncodeCosign(message.CosignBody{Checkpoint: noroshi.Hash{9}, Size: 7, Signature: noteLine(5)})},
+		{"return", message.ReturnKind, message.EncodeReturn(lost)},
+		{"recalls", message.RecallsKind, message.EncodeRecalls(message.SplitRecalls(recallList(2))[0])},
+		{"holdings", message.HoldingsKind, message.EncodeHoldings(holdings)},
 	} {
 		st, err := message.SignStatement(p.a, p.context(), uint64(i+1), s.kind, now, s.body)
 		if err != nil {

@@ -173,7 +173,18 @@ func (p *pair) catchUp(b *testing.B, list io.Reader, n int) {
 	b.ReportMetric(took.Seconds(), "s-approve-to-armed")
 	b.ReportMetric(float64(n)/took.Seconds()/admission, "x-catch-up-of-import")
 	b.ReportMetric(float64(p.acts(b)-acts), "entries-import-and-send")
-	sent := p.usa.Node.Courier.Counters().BytesSent - before
+	p.overWire(b, run, p.usa.Node.Courier.Counters().BytesSent-before, "x-json-over-wire")
+	before = p.jpn.Node.Courier.Counters().BytesReceived
+	if _, err := p.usa.Node.Courier.Test(b.Context(), p.jpn.Node.Keys.NodeID(), ""); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(p.jpn.Node.Courier.Counters().BytesReceived-before), "B-second-sync")
+}
+
+// overWire reports how many times what a run brought is as large as what carried
+// it.
+func (p *pair) overWire(b *testing.B, run string, sent int64, name string) {
+	b.Helper()
 	size := 0
 	if err := p.usa.Node.Store.Each(b.Context(), "indicator", 0, func(r store.Record) error {
 		if r.Run == run {
@@ -183,12 +194,37 @@ func (p *pair) catchUp(b *testing.B, list io.Reader, n int) {
 	}); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(size)/float64(sent), "x-json-over-wire")
-	before = p.jpn.Node.Courier.Counters().BytesReceived
-	if _, err := p.usa.Node.Courier.Test(b.Context(), p.jpn.Node.Keys.NodeID()); err != nil {
+	b.ReportMetric(float64(size)/float64(sent), name)
+}
+
+// outage sends a list from USA-01 to JPN-01 that was imported and released by two
+// officers while JPN-01 was gone, until JPN-01, back again, is armed with all of
+// it.
+func (p *pair) outage(b *testing.B, skip, n int) {
+	lines := n
+	p.jpn.Stop()
+	p.jpn.Quota = 4096 // what follows is of the same day
+	start := time.Now()
+	r := p.usa.Import("trails.tsv", "tlp:amber", trails(b, skip, n))
+	if n = r.New; n+r.Unchanged != lines || r.Unchanged > lines/1000 {
+		b.Fatalf("import of %d lines: %+v", lines, r) // some name a value of another line in another spelling
+	}
+	admission := float64(n) / time.Since(start).Seconds()
+	if holds, count := p.usa.Approve(); holds != 1 || count != n {
+		b.Fatalf("%d holds of %d objects, want 1 of %d", holds, count, n)
+	}
+	before := p.usa.Node.Courier.Counters().BytesSent
+	p.jpn.Start()
+	start = time.Now()
+	nodetest.Whole(b, p.usa, p.jpn)
+	if err := p.jpn.Node.Watch.ArmedUpTo(b.Context(), p.jpn.Head()); err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(p.jpn.Node.Courier.Counters().BytesReceived-before), "B-second-sync")
+	rate := float64(n) / time.Since(start).Seconds()
+	b.ReportMetric(rate, "objects/s-after-outage")
+	b.ReportMetric(rate/admission, "x-after-outage-of-import")
+	p.overWire(b, r.Run, p.usa.Node.Courier.Counters().BytesSent-before, "x-json-over-wire-outage")
+	b.ReportMetric(float64(n), "objects-after-outage")
 }
 
 // acts counts a party's ledger entries.
@@ -236,7 +272,7 @@ func (p *pair) fill(b *testing.B, skip, n int) {
 	p.jpn.Settle()
 	start = time.Now()
 	if err := crew.Until(b.Context(), 5*time.Minute, "full text of all", func() (bool, error) {
-		_, behind, err := p.jpn.Node.Store.Search(b.Context(), "trails", 0, 1)
+		_, behind, err := p.jpn.Node.Store.Search(b.Context(), "trails", store.Along{Limit: 1})
 		return behind == 0, err
 	}); err != nil {
 		b.Fatal(err)
@@ -343,7 +379,7 @@ func settledRSS(status func(string) float64) float64 {
 // BenchmarkBudgetNodes tells the rows in one story: two new nodes, a list
 // released between them, then all the rest of it, the receiver started on it.
 func BenchmarkBudgetNodes(b *testing.B) {
-	small, whole := tier.N(20_000, 100_000), tier.N(60_000, listEntries)
+	small, missed, whole := tier.N(20_000, 100_000), tier.N(20_000, 1_000_000), tier.N(60_000, listEntries)
 	exe := filepath.Join(b.TempDir(), "noroshi")
 	if out, err := exec.Command("go", "build", "-o", exe, "../../cmd/noroshi").CombinedOutput(); err != nil {
 		b.Fatalf("go build: %v: %s", err, out)
@@ -366,7 +402,8 @@ func BenchmarkBudgetNodes(b *testing.B) {
 	b.Run("PublishSmall", func(b *testing.B) { p.idle(b, "small-idle") })
 	b.Run("CatchUp", func(b *testing.B) { p.catchUp(b, trails(b, 0, small), small) })
 	b.Run("PublishSmallBusy", func(b *testing.B) { p.busy(b, "small-busy", fresh("small", small)) })
-	b.Run("Fill", func(b *testing.B) { p.fill(b, small, whole-small) })
+	b.Run("Outage", func(b *testing.B) { p.outage(b, small, missed) })
+	b.Run("Fill", func(b *testing.B) { p.fill(b, small+missed, whole-small-missed) })
 	b.Run("Arm", func(b *testing.B) {
 		p.jpn.Stop()
 		_, armed, status, stop := program(b, exe, p.jpn.Dir)
@@ -382,8 +419,14 @@ func BenchmarkBudgetNodes(b *testing.B) {
 		b.ReportMetric(peak, "MB-armed-peak")
 		b.ReportMetric(settled-empty, "MB-armed-settled-over-empty")
 	})
+	b.Run("S1H", func(b *testing.B) {
+		hard := &pair{usa: nodetest.New(b, "USA-02", noroshi.Real), jpn: nodetest.New(b, "JPN-02", noroshi.Real)}
+		nodetest.Harden(b, hard.usa, hard.jpn)
+		hard.catchUp(b, trails(b, 0, small), small)
+	})
 	b.Run("Publish", func(b *testing.B) { p.idle(b, "full-idle") })
 	b.Run("PublishBusy", func(b *testing.B) { p.busy(b, "full-busy", fresh("full", small)) })
+	b.Run("Console", func(b *testing.B) { p.console(b, whole, tier.N(2000, 60_000), small) })
 }
 
 // fresh returns n entries that are in no list.

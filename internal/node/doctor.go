@@ -1,22 +1,25 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/fips140"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
 // doctor looks the node over: each line a check, its state and a code whose
 // text says what it means and what to do.
 func (n *Node) doctor(ctx context.Context) []web.Check {
-	return append([]web.Check{n.checkFolder(), n.checkSeal(), checkCrypto(), n.checkListen(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)},
-		append(n.checkAgreements(ctx), n.checkLinks(ctx)...)...)
+	return slices.Concat([]web.Check{n.checkFolder(), n.checkSeal(), n.checkNextRoot(), checkCrypto(), n.checkListen(), n.checkWAL(), n.checkStore(ctx), n.checkPeople(ctx)},
+		n.checkAgreements(ctx), n.checkLinks(ctx), n.checkMail(ctx), n.checkSIEMs(ctx), n.checkWords(), n.checkFeeds(ctx), n.checkExports())
 }
 
 func (n *Node) checkFolder() web.Check {
@@ -34,6 +37,15 @@ func (n *Node) checkSeal() web.Check {
 	return web.Check{Name: "seal", State: "ok", Code: "seal-" + string(n.Seal)}
 }
 
+// checkNextRoot warns while the key that ends a theft of the root lies where the
+// root may be stolen. It is in no backup.
+func (n *Node) checkNextRoot() web.Check {
+	if _, err := os.Stat(nextRootPath(n.Dir, n.Realm)); err == nil {
+		return web.Check{Name: "next-root", State: "warn", Code: "next-root-here", Args: []string{nextRootPath(n.Dir, n.Realm)}}
+	}
+	return web.Check{Name: "next-root", State: "ok", Code: "next-root-away"}
+}
+
 // checkCrypto tells whether cryptography is done by Go's FIPS 140-3 module.
 func checkCrypto() web.Check {
 	if !fips140.Enabled() {
@@ -45,10 +57,11 @@ func checkCrypto() web.Check {
 // checkListen warns of an address that is another one after each start: cards
 // that name it lead nowhere then.
 func (n *Node) checkListen() web.Check {
-	if _, port, err := net.SplitHostPort(n.Config.Listen); err == nil && port == "0" && len(n.Config.Endpoints) == 0 {
+	at := cmp.Or(n.Config.Listen, defaultListen)
+	if _, port, err := net.SplitHostPort(at); err == nil && port == "0" && len(n.Config.Endpoints) == 0 {
 		return web.Check{Name: "listen", State: "warn", Code: "listen-changes"}
 	}
-	return web.Check{Name: "listen", State: "ok", Code: "listen-fixed", Args: []string{n.Config.Listen}}
+	return web.Check{Name: "listen", State: "ok", Code: "listen-fixed", Args: []string{at}}
 }
 
 // maxWAL is the size from which a write-ahead log says that its checkpoints do
@@ -71,7 +84,7 @@ func (n *Node) checkWAL() web.Check {
 func (n *Node) checkStore(ctx context.Context) web.Check {
 	head, err := n.Store.Head(ctx)
 	if err != nil {
-		return web.Check{Name: "store", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}}
+		return web.Check{Name: "store", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}, Why: noroshi.Tell(err)}
 	}
 	return web.Check{Name: "store", State: "ok", Code: "store-head", Args: []string{strconv.FormatInt(head, 10)}}
 }
@@ -79,7 +92,7 @@ func (n *Node) checkStore(ctx context.Context) web.Check {
 func (n *Node) checkPeople(ctx context.Context) web.Check {
 	releasers, err := web.CountRole(ctx, n.Store, "release")
 	if err != nil {
-		return web.Check{Name: "people", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}}
+		return web.Check{Name: "people", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}, Why: noroshi.Tell(err)}
 	}
 	if releasers < 2 {
 		return web.Check{Name: "people", State: "warn", Code: "people-two-release", Args: []string{strconv.Itoa(releasers)}}
@@ -90,7 +103,7 @@ func (n *Node) checkPeople(ctx context.Context) web.Check {
 func (n *Node) checkAgreements(ctx context.Context) (out []web.Check) {
 	unreadable, err := n.Services().Unreadable(ctx)
 	if err != nil {
-		return []web.Check{{Name: "agreement", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}}}
+		return []web.Check{{Name: "agreement", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}, Why: noroshi.Tell(err)}}
 	}
 	for _, p := range unreadable {
 		out = append(out, web.Check{Name: "agreement", State: "fail", Code: "agreement-unreadable", Args: []string{string(p)}})
@@ -101,7 +114,7 @@ func (n *Node) checkAgreements(ctx context.Context) (out []web.Check) {
 func (n *Node) checkLinks(ctx context.Context) []web.Check {
 	links, err := n.Courier.Links(ctx)
 	if err != nil {
-		return []web.Check{{Name: "links", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}}}
+		return []web.Check{{Name: "links", State: "fail", Code: "store-unreadable", Args: []string{err.Error()}, Why: noroshi.Tell(err)}}
 	}
 	var out []web.Check
 	for _, l := range links {
@@ -110,7 +123,7 @@ func (n *Node) checkLinks(ctx context.Context) []web.Check {
 		case l.Up:
 			out = append(out, web.Check{Name: name, State: "ok", Code: "link-up", Args: []string{p, l.RoundTrip.Round(time.Millisecond / 10).String()}})
 		case n.opts.Serving:
-			out = append(out, web.Check{Name: name, State: "warn", Code: "link-down", Args: []string{p, l.LastError}})
+			out = append(out, web.Check{Name: name, State: "warn", Code: "link-down", Args: []string{p, l.LastError.Message}, Why: l.LastError})
 		}
 		if len(l.Missing) > 0 {
 			out = append(out, web.Check{Name: name, State: "warn", Code: "link-gaps", Args: []string{p, strconv.Itoa(len(l.Missing))}})

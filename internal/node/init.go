@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/durable"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -36,10 +38,15 @@ func Init(ctx context.Context, dir string, c Config) error {
 		return err
 	}
 	n, err := Open(ctx, dir, noroshi.Real, Options{})
-	if err != nil {
-		return err
+	if err == nil {
+		return n.Close()
 	}
-	return n.Close()
+	// Such as a database that does not answer: without its configuration the
+	// folder is no node yet, and the same Init goes on with what it has.
+	if rerr := os.Remove(filepath.Join(dir, configName)); rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	return err
 }
 
 const identityName = "identity.json"
@@ -64,7 +71,7 @@ func makeIdentity(dir string, c Config) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(path, o.Bytes())
+	return durable.Write("identity", path, o.Bytes())
 }
 
 func readIdentity(dir string) (*stix.Object, error) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -9,8 +10,9 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/durable"
 	"github.com/noroshi-cti/noroshi/internal/message"
-	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/partner"
 )
 
 func keysPath(dir string, r noroshi.Realm) string {
@@ -27,16 +29,12 @@ func makeKeys(dir string, c Config, r noroshi.Realm) error {
 	if err != nil {
 		return err
 	}
-	return writeKeys(dir, c, k)
+	return custody{dir: dir, conf: c, realm: r}.write(k, "")
 }
 
-// writeKeys seals a keyring and puts it in the place of the one before.
-func writeKeys(dir string, c Config, k *message.Keyring) error {
+// sealInto seals a keyring into a file.
+func sealInto(path string, secret []byte, k *message.Keyring) error {
 	plain, err := k.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	secret, _, err := sealKey(dir, c, false)
 	if err != nil {
 		return err
 	}
@@ -44,7 +42,7 @@ func writeKeys(dir string, c Config, k *message.Keyring) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(keysPath(dir, k.Realm()), sealed)
+	return durable.Write("keys", path, sealed)
 }
 
 func sealPurpose(r noroshi.Realm) string { return "noroshi keys " + r.String() }
@@ -62,15 +60,21 @@ func readKeys(dir string, c Config, r noroshi.Realm) (*message.Keyring, Seal, er
 	if err != nil {
 		return nil, "", err
 	}
+	k, err := keyringOf(sealed, secret, r)
+	return k, how, err
+}
+
+// keyringOf opens sealed keys of a realm.
+func keyringOf(sealed, secret []byte, r noroshi.Realm) (*message.Keyring, error) {
 	plain, err := unsealBytes(secret, sealed, sealPurpose(r))
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	k, err := message.UnmarshalKeyring(plain)
 	if err != nil {
-		return nil, "", errors.Join(noroshi.Errorf(noroshi.Broken, "node.keys", "the node's keys cannot be read"), err)
+		return nil, errors.Join(noroshi.Errorf(noroshi.Broken, "node.keys", "the node's keys cannot be read"), err)
 	}
-	return k, how, nil
+	return k, nil
 }
 
 // A KEYSET says how long partners may take its keys as confirmed; the node
@@ -100,32 +104,15 @@ func (n *Node) renew(ctx context.Context) error {
 // Renew makes the next KEYSET when the present one is about to be stale, and
 // sends it to every partner. The keys are sealed on disk before the KEYSET
 // leaves the node, so that a crash between leaves nobody with a KEYSET this
-// node does not have.
+// node does not have. What another process of the node has made comes first.
 func (n *Node) Renew(ctx context.Context) error {
-	now := n.opts.Now()
-	if !n.Keys.Keyset().Fresh(now.Add(renewBefore)) {
-		if err := n.Keys.Renew(now); err != nil {
+	for {
+		if err := cmp.Or(n.settleKeys(ctx), n.reload(ctx), n.resign(ctx)); err != nil {
 			return err
 		}
-		if err := writeKeys(n.Dir, n.Config, n.Keys); err != nil {
-			return err
-		}
-	}
-	doc, id := n.Keys.Keyset().Bytes(), n.Keys.NodeID().String()
-	kept, err := n.Store.Doc(ctx, noroshi.DocKeyset, id)
-	if err == nil && string(kept) == string(doc) {
-		return nil
-	}
-	if _, err := n.Store.Do(ctx, noroshi.Act{Action: noroshi.ActKeys, Subject: id}, func(tx *store.Tx) error {
-		return tx.PutDoc(noroshi.DocKeyset, id, doc)
-	}); err != nil {
-		return err
-	}
-	for node := range n.peers() {
-		// A courier that does not run yet is no error: Resend hands it in.
-		if err := n.Courier.Document(ctx, node, doc); err != nil && noroshi.KindOf(err) != noroshi.Queued {
+		err := n.Office.Renew(ctx, n.opts.Now().Add(renewBefore))
+		if noroshi.CodeOf(err) != partner.KeysTurning {
 			return err
 		}
 	}
-	return nil
 }

@@ -1,12 +1,36 @@
 package node_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/release"
+	"github.com/noroshi-cti/noroshi/internal/store"
 )
+
+// agreed puts an agreement with these suites in force with a partner.
+func agreed(t *testing.T, n *node.Node, suites string) {
+	t.Helper()
+	other := noroshi.Party{CallSign: "JPN-01", Node: noroshi.NodeID{9}, Identity: "identity--5a1f6c2e-2d3b-4c57-9a43-0d8a1f1a0002"}
+	file := release.Template(release.Draft{Realm: noroshi.Real, Self: noroshi.Party{CallSign: n.Self.CallSign, Node: n.Keys.NodeID(), Identity: n.Self.Identity},
+		Partner: other, From: time.Now().Add(-time.Hour), Until: time.Now().AddDate(1, 0, 0)})
+	file = bytes.Replace(file, []byte(`suites = ["S1", "S2"]`), []byte(suites), 1)
+	body, err := json.Marshal(noroshi.Partner{Node: other.Node, Trust: noroshi.InForce, Agreement: noroshi.Sum(file), Organisation: noroshi.Organisation{CallSign: other.CallSign}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Store.Do(t.Context(), noroshi.Act{Action: noroshi.ActAgreementInForce}, func(tx *store.Tx) error {
+		return errors.Join(tx.PutDoc(noroshi.DocPartner, other.Node.String(), body), tx.PutDoc(noroshi.DocAgreement, noroshi.Sum(file).String(), file))
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestRenew: a KEYSET that is about to be stale is followed by the next one,
 // sealed on disk and kept, and a node opened again has it.
@@ -28,6 +52,15 @@ func TestRenew(t *testing.T) {
 	if err := n.Renew(t.Context()); err != nil || n.Keys.Keyset().Version != first {
 		t.Fatalf("a fresh KEYSET was renewed to version %d: %v", n.Keys.Keyset().Version, err)
 	}
+	agreed(t, n, `suites = ["S1", "S2"]`)
+	if err := n.Renew(t.Context()); err != nil || n.Keys.Keyset().Has(message.S1H, clock) {
+		t.Fatalf("a key of S1H that no agreement asks for: %v", err)
+	}
+	agreed(t, n, `suites = ["S1", "S1H"]`)
+	if err := n.Renew(t.Context()); err != nil || !n.Keys.Keyset().Has(message.S1H, clock) {
+		t.Fatalf("no key of S1H, which an agreement asks for: %v", err)
+	}
+	first = n.Keys.Keyset().Version
 	clock = clock.Add(6 * 24 * time.Hour)
 	if err := n.Renew(t.Context()); err != nil || n.Keys.Keyset().Version != first+1 {
 		t.Fatalf("version %d after six days: %v", n.Keys.Keyset().Version, err)

@@ -38,6 +38,12 @@ func TestMetricsAndHealth(t *testing.T) {
 	if _, err := web.Invoke(t.Context(), n.Services(), "import", []byte(`{"name":"secret-list","marking":"tlp:red"}`), strings.NewReader("secret-value.example\n"), nil); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := web.Invoke(t.Context(), n.Services(), "feed.add", []byte(`{"name":"drop","kind":"folder","path":"/nowhere-to-be-found","every":"1h","paused":true}`), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := web.Invoke(t.Context(), n.Services(), "feed.run", []byte(`{"name":"drop"}`), nil, nil); noroshi.KindOf(err) != noroshi.Invalid {
+		t.Fatalf("a feed of no folder: %v", err)
+	}
 	head, err := n.Store.Head(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +55,8 @@ func TestMetricsAndHealth(t *testing.T) {
 		t.Errorf("health: %s", body)
 	}
 	body := get(t, "http://"+addr+"/metrics")
-	for _, want := range []string{"noroshi_indicators_armed 1", "noroshi_feed_sequence ", "process_resident_memory_bytes"} {
+	for _, want := range []string{"noroshi_indicators_armed 1", "noroshi_feed_sequence ", "process_resident_memory_bytes",
+		`noroshi_feed_success_age_seconds{feed="drop"} `, `noroshi_feed_failures{feed="drop"} 1`, `noroshi_feed_waiting{feed="drop"} 0`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("metrics lack %q", want)
 		}

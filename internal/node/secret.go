@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/durable"
 	"golang.org/x/crypto/argon2"
 )
 
@@ -46,17 +47,20 @@ func sealKey(dir string, c Config, make bool) ([]byte, Seal, error) {
 			return nil, "", err
 		}
 	}
-	path := filepath.Join(dir, "secret", "seal.key")
+	path := sealPath(dir)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && make {
 		b = randomBytes(32)
-		err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), writeDurably(path, b))
+		err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), durable.Write("seal key", path, b))
 	}
 	if err != nil {
 		return nil, "", noroshi.Errorf(noroshi.NotFound, "seal.gone", "sealing key: %w", err)
 	}
 	return b, SealFolder, nil
 }
+
+// sealPath is where the sealing key lies when nothing else is set.
+func sealPath(dir string) string { return filepath.Join(dir, "secret", "seal.key") }
 
 func randomBytes(n int) []byte {
 	b := make([]byte, n)
@@ -87,6 +91,22 @@ func sealBytes(secret, plain []byte, purpose string) ([]byte, error) {
 	return gcm.Seal(salt, nil, plain, []byte(purpose)), nil
 }
 
+// readSealed opens a sealed file of the node, nil when there is none.
+func readSealed(dir string, c Config, path, purpose string) ([]byte, error) {
+	sealed, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	secret, _, err := sealKey(dir, c, false)
+	if err != nil {
+		return nil, err
+	}
+	return unsealBytes(secret, sealed, purpose)
+}
+
 func unsealBytes(secret, sealed []byte, purpose string) ([]byte, error) {
 	if len(sealed) < 16 {
 		return nil, noroshi.Errorf(noroshi.Broken, "seal.short", "the file of sealed keys is cut off")
@@ -100,26 +120,4 @@ func unsealBytes(secret, sealed []byte, purpose string) ([]byte, error) {
 		return nil, noroshi.Errorf(noroshi.Forbidden, "seal.wrong-key", "the sealing key does not open the node's keys: check seal_key_file or the credential")
 	}
 	return plain, nil
-}
-
-// writeDurably writes a new file so that a crash leaves the old or the new one:
-// temporary file, sync, rename, sync of the folder.
-func writeDurably(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,27 +21,49 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
+// defaultListen is where a node listens that was not told where: where only
+// this machine reaches it.
+const defaultListen = "127.0.0.1:0"
+
 // listen binds the partner listener early, so that cards can name its port.
-func (n *Node) listen(ctx context.Context) (courier.Channel, error) {
-	addr := n.Config.Listen
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+func (n *Node) listen(ctx context.Context) (channels []courier.Channel, err error) {
+	l, err := n.listenOn(ctx, cmp.Or(n.Config.Listen, defaultListen))
 	if err != nil {
-		return nil, noroshi.Errorf(noroshi.Invalid, "serve.listen", "listen on %s: %w", addr, err)
+		return nil, err
 	}
-	channel, listener, err := https.New(l, https.Options{Key: n.Keys.TLSKey(), Peers: n.peers, Now: n.opts.Now})
+	outer, err := n.visit(ctx, n.Config.Tools == "" && inner(l.Addr()) && !n.Config.relayed())
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	n.bound, n.sender, n.listener = l, channel, listener
+	sender, listener, err := https.New(l, https.Options{Key: n.tlsKey(ctx), Peers: n.peers, Now: n.opts.Now,
+		Names: n.Config.names(), Door: outer, Open: n.visitors})
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if n.opts.Roles.has(RoleWeb) {
+		if err := errors.Join(n.listenTools(ctx), n.listenConsole(ctx)); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
+	n.bound, n.sender, n.listener = l, sender, listener
 	n.endpoints = n.Config.Endpoints
 	if len(n.endpoints) == 0 {
 		n.endpoints = []string{"https://" + l.Addr().String()}
 	}
-	return channel, nil
+	for _, w := range sender.Ways(httpsWays) {
+		channels = append(channels, w)
+	}
+	if err := n.openMail(ctx, sender.Certificate()); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if n.mail != nil {
+		channels = append(channels, n.mail)
+	}
+	return channels, nil
 }
+
+// httpsWays is how many endpoints of a partner are channels of their own.
+const httpsWays = 3
 
 // peers lists the partners that may connect now, with the pins of their TLS
 // keys.
@@ -71,41 +94,85 @@ func (n *Node) peers() map[noroshi.NodeID][][32]byte {
 
 // Serve runs the node until ctx ends: listeners, followers, streams. It
 // returns nil after a graceful stop; ready (may be nil) is called once the
-// socket answers.
+// socket answers, or where another process has it, once everything runs.
+//
+// What must be done once in a node, by whichever process, is done by the one
+// that leads: the exit gate, the streams to partners, keys, what partners are
+// told of. The others wait to lead, if they have the role.
 func (n *Node) Serve(ctx context.Context, ready func()) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var running sync.WaitGroup
-	part := func(name string, run func(context.Context) error) {
-		running.Go(func() {
-			if err := run(ctx); err != nil && ctx.Err() == nil {
-				stop(fmt.Errorf("%s: %w", name, err))
-			}
-		})
+	p := &parts{ctx: ctx, stop: stop}
+	p.run("disk", n.untilFailure)
+	if n.opts.Roles.has(RoleWeb) {
+		socket, err := listenSocket(n.Dir, n.Realm)
+		if err != nil {
+			return err
+		}
+		if socket == nil {
+			n.opts.Log.Warn("another process answers commands for this folder", "realm", n.Realm.String())
+		} else {
+			defer socket.Close()
+			p.run("socket", func(ctx context.Context) error { return serveHTTP(ctx, socket, web.Handler(n.Services())) })
+		}
+		p.run("refusals", n.refusals.Run)
 	}
-	socket, err := listenSocket(n.Dir, n.Realm)
-	if err != nil {
-		return err
+	if r := n.opts.Roles; r.has(RoleWeb) || r.has(RoleWatch) || r.has(RoleMatch) {
+		p.run("arm", n.onceRecovered(n.Watch.Run))
 	}
-	defer socket.Close()
-	part("arm", n.Watch.Run)
-	part("release", n.decide)
-	part("keys", n.renew)
-	part("courier", n.Courier.Run)
-	part("documents", n.Office.Resend)
-	part("partners", func(ctx context.Context) error { return n.listener.Serve(ctx, n.Courier.Receive) })
-	part("refusals", n.refusals.Run)
-	part("socket", func(ctx context.Context) error { return serveHTTP(ctx, socket, web.Handler(n.Services())) })
+	if n.opts.Roles.has(RoleCourier) {
+		p.run("lead", func(ctx context.Context) error { return n.leading(ctx, n.lead) })
+	}
+	if n.Store.Shared() {
+		p.run("turned keys", n.turns)
+	}
+	if n.tools != nil {
+		p.run("tools", n.serveTools)
+	}
+	if n.console != nil {
+		p.run("console", n.serveConsole)
+	}
 	if n.Config.Metrics != "" {
-		part("metrics", n.serveMetrics)
+		p.run("metrics", n.serveMetrics)
 	}
-	n.opts.Log.Info("serving", "realm", n.Realm.String(), "call_sign", string(n.Self.CallSign), "endpoints", n.endpoints)
+	n.opts.Log.Info("serving", "realm", n.Realm.String(), "call_sign", string(n.Self.CallSign), "endpoints", n.endpoints, "roles", n.opts.Roles.String())
 	if ready != nil {
 		ready()
 	}
-	<-ctx.Done()
-	running.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+	return p.wait()
+}
+
+// untilFailure ends with the error of a disk that failed: whoever runs the node
+// sees it stop, and starts it again when the disk is mended.
+func (n *Node) untilFailure(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-n.Store.Failed():
+		return n.Store.Failure()
+	}
+}
+
+// parts are what runs side by side until one fails or ctx ends.
+type parts struct {
+	ctx     context.Context
+	stop    context.CancelCauseFunc
+	running sync.WaitGroup
+}
+
+func (p *parts) run(name string, run func(context.Context) error) {
+	p.running.Go(func() {
+		if err := run(p.ctx); err != nil && p.ctx.Err() == nil {
+			p.stop(fmt.Errorf("%s: %w", name, err))
+		}
+	})
+}
+
+// wait returns when all have ended: nil when they were told to.
+func (p *parts) wait() error {
+	<-p.ctx.Done()
+	p.running.Wait()
+	if cause := context.Cause(p.ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
@@ -145,7 +212,8 @@ func (n *Node) waitFor(ctx context.Context, head int64) error {
 // serveHTTP serves on a listener until ctx ends, then lets running requests
 // finish for a moment.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	select {
@@ -179,10 +247,14 @@ func SocketPath(dir string, r noroshi.Realm) string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("noroshi-%d-%x", os.Getuid(), sum[:8]), "sock")
 }
 
-// listenSocket makes the socket. The store's lock says that no other process
-// serves the realm, so a socket that is there is a dead one's.
+// listenSocket makes the socket, nil where another process of the node answers
+// on it: one of those that share a database. Where none does, a socket that is
+// there is a dead one's.
 func listenSocket(dir string, r noroshi.Realm) (net.Listener, error) {
 	path := SocketPath(dir, r)
+	if c, err := net.Dial("unix", path); err == nil {
+		return nil, c.Close()
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}

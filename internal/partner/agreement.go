@@ -3,7 +3,6 @@ package partner
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -223,11 +222,7 @@ func (o *Office) approve(ctx context.Context, tx *store.Tx, h noroshi.Hash, by n
 		}
 	}
 	key := h.String() + "/" + by.Person
-	body, err := json.Marshal(by)
-	if err != nil {
-		return err
-	}
-	return tx.PutDoc(docApproval, key, body)
+	return tx.PutJSON(docApproval, key, by)
 }
 
 // agreementArrived takes an AGREEMENT document from a partner: the file as its
@@ -262,7 +257,7 @@ func (o *Office) agreementArrived(ctx context.Context, p noroshi.Partner, doc []
 	act := noroshi.Act{Action: noroshi.ActProposeAgreement, Subject: a.Hash.String(), Partner: p.Node, Agreement: a.Hash, Precedence: noroshi.Immediate}
 	switch {
 	case !consents && (before.Theirs || p.Agreement == a.Hash || slices.Contains(p.Proposed, a.Hash)):
-		return nil // nothing new
+		return o.remind(ctx, p, a.Hash) // nothing new
 	case consents && before.Ours:
 		act.Action, act.Persons = noroshi.ActAgreementInForce, officers
 	case consents:
@@ -415,15 +410,11 @@ func (o *Office) officers(ctx context.Context, r store.Reads, all map[string]nor
 	digest := noroshi.ActDigest(o.o.Realm, o.o.Keys.NodeID(), noroshi.ActSignAgreement, h.String(), h)
 	signed := map[string]noroshi.Signed{}
 	for id, p := range all {
-		body, err := r.Doc(ctx, docApproval, h.String()+"/"+id)
+		by, err := store.DocOf[noroshi.Signed](ctx, r, docApproval, h.String()+"/"+id)
 		if noroshi.KindOf(err) == noroshi.NotFound {
 			continue
 		}
 		if err != nil {
-			return nil, err
-		}
-		var by noroshi.Signed
-		if err := json.Unmarshal(body, &by); err != nil {
 			return nil, err
 		}
 		if p.Check(by, noroshi.ActSignAgreement, digest) == nil {

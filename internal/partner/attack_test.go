@@ -102,20 +102,7 @@ func TestTwoAccountsOfOneKeyAreOnePerson(t *testing.T) {
 func TestACardOfAKnownNodeWithOtherKeysIsRefused(t *testing.T) {
 	usa, jpn := two(t)
 	first := jpn.card("sato", "USA-01")
-	saved, err := jpn.keys.MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	twin, err := message.UnmarshalKeyring(saved)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := jpn.keys.Renew(jpn.now.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if err := twin.Renew(jpn.now.Add(2 * time.Hour)); err != nil {
-		t.Fatal(err)
-	}
+	twin := jpn.forked()
 	genuine := jpn.card("sato", "USA-01")
 	jpn.office = partner.New(jpn.store, jpn, partner.Options{Realm: jpn.realm, Self: jpn.self, Identity: identityOf(t, genuine), Keys: twin, Now: func() time.Time { return jpn.now }})
 	forged := jpn.card("sato", "USA-01")

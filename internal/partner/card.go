@@ -2,9 +2,9 @@ package partner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -68,6 +68,15 @@ func (o *Office) Card(ctx context.Context, partner noroshi.CallSign, endpoints [
 	return doc, nil
 }
 
+// Handed returns the last card made for a call sign, or NotFound.
+func (o *Office) Handed(ctx context.Context, partner noroshi.CallSign) ([]byte, error) {
+	doc, err := o.store.Doc(ctx, noroshi.DocCard, cardsOut+string(partner))
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		err = noroshi.Errorf(noroshi.NotFound, "partner.no-card", "no card was made for %s", partner)
+	}
+	return doc, err
+}
+
 // CardBound is what an order for a card is bound to: its endpoints.
 func CardBound(endpoints []string) noroshi.Hash {
 	return noroshi.Sum([]byte(strings.Join(endpoints, "\n")))
@@ -75,7 +84,7 @@ func CardBound(endpoints []string) noroshi.Hash {
 
 // gateSecret returns the secret on the last card for a call sign, or a new one.
 func (o *Office) gateSecret(ctx context.Context, partner noroshi.CallSign) ([]byte, error) {
-	doc, err := o.store.Doc(ctx, noroshi.DocCard, cardsOut+string(partner))
+	doc, err := o.Handed(ctx, partner)
 	if noroshi.KindOf(err) == noroshi.NotFound {
 		secret := make([]byte, 32)
 		rand.Read(secret)
@@ -156,7 +165,7 @@ func (o *Office) Receive(ctx context.Context, card []byte, by noroshi.Signed) (n
 // handedOut returns the secret on the card we made for a call sign, nil when
 // none was made yet.
 func (o *Office) handedOut(ctx context.Context, partner noroshi.CallSign) ([]byte, error) {
-	if _, err := o.store.Doc(ctx, noroshi.DocCard, cardsOut+string(partner)); noroshi.KindOf(err) == noroshi.NotFound {
+	if _, err := o.Handed(ctx, partner); noroshi.KindOf(err) == noroshi.NotFound {
 		return nil, nil
 	}
 	return o.gateSecret(ctx, partner)
@@ -202,34 +211,14 @@ func (o *Office) sameNode(ctx context.Context, tx *store.Tx, ks *message.Keyset)
 
 // partners returns every partner record, by call sign.
 func partners(ctx context.Context, r store.Reads) ([]noroshi.Partner, error) {
-	docs, err := r.Docs(ctx, noroshi.DocPartner)
-	if err != nil {
-		return nil, err
-	}
-	var all []noroshi.Partner
-	for _, body := range docs {
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	slices.SortFunc(all, func(a, b noroshi.Partner) int {
-		if c := strings.Compare(string(a.Organisation.CallSign), string(b.Organisation.CallSign)); c != 0 {
-			return c
-		}
-		return bytes.Compare(a.Node[:], b.Node[:])
-	})
-	return all, nil
+	all, err := r.Partners(ctx)
+	slices.SortStableFunc(all, func(a, b noroshi.Partner) int { return cmp.Compare(a.Organisation.CallSign, b.Organisation.CallSign) })
+	return all, err
 }
 
 // put writes a partner's record and tells the feed.
 func put(tx *store.Tx, p noroshi.Partner) error {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	if err := tx.PutDoc(noroshi.DocPartner, p.Node.String(), body); err != nil {
+	if err := tx.PutJSON(noroshi.DocPartner, p.Node.String(), p); err != nil {
 		return err
 	}
 	return tx.Notice(store.PartnerChanged, p.Node.String())
@@ -237,15 +226,11 @@ func put(tx *store.Tx, p noroshi.Partner) error {
 
 // partner reads one record; NotFound when there is none.
 func partner(ctx context.Context, r store.Reads, node noroshi.NodeID) (noroshi.Partner, error) {
-	var p noroshi.Partner
-	body, err := r.Doc(ctx, noroshi.DocPartner, node.String())
+	p, err := store.DocOf[noroshi.Partner](ctx, r, noroshi.DocPartner, node.String())
 	if noroshi.KindOf(err) == noroshi.NotFound {
-		return p, noroshi.Errorf(noroshi.NotFound, "partner.none", "no partner %s", node)
+		err = noroshi.Errorf(noroshi.NotFound, "partner.none", "no partner %s", node)
 	}
-	if err != nil {
-		return p, err
-	}
-	return p, json.Unmarshal(body, &p)
+	return p, err
 }
 
 // change rewrites a partner's record inside an act, from what stands there now.

@@ -2,7 +2,6 @@ package partner
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -61,12 +60,7 @@ func (o *Office) delegate(ctx context.Context, tx *store.Tx, order noroshi.Order
 	if err != nil {
 		return err
 	}
-	now := o.o.Now().UTC()
 	p.Delegated = slices.DeleteFunc(p.Delegated, func(d noroshi.Delegation) bool { return d.Role == order.Role })
-	p.Delegated = append(p.Delegated, noroshi.Delegation{Role: order.Role, From: now, Until: order.Until.UTC(), By: by})
-	body, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return tx.PutDoc(noroshi.DocPerson, p.ID, body)
+	p.Delegated = append(p.Delegated, noroshi.Delegation{Role: order.Role, From: tx.Time(), Until: order.Until.UTC(), By: by})
+	return tx.PutJSON(noroshi.DocPerson, p.ID, p)
 }

@@ -3,6 +3,7 @@ package partner
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
@@ -16,7 +17,7 @@ const docPendingKeyset = "keyset-pending"
 
 // Document takes a document that a partner's link brought: a KEYSET that
 // succeeds the one we hold, an AGREEMENT it proposes or consents to, or a
-// SUSPENSION of one. The
+// SUSPENSION of one, its own or one of ours that it gives back. The
 // same document again changes nothing. A card is refused: cards are handed in
 // by persons.
 func (o *Office) Document(ctx context.Context, from noroshi.NodeID, doc []byte) error {
@@ -54,18 +55,27 @@ func (o *Office) newKeys(ctx context.Context, from noroshi.NodeID, doc []byte) e
 	if err != nil {
 		return err
 	}
-	if ks.Node == from && (ks.Hash() == held.Hash() || ks.Version < held.Version) {
+	// Who has stolen the root held here gives versions under it as high as they
+	// like: what the root behind it signed is not late.
+	next := ks.Node == from && ks.Follows(held)
+	if ks.Node == from && (ks.Hash() == held.Hash() || ks.Version < held.Version && !next) {
 		return nil // known, or late
 	}
 	confirm, err := ks.Succeeds(held)
+	stop, ferr := frozen(ctx, o.store.Reads, from)
+	if noroshi.KindOf(err) == noroshi.Conflict && next {
+		confirm, err = true, nil
+	}
 	switch {
 	case noroshi.KindOf(err) == noroshi.Conflict:
-		return o.alarm(ctx, from, "keyset.fork", err, doc)
-	case err != nil:
-		return err
-	case confirm:
+		return o.alarm(ctx, from, alarmFork, err, doc)
+	case err != nil || ferr != nil:
+		return errors.Join(err, ferr)
+	case stop && string(ks.Root) == string(held.Root):
+		return noroshi.Errorf(noroshi.Refused, "partner.keys-frozen", "the keys of node %s change no more: two keysets of one version came, so a new root must be confirmed by voice", from)
+	case confirm || stop:
 		unconfirmed := noroshi.Errorf(noroshi.Refused, "partner.new-root", "node %s has a new root its old one did not sign: confirm it by voice", from)
-		return o.alarm(ctx, from, "keyset.new-root", unconfirmed, doc)
+		return o.alarm(ctx, from, alarmNewRoot, unconfirmed, doc)
 	}
 	act := noroshi.Act{Action: noroshi.ActKeys, Subject: from.String(), Partner: from, Precedence: noroshi.Immediate}
 	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {

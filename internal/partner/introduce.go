@@ -18,10 +18,16 @@ func (o *Office) Fingerprint() string { return o.o.Keys.Keyset().Fingerprint() }
 // different persons where the node has two who may, the partner is Introduced;
 // waiting is how many are missing. The person signs ActIntroduce over subject
 // NODEID bound to FingerprintBound(fingerprint). A wrong fingerprint changes
-// nothing and is a Broken error: someone may stand between the two nodes.
+// nothing and is a Broken error: someone may stand between the two nodes; what
+// has not sixty digits is Invalid. Of a partner that is introduced and has a new
+// root its old one did not sign, it is the new root's fingerprint that is heard
+// so.
 func (o *Office) Confirm(ctx context.Context, node noroshi.NodeID, fingerprint string, by noroshi.Signed) (waiting int, err error) {
 	if err := o.ordered(ctx, by, noroshi.ActIntroduce, node.String(), FingerprintBound(fingerprint)); err != nil {
 		return 0, err
+	}
+	if d := noroshi.Digits(fingerprint); len(d) != 60 || strings.Contains(d, "x") {
+		return 0, noroshi.Errorf(noroshi.Invalid, "partner.fingerprint-form", "a fingerprint is twelve groups of five digits; %d digits were entered", len(strings.ReplaceAll(d, "x", "")))
 	}
 	act := noroshi.Act{Action: noroshi.ActIntroduce, Persons: []noroshi.Signed{by}, Subject: node.String(), Partner: node}
 	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
@@ -30,12 +36,16 @@ func (o *Office) Confirm(ctx context.Context, node noroshi.NodeID, fingerprint s
 		if err != nil {
 			return err
 		}
-		if digits(fingerprint) != digits(ks.Fingerprint()) {
-			return noroshi.Errorf(noroshi.Broken, "partner.fingerprint", "that is not the fingerprint of node %s: check the card, do not go on", node)
-		}
 		all, err := persons(ctx, tx.Reads, o.o.Now())
 		if err != nil {
 			return err
+		}
+		left, ok, err := o.confirmRoot(ctx, tx, node, fingerprint, by.Person, all)
+		if waiting = left; err != nil || ok {
+			return err
+		}
+		if noroshi.Digits(fingerprint) != noroshi.Digits(ks.Fingerprint()) {
+			return noroshi.Errorf(noroshi.Broken, "partner.fingerprint", "that is not the fingerprint of node %s: check the card, do not go on", node)
 		}
 		return o.change(ctx, tx, node, func(p *noroshi.Partner) error {
 			waiting, err = confirmed(p, by.Person, all)
@@ -66,23 +76,7 @@ func confirmed(p *noroshi.Partner, person string, all map[string]noroshi.Person)
 
 // FingerprintBound is what a confirmation is bound to: the sixty digits.
 func FingerprintBound(fingerprint string) noroshi.Hash {
-	return noroshi.Sum([]byte(digits(fingerprint)))
-}
-
-// digits drops what people write between groups of digits. Full-width digits
-// count as digits.
-func digits(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= '0' && r <= '9':
-			return r
-		case r >= '０' && r <= '９':
-			return r - '０' + '0'
-		case r == ' ' || r == '-' || r == '　' || r == '\t' || r == '\n' || r == '\r':
-			return -1
-		}
-		return 'x'
-	}, s)
+	return noroshi.Sum([]byte(noroshi.Digits(fingerprint)))
 }
 
 // keyset returns the newest keyset we hold of a partner.

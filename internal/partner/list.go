@@ -3,13 +3,13 @@ package partner
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/BurntSushi/toml"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
 func compare(a, b string) int { return cmp.Compare(a, b) }
@@ -40,8 +40,12 @@ func (o *Office) Partners(ctx context.Context) ([]Row, error) {
 	return rows, nil
 }
 
-// Partner finds one by call sign or node id, or NotFound.
+// Partner finds one by call sign or node id, or NotFound; no name is Invalid.
 func (o *Office) Partner(ctx context.Context, name string) (Row, error) {
+	if name == "" {
+		_, err := noroshi.ParseCallSign(name)
+		return Row{}, err
+	}
 	var node noroshi.NodeID
 	p, err := o.byCallSign(ctx, noroshi.CallSign(name))
 	if noroshi.KindOf(err) == noroshi.NotFound && node.UnmarshalText([]byte(name)) == nil {
@@ -51,6 +55,13 @@ func (o *Office) Partner(ctx context.Context, name string) (Row, error) {
 		return Row{}, err
 	}
 	return o.row(ctx, p)
+}
+
+// CallSign returns a partner's call sign; NotFound when there is no such partner.
+// Lists name partners on every row: their keys are not looked at.
+func (o *Office) CallSign(ctx context.Context, node noroshi.NodeID) (noroshi.CallSign, error) {
+	p, err := partner(ctx, o.store.Reads, node)
+	return p.Organisation.CallSign, err
 }
 
 func (o *Office) row(ctx context.Context, p noroshi.Partner) (Row, error) {
@@ -207,13 +218,9 @@ func (o *Office) Agreed(ctx context.Context) (list []AgreementRow, err error) {
 
 // emergency returns the emergency declared under an agreement while it lasts.
 func (o *Office) emergency(ctx context.Context, h noroshi.Hash) (*noroshi.Emergency, error) {
-	body, err := o.store.Doc(ctx, noroshi.DocEmergency, h.String())
+	e, err := store.DocOf[noroshi.Emergency](ctx, o.store.Reads, noroshi.DocEmergency, h.String())
 	if noroshi.KindOf(err) == noroshi.NotFound {
 		return nil, nil
-	}
-	var e noroshi.Emergency
-	if err == nil {
-		err = json.Unmarshal(body, &e)
 	}
 	if err != nil || !e.At(o.o.Now()) {
 		return nil, err

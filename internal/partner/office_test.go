@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -23,6 +23,8 @@ type side struct {
 	sign   noroshi.CallSign
 	realm  noroshi.Realm
 	keys   *message.Keyring
+	at     string // where its store is
+	ident  []byte // its identity
 	store  *store.Store
 	office *partner.Office
 	people map[string]ed25519.PrivateKey
@@ -55,14 +57,6 @@ func newSide(t *testing.T, sign noroshi.CallSign, realm noroshi.Realm, people ma
 	if s.keys, err = message.NewKeyring(realm, s.now); err != nil {
 		t.Fatal(err)
 	}
-	public, signer := s.keys.Control()
-	clock := func() time.Time { return s.now }
-	s.store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), realm.File()),
-		store.Options{Realm: realm, Node: s.keys.NodeID(), Sign: signer, Key: public, Now: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.store.Close() })
 	identity := fmt.Sprintf(`{"type":"identity","spec_version":"2.1","id":%q,"created":"2026-11-01T00:00:00.000Z","modified":"2026-11-01T00:00:00.000Z","name":%q,"identity_class":"organization"}`,
 		stix.NewID("identity"), sign)
 	id, err := noroshi.IdentityOf([]byte(identity))
@@ -70,11 +64,52 @@ func newSide(t *testing.T, sign noroshi.CallSign, realm noroshi.Realm, people ma
 		t.Fatal(err)
 	}
 	s.self = noroshi.Organisation{CallSign: sign, Identity: id, Tokens: []string{sign.Country() + ".DOD"}}
-	s.office = partner.New(s.store, s, partner.Options{Realm: realm, Self: s.self, Identity: []byte(identity), Keys: s.keys, Now: clock})
+	s.at, s.ident = storetest.Address(t, realm), []byte(identity)
+	s.open()
+	t.Cleanup(func() { s.store.Close() })
 	for name, role := range people {
 		s.hire(name, role)
 	}
 	return s
+}
+
+// open opens the side's store and its office.
+func (s *side) open() {
+	s.t.Helper()
+	public, signer := s.keys.Control()
+	clock := func() time.Time { return s.now }
+	var err error
+	if s.store, err = store.Open(s.t.Context(), s.at, store.Options{Realm: s.realm, Node: s.keys.NodeID(), Sign: signer, Key: public, Now: clock}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.office = partner.New(s.store, s, partner.Options{Realm: s.realm, Self: s.self, Identity: s.ident, Keys: s.keys, Now: clock})
+}
+
+// copyOf copies the side's store.
+func (s *side) copyOf() string {
+	s.t.Helper()
+	if err := s.store.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	at := storetest.Address(s.t, s.realm)
+	if _, err := store.Copy(s.t.Context(), s.at, at, s.realm, nil); err != nil {
+		s.t.Fatal(err)
+	}
+	s.open()
+	return at
+}
+
+// putBack puts a copy in the place of the side's store, and starts it.
+func (s *side) putBack(at string) {
+	s.t.Helper()
+	if err := s.store.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.at, s.sent = at, nil
+	s.open()
+	if err := s.office.Resend(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *side) hire(name string, role noroshi.Role) {
@@ -94,6 +129,19 @@ func (s *side) hire(name string, role noroshi.Role) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// forked renews the keys of a side, and returns a copy that was renewed by itself:
+// there are two KEYSETs of the version then.
+func (s *side) forked() *message.Keyring {
+	s.t.Helper()
+	twin := s.keys.Copy()
+	for k, at := range map[*message.Keyring]time.Time{s.keys: s.now.Add(time.Hour), twin: s.now.Add(2 * time.Hour)} {
+		if err := k.Renew(at); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	return twin
 }
 
 // as signs an order as a person.

@@ -3,7 +3,6 @@ package partner
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -42,21 +41,38 @@ func (o *Office) Draw(ctx context.Context, want noroshi.Order) (Ordered, error) 
 	if err != nil {
 		return Ordered{}, err
 	}
-	docs, err := o.store.Docs(ctx, docOrder)
+	orders, err := store.DocsOf[pendingOrder](ctx, o.store.Reads, docOrder)
 	if err != nil {
 		return Ordered{}, err
 	}
-	for _, body := range docs {
-		var p pendingOrder
-		if err := json.Unmarshal(body, &p); err != nil {
-			return Ordered{}, err
-		}
+	for _, p := range orders {
 		if !p.Done && p.Order.Same(want) && o.fresh(p.Order) == nil {
 			by := o.standing(all, p)
 			return Ordered{Order: p.Order, SignedBy: by, Waiting: max(1, o.signatures(all, want.Action)-len(by))}, nil
 		}
 	}
 	return Ordered{Order: want, Waiting: o.signatures(all, want.Action)}, nil
+}
+
+// Waiting lists the orders that wait for a further signature and can still be
+// carried out in time, the oldest first.
+func (o *Office) Waiting(ctx context.Context) ([]Ordered, error) {
+	orders, err := store.DocsOf[pendingOrder](ctx, o.store.Reads, docOrder)
+	if err != nil {
+		return nil, err
+	}
+	all, err := persons(ctx, o.store.Reads, o.o.Now())
+	if err != nil {
+		return nil, err
+	}
+	list := []Ordered{}
+	for _, p := range orders {
+		if by := o.standing(all, p); !p.Done && len(by) > 0 && o.fresh(p.Order) == nil {
+			list = append(list, Ordered{Order: p.Order, SignedBy: by, Waiting: max(1, o.signatures(all, p.Order.Action)-len(by))})
+		}
+	}
+	slices.SortFunc(list, func(a, b Ordered) int { return a.Order.At.Compare(b.Order.At) })
+	return list, nil
 }
 
 // Give adds a person's signature to an order; with the last one needed it is
@@ -95,11 +111,7 @@ func (o *Office) Give(ctx context.Context, order noroshi.Order, by noroshi.Signe
 				return err
 			}
 		}
-		body, err := json.Marshal(p)
-		if err != nil {
-			return err
-		}
-		return tx.PutDoc(docOrder, order.Bound().String(), body)
+		return tx.PutJSON(docOrder, order.Bound().String(), p)
 	})
 	if err == nil && after != nil {
 		err = after()
@@ -134,13 +146,9 @@ func (o *Office) actOf(ctx context.Context, order noroshi.Order, by noroshi.Sign
 }
 
 func (o *Office) pending(ctx context.Context, r store.Reads, order noroshi.Order) (pendingOrder, error) {
-	p := pendingOrder{Order: order}
-	body, err := r.Doc(ctx, docOrder, order.Bound().String())
+	p, err := store.DocOf[pendingOrder](ctx, r, docOrder, order.Bound().String())
 	if noroshi.KindOf(err) == noroshi.NotFound {
-		return p, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(body, &p)
+		return pendingOrder{Order: order}, nil
 	}
 	return p, err
 }
@@ -182,7 +190,7 @@ func (o *Office) standing(all map[string]noroshi.Person, p pendingOrder) []strin
 // let data go on, or to make one more officer, never does.
 func (o *Office) signatures(all map[string]noroshi.Person, a noroshi.Action) int {
 	switch a {
-	case noroshi.ActSuspendAgreement, noroshi.ActEndStandingRule:
+	case noroshi.ActSuspendAgreement, noroshi.ActEndStandingRule, noroshi.ActRotateKey, noroshi.ActRevokeKey:
 		return needed(all, a)
 	}
 	return 2
@@ -209,6 +217,8 @@ func (o *Office) possible(ctx context.Context, r store.Reads, order noroshi.Orde
 		return o.endable(ctx, r, order)
 	case noroshi.ActDelegate:
 		return o.delegable(ctx, r, order)
+	case noroshi.ActRotateKey, noroshi.ActRevokeKey:
+		return o.turnable(ctx, r, order)
 	}
 	return noroshi.Errorf(noroshi.Invalid, "order.unknown", "%s is no order", string(order.Action))
 }
@@ -225,6 +235,8 @@ func (o *Office) carryOut(ctx context.Context, tx *store.Tx, order noroshi.Order
 		return nil, o.allow(tx, order, by)
 	case noroshi.ActEndStandingRule:
 		return nil, o.endRule(ctx, tx, order, by)
+	case noroshi.ActRotateKey, noroshi.ActRevokeKey:
+		return o.turn(ctx, tx, order)
 	}
 	return nil, o.delegate(ctx, tx, order, by)
 }
@@ -276,11 +288,8 @@ func (o *Office) declare(ctx context.Context, tx *store.Tx, order noroshi.Order)
 		return err
 	}
 	now := o.o.Now().UTC()
-	body, err := json.Marshal(noroshi.Emergency{From: now, Until: now.Add(time.Duration(order.Hours) * time.Hour)})
-	if err != nil {
-		return err
-	}
-	if err := tx.PutDoc(noroshi.DocEmergency, order.Agreement.String(), body); err != nil {
+	e := noroshi.Emergency{From: now, Until: now.Add(time.Duration(order.Hours) * time.Hour)}
+	if err := tx.PutJSON(noroshi.DocEmergency, order.Agreement.String(), e); err != nil {
 		return err
 	}
 	return tx.Notice(store.AgreementChanged, p.Node.String())

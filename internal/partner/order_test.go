@@ -141,6 +141,75 @@ func TestSuspend(t *testing.T) {
 	jpn.intact()
 }
 
+// TestForgottenSuspension: a node is put back to before what it said last about an
+// agreement. Its partner gives it back. What stops data is taken up again; what lets
+// it go on must be ordered anew. Each side can go on afterwards.
+func TestForgottenSuspension(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		before, after int    // words said before the backup, and after it
+		want          string // what stands then
+	}{
+		{"a suspension", 0, 1, "suspended"},
+		{"a second one", 2, 1, "suspended"},
+		{"one resumed since", 0, 2, "in-force"},
+		{"a resumption", 1, 1, "suspended"},
+		{"several words", 1, 3, "suspended"},
+		{"nothing", 1, 0, "suspended"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			usa, jpn, h := agreed(t, "")
+			words := 0
+			say := func() {
+				order := noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h}
+				if words%2 == 1 {
+					order.Action = noroshi.ActResumeAgreement
+				}
+				words++
+				usa.now = usa.now.Add(time.Second)
+				for _, by := range []string{"carol", "dave"} {
+					if _, err := usa.orders(by, order); err != nil {
+						t.Fatal(err)
+					}
+				}
+				usa.carry(jpn)
+			}
+			talk := func() {
+				for len(usa.sent)+len(jpn.sent) > 0 {
+					usa.carry(jpn)
+					jpn.carry(usa)
+				}
+			}
+			for range c.before {
+				say()
+			}
+			at := usa.copyOf()
+			for range c.after {
+				say()
+			}
+			usa.putBack(at)
+			talk()
+			usa.state(h, c.want)
+			jpn.state(h, c.want)
+			for _, want := range []string{"in-force", "suspended", "in-force"} {
+				if words = 1; want == "suspended" {
+					words = 0
+				}
+				if c.want == want {
+					continue
+				}
+				say()
+				talk()
+				usa.state(h, want)
+				jpn.state(h, want)
+				c.want = want
+			}
+			usa.intact()
+			jpn.intact()
+		})
+	}
+}
+
 // TestAHigherVersionIsNotSuspended: superseding lets data flow again; the
 // lower version is shown as superseded.
 func TestAHigherVersionIsNotSuspended(t *testing.T) {

@@ -36,6 +36,8 @@ type Options struct {
 	Identity []byte           // the exact bytes of our STIX identity, for cards
 	Keys     *message.Keyring // signs cards and agreements
 	Now      func() time.Time // nil = time.Now
+	Custody  Custody          // keeps the private keys; nil = they are never changed
+	Logs     Logs             // nil = there are none
 }
 
 // Office acts on partners of one node in one realm.

@@ -110,11 +110,7 @@ func (o *Office) RemovePerson(ctx context.Context, r Removal, by noroshi.Signed,
 		p := all[r.Person]
 		p.Removed = len(r.Roles) == 0
 		p.Roles = slices.DeleteFunc(p.Roles, func(role noroshi.Role) bool { return slices.Contains(r.Roles, role) })
-		body, err := json.Marshal(p)
-		if err != nil {
-			return err
-		}
-		return tx.PutDoc(noroshi.DocPerson, p.ID, body)
+		return tx.PutJSON(noroshi.DocPerson, p.ID, p)
 	})
 	return err
 }

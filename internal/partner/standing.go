@@ -3,7 +3,6 @@ package partner
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -44,23 +43,16 @@ func (o *Office) allow(tx *store.Tx, order noroshi.Order, by []string) error {
 }
 
 func putRule(tx *store.Tx, rule noroshi.StandingRule) error {
-	body, err := json.Marshal(rule)
-	if err != nil {
-		return err
-	}
-	if err := tx.PutDoc(noroshi.DocStanding, rule.ID, body); err != nil {
+	if err := tx.PutJSON(noroshi.DocStanding, rule.ID, rule); err != nil {
 		return err
 	}
 	return tx.Notice(store.AgreementChanged, rule.Partner.String())
 }
 
 func (o *Office) rule(ctx context.Context, r store.Reads, id string) (rule noroshi.StandingRule, err error) {
-	body, err := r.Doc(ctx, noroshi.DocStanding, id)
+	rule, err = store.DocOf[noroshi.StandingRule](ctx, r, noroshi.DocStanding, id)
 	if noroshi.KindOf(err) == noroshi.NotFound {
-		return rule, noroshi.Errorf(noroshi.NotFound, "standing.none", "no standing rule %q", id)
-	}
-	if err == nil {
-		err = json.Unmarshal(body, &rule)
+		err = noroshi.Errorf(noroshi.NotFound, "standing.none", "no standing rule %q", id)
 	}
 	return rule, err
 }
@@ -91,7 +83,7 @@ type RuleRow struct {
 
 // Rules lists every standing rule, by partner.
 func (o *Office) Rules(ctx context.Context) ([]RuleRow, error) {
-	docs, err := o.store.Docs(ctx, noroshi.DocStanding)
+	rules, err := store.DocsOf[noroshi.StandingRule](ctx, o.store.Reads, noroshi.DocStanding)
 	if err != nil {
 		return nil, err
 	}
@@ -100,11 +92,8 @@ func (o *Office) Rules(ctx context.Context) ([]RuleRow, error) {
 		return nil, err
 	}
 	rows := []RuleRow{}
-	for _, body := range docs {
-		var r RuleRow
-		if err := json.Unmarshal(body, &r.StandingRule); err != nil {
-			return nil, err
-		}
+	for _, rule := range rules {
+		r := RuleRow{StandingRule: rule}
 		p, err := partner(ctx, o.store.Reads, r.Partner)
 		if err != nil {
 			return nil, err

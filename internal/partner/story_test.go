@@ -520,20 +520,7 @@ func TestKeysetsSucceed(t *testing.T) {
 
 func TestTwoKeysetsOfOneVersionRaiseAnAlarm(t *testing.T) {
 	usa, jpn := introduced(t)
-	saved, err := jpn.keys.MarshalBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	twin, err := message.UnmarshalKeyring(saved)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := jpn.keys.Renew(jpn.now.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if err := twin.Renew(jpn.now.Add(2 * time.Hour)); err != nil {
-		t.Fatal(err)
-	}
+	twin := jpn.forked()
 	if err := usa.office.Document(t.Context(), jpn.keys.NodeID(), jpn.keys.Keyset().Bytes()); err != nil {
 		t.Fatal(err)
 	}

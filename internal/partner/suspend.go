@@ -1,6 +1,7 @@
 package partner
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/noroshi-cti/noroshi"
@@ -53,15 +54,21 @@ func (o *Office) suspend(ctx context.Context, tx *store.Tx, order noroshi.Order)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := message.SignSuspension(o.o.Keys, message.Suspension{Agreement: order.Agreement, Counter: was.Counter + 1,
-		Resumed: order.Action == noroshi.ActResumeAgreement, Created: o.o.Now()})
+	doc, err := o.say(ctx, tx, p, message.Suspension{Agreement: order.Agreement, Counter: was.Counter + 1, Resumed: order.Action == noroshi.ActResumeAgreement})
+	return func() error { return o.post(ctx, p.Node, doc) }, err
+}
+
+// say signs this node's word and keeps it.
+func (o *Office) say(ctx context.Context, tx *store.Tx, p noroshi.Partner, s message.Suspension) ([]byte, error) {
+	s.Created = o.o.Now()
+	doc, err := message.SignSuspension(o.o.Keys, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.PutDoc(docSuspension, signatureKey(order.Agreement, o.o.Keys.NodeID()), doc); err != nil {
+	if err := tx.PutDoc(docSuspension, signatureKey(s.Agreement, o.o.Keys.NodeID()), doc); err != nil {
 		return nil, err
 	}
-	return func() error { return o.post(ctx, p.Node, doc) }, o.settleSuspended(ctx, tx, p)
+	return doc, o.settleSuspended(ctx, tx, p)
 }
 
 // settleSuspended brings a partner's record up to what both nodes said last
@@ -90,8 +97,12 @@ func (o *Office) settleSuspended(ctx context.Context, tx *store.Tx, p noroshi.Pa
 }
 
 // suspensionArrived takes a SUSPENSION from a partner. One that is not newer
-// than the last changes nothing.
+// than the last changes nothing; the partner is given that back, for it may have
+// been put back to before it said so.
 func (o *Office) suspensionArrived(ctx context.Context, p noroshi.Partner, doc []byte) error {
+	if s, err := message.ReadSuspension(o.o.Realm, doc); err == nil && s.Node == o.o.Keys.NodeID() {
+		return o.givenBack(ctx, p, doc)
+	}
 	ks, err := o.keyset(ctx, o.store.Reads, p.Node)
 	if err != nil {
 		return err
@@ -104,25 +115,97 @@ func (o *Office) suspensionArrived(ctx context.Context, p noroshi.Partner, doc [
 		return noroshi.Errorf(noroshi.Refused, "agreement.none", "no agreement %s", s.Agreement)
 	}
 	was, err := o.latest(ctx, o.store.Reads, s.Agreement, p.Node)
-	if err != nil || s.Counter <= was.Counter {
+	if err != nil {
 		return err
 	}
+	if s.Counter <= was.Counter {
+		return o.giveBack(ctx, p, s.Agreement, doc)
+	}
+	_, err = o.store.Do(ctx, actOf(p, s), func(tx *store.Tx) error {
+		if was, err := o.latest(ctx, tx.Reads, s.Agreement, p.Node); err != nil || s.Counter <= was.Counter {
+			return err
+		}
+		return o.take(ctx, tx, p, s, doc)
+	})
+	return err
+}
+
+// take keeps a word on the agreement, inside the act.
+func (o *Office) take(ctx context.Context, tx *store.Tx, p noroshi.Partner, s message.Suspension, doc []byte) error {
+	if err := tx.PutDoc(docSuspension, signatureKey(s.Agreement, s.Node), doc); err != nil {
+		return err
+	}
+	now, err := partner(ctx, tx.Reads, p.Node)
+	if err != nil {
+		return err
+	}
+	return o.settleSuspended(ctx, tx, now)
+}
+
+func actOf(p noroshi.Partner, s message.Suspension) noroshi.Act {
 	act := noroshi.Act{Action: noroshi.ActSuspendAgreement, Subject: s.Agreement.String(), Partner: p.Node, Agreement: s.Agreement, Precedence: noroshi.Immediate}
 	if s.Resumed {
 		act.Action = noroshi.ActResumeAgreement
 	}
-	_, err = o.store.Do(ctx, act, func(tx *store.Tx) error {
-		if was, err := o.latest(ctx, tx.Reads, s.Agreement, p.Node); err != nil || s.Counter <= was.Counter {
+	return act
+}
+
+// giveBack sends a partner its own latest word, unless it is the one it just said.
+func (o *Office) giveBack(ctx context.Context, p noroshi.Partner, agreement noroshi.Hash, said []byte) error {
+	held, err := o.store.Doc(ctx, docSuspension, signatureKey(agreement, p.Node))
+	if err != nil || bytes.Equal(held, said) {
+		return err
+	}
+	return o.post(ctx, p.Node, held)
+}
+
+// remind gives a partner its suspension back that consents as if there were none.
+func (o *Office) remind(ctx context.Context, p noroshi.Partner, agreement noroshi.Hash) error {
+	if was, err := o.latest(ctx, o.store.Reads, agreement, p.Node); err != nil || was.Resumed {
+		return err
+	}
+	return o.giveBack(ctx, p, agreement, nil)
+}
+
+// givenBack takes this node's own word from a partner: it was put back to before
+// it said so. That it stopped data holds again; that it let data go on is no
+// order of anybody here, so its present word stands and is said anew, above it.
+func (o *Office) givenBack(ctx context.Context, p noroshi.Partner, doc []byte) error {
+	s, err := message.VerifySuspension(doc, o.o.Keys.Keyset())
+	if err != nil {
+		return err
+	}
+	if _, with, err := o.inForce(ctx, o.store.Reads, s.Agreement); err != nil || with.Node != p.Node {
+		return err // not the agreement in force any more: its words say nothing
+	}
+	held, err := o.store.Doc(ctx, docSuspension, signatureKey(s.Agreement, s.Node))
+	if err != nil && noroshi.KindOf(err) != noroshi.NotFound || bytes.Equal(held, doc) {
+		return err
+	}
+	if was, err := o.latest(ctx, o.store.Reads, s.Agreement, s.Node); err != nil || s.Counter < was.Counter {
+		return err // the partner has not heard the newest yet
+	}
+	var said []byte
+	_, err = o.store.Do(ctx, actOf(p, s), func(tx *store.Tx) error {
+		said = nil
+		ours, err := o.latest(ctx, tx.Reads, s.Agreement, s.Node)
+		switch {
+		case err != nil || s.Counter < ours.Counter:
 			return err
-		}
-		if err := tx.PutDoc(docSuspension, signatureKey(s.Agreement, p.Node), doc); err != nil {
-			return err
+		case s.Counter > ours.Counter && (ours.Resumed || !s.Resumed):
+			return o.take(ctx, tx, p, s, doc)
 		}
 		now, err := partner(ctx, tx.Reads, p.Node)
 		if err != nil {
 			return err
 		}
-		return o.settleSuspended(ctx, tx, now)
+		ours.Counter, ours.Agreement = s.Counter+1, s.Agreement
+		tx.Act().Action = actOf(p, ours).Action
+		said, err = o.say(ctx, tx, now, ours)
+		return err
 	})
-	return err
+	if err != nil || said == nil {
+		return err
+	}
+	return o.post(ctx, p.Node, said)
 }

@@ -126,7 +126,7 @@ func TestWithheldIsDecidedAnew(t *testing.T) {
 	})
 	o.settle()
 	h := o.holds()
-	if len(h) != 1 || h[0].Key != noroshi.TwoPersons || h[0].Count != 1 || h[0].Sample[0] != seq {
+	if len(h) != 1 || h[0].Key != noroshi.TwoPersons || h[0].Count != 1 || o.first(h[0]) != seq {
 		t.Fatalf("holds: %+v", h)
 	}
 	rest, err := o.desk.Rest(o.ctx, m[0])
@@ -191,7 +191,7 @@ func TestNoReferenceToWhatStillWaits(t *testing.T) {
 		version(t, made, "run", object("note", 2, usa.Identity, noroshi.Amber, fmt.Sprintf(`,"content":"n","object_refs":[%q]`, id("malware", 1)))))
 	o.settle()
 	for _, h := range o.holds() {
-		if h.Key == noroshi.TwoPersons && h.Sample[0] == o.current(id("note", 2)).Seq {
+		if h.Key == noroshi.TwoPersons && o.first(h) == o.current(id("note", 2)).Seq {
 			t.Errorf("a note may be approved before what it is about: %+v", h)
 		}
 	}

@@ -3,37 +3,24 @@ package release
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// Digest returns what release officers sign for a hold: the Merkle root of all
-// that would leave, definitions of markings included, bound to partner,
-// agreement, clause, label, counts and opening.
-func (d *Desk) Digest(ctx context.Context, hold string) (noroshi.Hash, error) {
-	g, err := d.openHold(ctx, hold)
-	if err != nil {
-		return noroshi.Hash{}, err
-	}
-	b, err := d.bound(ctx, g)
-	return b.digest, err
-}
-
 // openHold returns a hold that waits.
 func (d *Desk) openHold(ctx context.Context, id string) (store.HoldGroup, error) {
-	open, err := d.store.Holds(ctx, store.HoldOpen)
-	if err != nil {
-		return store.HoldGroup{}, err
+	g, err := d.store.Hold(ctx, id)
+	if noroshi.KindOf(err) == noroshi.NotFound || err == nil && g.State != store.HoldOpen {
+		return store.HoldGroup{}, noroshi.Errorf(noroshi.NotFound, "release.no-hold", "no open hold %s", id)
 	}
-	for _, g := range open {
-		if g.ID == id {
-			return g, nil
-		}
-	}
-	return store.HoldGroup{}, noroshi.Errorf(noroshi.NotFound, "release.no-hold", "no open hold %s", id)
+	return g, err
 }
 
 // signing is what persons sign of a hold.
@@ -66,7 +53,7 @@ func (d *Desk) bound(ctx context.Context, g store.HoldGroup) (b signing, err err
 }
 
 // Approve adds a person's approval (signature over
-// ActDigest(ActApprove, hold, Digest)); with the last one needed the hold
+// ActDigest(ActApprove, hold, Outline.Digest)); with the last one needed the hold
 // becomes a batch. Waiting: how many approvals are still missing.
 //
 // A two-person hold takes two different persons with different keys, in any
@@ -82,16 +69,9 @@ func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (wait
 	if err != nil {
 		return 0, "", err
 	}
-	need, ok := Approvals(g.Key)
-	if !ok {
-		return 0, "", noroshi.Errorf(noroshi.Refused, "release.not-approvable", "hold %s is %s: assign or mend a marking; it cannot be approved as it is", g.ID, string(g.Key))
-	}
-	l, err := d.linkTo(ctx, g.Partner)
+	need, err := d.approvable(ctx, g)
 	if err != nil {
 		return 0, "", err
-	}
-	if a := l.clauses.Agreement(); a.Hash != g.Agreement || !a.InForce(d.o.Now()) {
-		return 0, "", noroshi.Errorf(noroshi.Refused, "release.agreement-changed", "the agreement hold %s was decided under is no longer in force", g.ID)
 	}
 	what, err := d.bound(ctx, g)
 	if err != nil {
@@ -109,10 +89,8 @@ func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (wait
 	if err != nil {
 		return 0, "", err
 	}
-	for _, f := range former {
-		if f.person.ID == p.ID || bytes.Equal(f.person.Key, p.Key) {
-			return 0, "", noroshi.Errorf(noroshi.Refused, "release.same-person", "%s has approved hold %s already: another person must", p.ID, g.ID)
-		}
+	if err := apart(former, p, g.ID); err != nil {
+		return 0, "", err
 	}
 	if need == 1 {
 		if err := d.notOwn(ctx, p.ID, what.members); err != nil {
@@ -125,6 +103,83 @@ func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (wait
 	}
 	batch, err = d.settle(ctx, g, what, append(former, mine))
 	return 0, batch, err
+}
+
+// approvable returns how many persons lift a hold, or why none can now.
+func (d *Desk) approvable(ctx context.Context, g store.HoldGroup) (need int, err error) {
+	need, ok := Approvals(g.Key)
+	if !ok {
+		return 0, noroshi.Errorf(noroshi.Refused, "release.not-approvable", "hold %s is %s: assign or mend a marking; it cannot be approved as it is", g.ID, string(g.Key))
+	}
+	l, err := d.linkTo(ctx, g.Partner)
+	if err != nil {
+		return 0, err
+	}
+	if a := l.clauses.Agreement(); a.Hash != g.Agreement || !a.InForce(d.o.Now()) {
+		return 0, noroshi.Errorf(noroshi.Refused, "release.agreement-changed", "the agreement hold %s was decided under is no longer in force", g.ID)
+	}
+	return need, nil
+}
+
+// apart refuses who has approved already, under whatever name.
+func apart(former []approval, p noroshi.Person, hold string) error {
+	for _, f := range former {
+		if f.person.ID == p.ID || bytes.Equal(f.person.Key, p.Key) {
+			return noroshi.Errorf(noroshi.Refused, "release.same-person", "%s has approved hold %s already: another person must", p.ID, hold)
+		}
+	}
+	return nil
+}
+
+// Counting returns the approvals of an open hold that count.
+func (d *Desk) Counting(ctx context.Context, g store.HoldGroup) (list []store.Approval, err error) {
+	former, err := d.counting(ctx, g)
+	for _, f := range former {
+		list = append(list, f.signed)
+	}
+	return list, err
+}
+
+func (d *Desk) counting(ctx context.Context, g store.HoldGroup) ([]approval, error) {
+	o, err := d.Outline(ctx, g.ID)
+	if err != nil {
+		return nil, err
+	}
+	return d.standingApprovals(ctx, g.ID, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActApprove, g.ID, o.Digest))
+}
+
+// Refuses returns why an approval of an open hold by a person would be refused,
+// whatever they sign; refused is nil where nothing is known to stand in its way.
+// A review of more than store.MaxPage members is not searched for what the person
+// brought: Approve does that.
+func (d *Desk) Refuses(ctx context.Context, g store.HoldGroup, person string) (refused *noroshi.Error, err error) {
+	former, err := d.counting(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	if err = d.refusedTo(ctx, g, person, former); errors.As(err, &refused) && refused.Kind != noroshi.Broken {
+		return refused, nil
+	}
+	return nil, err
+}
+
+func (d *Desk) refusedTo(ctx context.Context, g store.HoldGroup, person string, former []approval) error {
+	need, err := d.approvable(ctx, g)
+	if err != nil {
+		return err
+	}
+	p, err := d.person(ctx, person)
+	if err != nil {
+		return err
+	}
+	if err := apart(former, p, g.ID); err != nil || need > 1 || g.Count > store.MaxPage {
+		return err
+	}
+	members, err := d.store.HoldMembers(ctx, g.ID, 0, store.MaxPage)
+	if err != nil {
+		return err
+	}
+	return d.notOwn(ctx, p.ID, members)
 }
 
 type approval struct {
@@ -206,8 +261,32 @@ func (d *Desk) note(ctx context.Context, g store.HoldGroup, a approval, s norosh
 		Action: noroshi.ActApprove, Persons: []noroshi.Signed{s}, Subject: g.ID, Agreement: g.Agreement,
 		Label: g.Label, Count: g.Count, Precedence: g.Precedence,
 	}
-	_, err := d.store.Do(ctx, act, func(tx *store.Tx) error { return tx.PutApproval(a.signed) })
+	_, err := d.store.Do(ctx, act, func(tx *store.Tx) error {
+		if err := still(ctx, tx, a); err != nil {
+			return err
+		}
+		if err := tx.PutApproval(a.signed); err != nil {
+			return err
+		}
+		return tx.Notice(store.HoldChanged, g.ID) // who looks at it is told
+	})
 	return err
+}
+
+// still refuses approvals of which one no longer counts when the act is written:
+// its person may have lost the passkey or the role since it was looked at.
+func still(ctx context.Context, tx *store.Tx, by ...approval) error {
+	register, err := tx.Persons(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range by {
+		signed := noroshi.Signed{Person: a.signed.Person, Digest: a.signed.Digest, Signature: a.signed.Signature}
+		if err := register.At(signed.Person, tx.Time()).Check(signed, noroshi.ActApprove, signed.Digest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle makes the approved hold a batch: approval, batch and closing in one act.
@@ -237,6 +316,9 @@ func (d *Desk) settle(ctx context.Context, g store.HoldGroup, what signing, by [
 	}
 	act.Subject = b.ID
 	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error {
+		if err := still(ctx, tx, by...); err != nil {
+			return err
+		}
 		if err := tx.PutApproval(by[len(by)-1].signed); err != nil {
 			return err
 		}
@@ -245,7 +327,10 @@ func (d *Desk) settle(ctx context.Context, g store.HoldGroup, what signing, by [
 		}
 		return tx.PutBatch(b, what.rows)
 	})
-	return b.ID, err
+	if err != nil {
+		return "", err
+	}
+	return b.ID, nil
 }
 
 // definitions returns the marking definitions that leave with a hold's members,
@@ -272,10 +357,50 @@ func (d *Desk) definitions(ctx context.Context, g store.HoldGroup) ([]store.Reco
 	return defs, nil
 }
 
-// Return refuses a hold as a group; it stays on record.
-func (d *Desk) Return(ctx context.Context, hold string, s noroshi.Signed) error {
+// docReturned is the kind of the documents that say why a hold was returned; key:
+// the hold's id.
+const docReturned = "hold-returned"
+
+// maxWhy bounds the reason of a return, in bytes.
+const maxWhy = 1000
+
+// Returned is who returned a hold, when, and why, in their own words: it stays
+// inside.
+type Returned struct {
+	Person string    `json:"person"`
+	Time   time.Time `json:"time"`
+	Why    string    `json:"why,omitempty"` // "" of what was returned before a reason was asked for
+}
+
+// ReturnBound is what a signature over a hold is bound to, beside it: its digest
+// and, of a return, the reason.
+func ReturnBound(digest noroshi.Hash, why string) noroshi.Hash {
+	if why == "" {
+		return digest
+	}
+	return noroshi.Sum(append(digest[:], why...))
+}
+
+// WhyReturned returns what was said when a hold was last returned, nil where
+// nothing was.
+func (d *Desk) WhyReturned(ctx context.Context, hold string) (*Returned, error) {
+	r, err := store.DocOf[Returned](ctx, d.store.Reads, docReturned, hold)
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return nil, nil
+	}
+	return &r, err
+}
+
+// Return refuses a hold as a group, for a reason; it stays on record.
+func (d *Desk) Return(ctx context.Context, hold, why string, s noroshi.Signed) error {
 	d.turn.Lock()
 	defer d.turn.Unlock()
+	if strings.TrimSpace(why) == "" {
+		return noroshi.Errorf(noroshi.Invalid, "release.no-why", "a return says why")
+	}
+	if len(why) > maxWhy || !utf8.ValidString(why) {
+		return noroshi.Errorf(noroshi.Invalid, "release.why", "the reason is over %d bytes, or no text", maxWhy)
+	}
 	g, err := d.openHold(ctx, hold)
 	if err != nil {
 		return err
@@ -288,12 +413,17 @@ func (d *Desk) Return(ctx context.Context, hold string, s noroshi.Signed) error 
 	if err != nil {
 		return err
 	}
-	if err := p.Check(s, noroshi.ActReturn, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActReturn, g.ID, what.digest)); err != nil {
+	if err := p.Check(s, noroshi.ActReturn, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActReturn, g.ID, ReturnBound(what.digest, why))); err != nil {
 		return err
 	}
 	act := noroshi.Act{
 		Action: noroshi.ActReturn, Persons: []noroshi.Signed{s}, Subject: g.ID, Agreement: g.Agreement, Label: g.Label, Count: g.Count,
 	}
-	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error { return tx.CloseHold(g.ID, store.HoldReturned) })
+	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error {
+		if err := tx.PutJSON(docReturned, g.ID, Returned{p.ID, tx.Time().UTC(), why}); err != nil {
+			return err
+		}
+		return tx.CloseHold(g.ID, store.HoldReturned)
+	})
 	return err
 }

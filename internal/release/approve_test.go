@@ -1,6 +1,8 @@
 package release_test
 
 import (
+	"context"
+	"runtime"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
@@ -28,10 +30,10 @@ func TestReviewAndReturn(t *testing.T) {
 	o.put(version(t, made, "run-2", object("indicator", 2, usa.Identity, noroshi.Amber, "")))
 	o.settle()
 	hold := o.holds()[0].ID
-	if err := o.desk.Return(o.ctx, hold, o.sign("root", hold, noroshi.ActReturn)); noroshi.KindOf(err) != noroshi.Forbidden {
+	if err := o.giveBack("root", hold); noroshi.KindOf(err) != noroshi.Forbidden {
 		t.Errorf("an administrator returned it: %v", err)
 	}
-	if err := o.desk.Return(o.ctx, hold, o.sign("sato", hold, noroshi.ActReturn)); err != nil {
+	if err := o.giveBack("sato", hold); err != nil {
 		t.Fatal(err)
 	}
 	o.settle()
@@ -114,5 +116,61 @@ func TestWhatIsSignedIsWhatLeaves(t *testing.T) {
 		}
 		has(t, o.sends(jpn), id("indicator", n), mark)
 		o.put(version(t, made, "", marked(object("indicator", n+1, usa.Identity, noroshi.Amber, ""), mark)))
+	}
+}
+
+// TestLostWhileApproving: who loses their place between the moment an approval is
+// looked at and the moment it is written has not approved; the hold waits on.
+func TestLostWhileApproving(t *testing.T) {
+	for _, who := range []string{"sato", "jones"} { // who approved before, and who approves now
+		t.Run(who, func(t *testing.T) {
+			o := newOffice(t, jpn)
+			o.put(version(t, made, "run-1", object("indicator", 1, usa.Identity, noroshi.Amber, "")))
+			o.settle()
+			hold := o.holds()[0].ID
+			if n, _, err := o.approve("sato", hold); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			by := o.sign("jones", hold, noroshi.ActApprove)
+			ctx, stop := context.WithCancel(t.Context())
+			writes, gone := make(chan struct{}), make(chan error)
+			go func() {
+				_, err := o.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActRemovePerson, Subject: who}, func(tx *store.Tx) error {
+					close(writes)
+					for !tx.Yield() && ctx.Err() == nil { // the approval waits for its turn
+						runtime.Gosched()
+					}
+					p := o.persons[who]
+					p.Removed = true
+					return tx.PutJSON(noroshi.DocPerson, who, p)
+				})
+				gone <- err
+			}()
+			<-writes
+			_, batch, err := o.desk.Approve(o.ctx, hold, by)
+			stop()
+			if removed := <-gone; removed != nil {
+				t.Fatal(removed)
+			}
+			if noroshi.CodeOf(err) != "person.unknown" || batch != "" {
+				t.Errorf("approved by %s, who is gone: batch %q, %v", who, batch, err)
+			}
+			has(t, o.sends(jpn))
+			if h := o.holds(); len(h) != 1 || h[0].ID != hold {
+				t.Errorf("holds: %+v", h)
+			}
+			if v, err := o.store.Verify(t.Context(), nil); err != nil || len(v.Faults) > 0 {
+				t.Errorf("verify: %+v, %v", v.Faults, err)
+			}
+			if who == "sato" { // whose approval counts no more
+				if n, _, err := o.approve("jones", hold); n != 1 || err != nil {
+					t.Fatal(n, err)
+				}
+			}
+			if n, _, err := o.approve("kim", hold); n != 0 || err != nil {
+				t.Fatal(n, err)
+			}
+			has(t, o.sends(jpn), id("indicator", 1))
+		})
 	}
 }

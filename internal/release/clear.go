@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -23,21 +24,21 @@ func (d *Desk) Next(ctx context.Context, batch string, first int) (Cleared, erro
 		return Cleared{}, err
 	}
 	for from := max(first, 0); from < b.Count; {
-		rows, objects, why, err := d.checked(ctx, b, from, maxMessageObjects)
+		x, err := d.checked(ctx, b, from, maxMessageObjects)
 		if noroshi.KindOf(err) == noroshi.Refused {
 			return Cleared{}, d.orWaits(ctx, b, err)
 		}
-		if err != nil || len(rows) == 0 {
+		if err != nil || len(x.rows) == 0 {
 			return Cleared{}, err
 		}
 		start := 0
-		for start < len(rows) && why[start] != nil {
+		for start < len(x.rows) && x.why[start] != nil {
 			start++
 		}
-		if start < len(rows) {
-			return message(b, from+start, objects[start:], why[start:]), nil
+		if start < len(x.rows) {
+			return message(b, from+start, x.objects[start:], x.why[start:]), nil
 		}
-		from += len(rows)
+		from += len(x.rows)
 	}
 	return Cleared{}, nil
 }
@@ -63,9 +64,15 @@ func message(b store.Batch, first int, objects []Object, why []error) Cleared {
 	return c
 }
 
+// clearedRow is one object of a batch that was checked, for a door that carries
+// no messages.
+func clearedRow(b store.Batch, row int, o Object) Cleared {
+	return Cleared{batch: b, first: row, objects: []Object{o}}
+}
+
 // Again clears the bytes of a message that is in the stream already, for
 // sealing and sending: the same checks; an error of kind Refused means it must
-// be withheld.
+// be withheld. Whoever lets the bytes leave asks Stands in the act that says so.
 func (d *Desk) Again(ctx context.Context, m store.OutMessage) (Cleared, error) {
 	b, err := d.store.Batch(ctx, m.Batch)
 	if err != nil {
@@ -74,19 +81,24 @@ func (d *Desk) Again(ctx context.Context, m store.OutMessage) (Cleared, error) {
 	if b.Partner != m.Partner || m.Count < 1 || m.Count > maxMessageObjects || m.First < 0 || m.First+m.Count > b.Count {
 		return Cleared{}, noroshi.Errorf(noroshi.Refused, "release.not-its-batch", "message %s does not fit its batch %s", m.ID.String(), m.Batch)
 	}
-	rows, objects, why, err := d.checked(ctx, b, m.First, m.Count)
+	from, err := d.store.Head(ctx)
 	if err != nil {
 		return Cleared{}, err
 	}
-	if len(rows) != m.Count {
+	x, err := d.checked(ctx, b, m.First, m.Count)
+	if err != nil {
+		return Cleared{}, err
+	}
+	if len(x.rows) != m.Count {
 		return Cleared{}, noroshi.Errorf(noroshi.Broken, "release.batch-rows", "batch %s has lost rows: run audit verify", m.Batch)
 	}
-	for _, w := range why {
+	for _, w := range x.why {
 		if w != nil {
 			return Cleared{}, w
 		}
 	}
-	return Cleared{batch: b, first: m.First, objects: objects}, nil
+	x.basis.from, x.basis.nodes[b.Partner] = from, true
+	return Cleared{batch: b, first: m.First, objects: x.objects, basis: x.basis}, nil
 }
 
 // Rest clears what may still go of a message that must be withheld whole: its
@@ -101,7 +113,7 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 	if b.Partner != m.Partner || m.Count < 1 || m.Count > maxMessageObjects {
 		return nil, noroshi.Errorf(noroshi.Refused, "release.not-its-batch", "message %s does not fit its batch %s", m.ID.String(), m.Batch)
 	}
-	rows, objects, why, err := d.checked(ctx, b, m.First, m.Count)
+	x, err := d.checked(ctx, b, m.First, m.Count)
 	if noroshi.KindOf(err) == noroshi.Refused {
 		if err = d.orWaits(ctx, b, err); noroshi.KindOf(err) == noroshi.Refused {
 			return nil, nil // another agreement: all is decided anew
@@ -111,11 +123,11 @@ func (d *Desk) Rest(ctx context.Context, m store.OutMessage) ([]Cleared, error) 
 		return nil, err
 	}
 	var rest []Cleared
-	for i := 0; i < len(rows); i++ {
-		if why[i] != nil {
+	for i := 0; i < len(x.rows); i++ {
+		if x.why[i] != nil {
 			continue
 		}
-		c := message(b, m.First+i, objects[i:], why[i:])
+		c := message(b, m.First+i, x.objects[i:], x.why[i:])
 		rest = append(rest, c)
 		i += len(c.objects) - 1
 	}
@@ -135,37 +147,53 @@ func (d *Desk) orWaits(ctx context.Context, b store.Batch, refused error) error 
 // definition goes only before something it marks, which may begin the next message.
 const lookAhead = 16
 
-// checked decides a run of a batch's rows again and returns, for each, its
-// bytes or why it may not go now.
-func (d *Desk) checked(ctx context.Context, b store.Batch, first, count int) ([]store.Decided, []Object, []error, error) {
+// run is rows of a batch decided again: the bytes of each, or why it may not go
+// now, and what that rests on.
+type run struct {
+	rows    []store.Decided
+	objects []Object
+	why     []error
+	basis   basis
+}
+
+// checked decides a run of a batch's rows again.
+func (d *Desk) checked(ctx context.Context, b store.Batch, first, count int) (run, error) {
+	l, err := d.linkTo(ctx, b.Partner)
+	if err != nil && noroshi.KindOf(err) != noroshi.Refused {
+		return run{}, err
+	}
+	return d.checkedFor(ctx, l, b, first, count)
+}
+
+// checkedFor is checked for a link that was looked up; nil = none is in force.
+func (d *Desk) checkedFor(ctx context.Context, l *link, b store.Batch, first, count int) (run, error) {
 	rows, err := d.store.BatchRows(ctx, b.ID, first, count)
 	if err != nil || len(rows) == 0 {
-		return nil, nil, nil, err
+		return run{}, err
 	}
 	n := len(rows)
 	if n == count {
 		ahead, err := d.store.BatchRows(ctx, b.ID, first+count, lookAhead)
 		if err != nil {
-			return nil, nil, nil, err
+			return run{}, err
 		}
 		rows = append(rows, ahead...)
 	}
-	objects, why, err := d.check(ctx, b, rows)
+	x, err := d.check(ctx, l, b, rows)
 	if err != nil {
-		return nil, nil, nil, err
+		return run{}, err
 	}
-	return rows[:n], objects[:n], why[:n], nil
+	x.rows, x.objects, x.why = rows[:n], x.objects[:n], x.why[:n]
+	return x, nil
 }
 
-// check decides rows of a batch again and returns, for each, its bytes or why
-// it may not go now.
-func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) ([]Object, []error, error) {
-	l, err := d.linkTo(ctx, b.Partner)
-	if err == nil && (l.clauses.Agreement().Hash != b.Agreement || !l.clauses.Agreement().InForce(d.o.Now())) {
-		err = noroshi.Errorf(noroshi.Refused, "release.agreement-changed", "the agreement batch %s was decided under is no longer in force", b.ID)
+// check decides rows of a batch again.
+func (d *Desk) check(ctx context.Context, l *link, b store.Batch, rows []store.Decided) (x run, err error) {
+	if l == nil {
+		return x, noAgreement(b.Partner)
 	}
-	if err != nil {
-		return nil, nil, err
+	if l.clauses.Agreement().Hash != b.Agreement || !l.clauses.Agreement().InForce(d.o.Now()) {
+		return x, noroshi.Errorf(noroshi.Refused, "release.agreement-changed", "the agreement batch %s was decided under is no longer in force", b.ID)
 	}
 	seqs := make([]int64, len(rows))
 	for i, r := range rows {
@@ -173,29 +201,29 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 	}
 	g, err := d.collect(ctx, seqs)
 	if err != nil {
-		return nil, nil, err
+		return x, err
 	}
 	for _, r := range g.recs[:g.asked] {
 		if r.Object.Type == "marking-definition" {
 			if err := d.define(ctx, g, r.Object.ID); err != nil {
-				return nil, nil, err
+				return x, err
 			}
 		}
 	}
 	c, err := d.caseFor(ctx, g, l)
 	if err != nil {
-		return nil, nil, err
+		return x, err
 	}
 	out, err := d.decided(ctx, g, l, &c)
 	if err != nil {
-		return nil, nil, err
+		return x, err
 	}
 	at := make(map[int64]int, len(g.recs))
 	for i, r := range g.recs {
 		at[r.Seq] = i
 	}
 	objects, why := make([]Object, len(rows)), make([]error, len(rows))
-	uses := map[stix.ID]bool{} // markings of what goes
+	uses := map[stix.ID]string{} // markings of what goes, and by which clause the first of it goes
 	former := map[int64]store.Record{}
 	for _, r := range g.stale {
 		former[r.Seq] = r
@@ -208,6 +236,10 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 		} else if ok {
 			rec = g.recs[i]
 		}
+		var clause string
+		if ok {
+			clause = out[i].cited()
+		}
 		switch {
 		case !ok:
 			why[k] = refused(b, row, "it is not there any more")
@@ -217,25 +249,42 @@ func (d *Desk) check(ctx context.Context, b store.Batch, rows []store.Decided) (
 		case show(rec, row) == nil:
 			why[k] = refused(b, row, "other bytes than were decided")
 			continue
-		case !stands(b, row, &c.Items[i], &out[i]), old && !d.formerStands(g, l, c, i, b, row, rec):
+		case old:
+			if clause, ok = d.formerStands(g, l, c, &out[i], i, b, row, rec); !ok {
+				why[k] = refused(b, row, "it may no longer go")
+			}
+		case !stands(b, row, &c.Items[i], &out[i]):
 			why[k] = refused(b, row, "it may no longer go")
-		case rec.Object.Type == "marking-definition" && !g.clear(rec, l):
+		}
+		if why[k] == nil && rec.Object.Type == "marking-definition" && !g.clear(rec, l) {
 			why[k] = refused(b, row, "its marking is not understood any more")
 		}
 		view := show(rec, row)
-		objects[k] = Object{View: row.N, Bytes: view.Bytes(), typ: rec.Object.Type, id: rec.Object.ID}
+		objects[k] = Object{View: row.N, Bytes: view.Bytes(), typ: rec.Object.Type, id: rec.Object.ID, clause: clause}
 		if why[k] == nil {
-			for _, m := range append(noroshi.GranularMarkings(view), view.Markings...) {
-				uses[m] = true
+			objects[k].marks = append(noroshi.GranularMarkings(view), view.Markings...)
+			for _, m := range objects[k].marks {
+				uses[m] = cmp.Or(uses[m], clause)
 			}
 		}
 	}
-	for k, o := range objects {
-		if why[k] == nil && o.typ == "marking-definition" && !uses[o.id] {
-			why[k] = refused(b, rows[k], "what it marks does not go")
+	withMarked(b, rows, objects, why, uses)
+	return run{rows, objects, why, basis{seen: g.seen(), nodes: g.nodes(), link: l}}, nil
+}
+
+// withMarked keeps back definitions of markings nothing that goes uses; the
+// others go by the clause by which the first of those goes.
+func withMarked(b store.Batch, rows []store.Decided, objects []Object, why []error, uses map[stix.ID]string) {
+	for k := range objects {
+		o := &objects[k]
+		if why[k] != nil || o.typ != "marking-definition" {
+			continue
+		}
+		var used bool
+		if o.clause, used = uses[o.id]; !used {
+			o.unused, why[k] = true, refused(b, rows[k], "what it marks does not go")
 		}
 	}
-	return objects, why, nil
 }
 
 // show makes the bytes a row decided on, of whichever version it names; nil
@@ -262,21 +311,34 @@ func (g *graph) clear(rec store.Record, l *link) bool {
 	})
 }
 
-// formerStands reports whether a former version may still go although a later
-// one, item i, is current: it has the batch's label itself, nothing is wrong
-// with it, and decided in the later one's place it would go as the row shows it.
-func (d *Desk) formerStands(g *graph, l *link, c Case, i int, b store.Batch, row store.Decided, r store.Record) bool {
-	label := noroshi.LabelOf(r.Object, r.Assigned, func(id stix.ID) []*stix.Object { return g.bodies(id, r) }, l.clauses.Agreement().Statements)
-	if label.String() != b.Label || r.Object.Granular || r.Withdrawn || r.Conflict || r.Foreign {
-		return false
+// formerStands reports whether, and by which clause, a former version may still go
+// although a later one, item i, is current: the later one may go too, what is withheld of it is
+// not shown, and the former one has the batch's label itself or, where the row
+// shows less, of that, nothing is wrong with it, and decided in the later one's
+// place it would go as the row shows it. Whether portions are withheld of either
+// makes no other difference: the partner would be told of them.
+func (d *Desk) formerStands(g *graph, l *link, c Case, later *Decision, i int, b store.Batch, row store.Decided, r store.Record) (clause string, ok bool) {
+	now, view := *later, show(r, row)
+	now.Cut = slices.DeleteFunc(slices.Clone(later.Cut), func(s string) bool {
+		place, _ := Generalised(s)
+		return !c.Items[i].marks(place) || !stix.Resolve(view, place)
+	})
+	if !stands(b, row, &c.Items[i], &now) {
+		return "", false
 	}
-	it := ItemOf(r.Object, Facts{Label: label, Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
+	bodies := func(id stix.ID) []*stix.Object { return g.bodies(id, r) }
+	statements := l.clauses.Agreement().Statements
+	it := ItemOf(r.Object, Facts{Label: noroshi.LabelOf(r.Object, r.Assigned, bodies, statements), Portions: noroshi.PortionsOf(r.Object, bodies, statements),
+		Source: r.Source, Self: c.Self, Sender: l.senders[r.Source.Partner], Partner: l.party,
 		Run: r.Run, KnownGood: len(r.Flags) > 0, Mark: PortionMark(r.Object.Bytes()), Done: true, Had: c.Items[i].Theirs})
+	if it.Label.String() != b.Label && it.labelWithout(row.Cut).String() != b.Label || r.Withdrawn || r.Conflict || r.Foreign {
+		return "", false
+	}
 	c.Items = slices.Clone(c.Items)
 	c.Items[i] = it
 	Translate(c.Items)
 	out := Decide(c)
-	return stands(b, row, &c.Items[i], &out[i])
+	return out[i].cited(), stands(b, row, &c.Items[i], &out[i])
 }
 
 func refused(b store.Batch, row store.Decided, why string) error {

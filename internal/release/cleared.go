@@ -30,6 +30,7 @@ type Cleared struct {
 	batch   store.Batch
 	first   int
 	objects []Object
+	basis   basis
 }
 
 // Object is one cleared object: the exact bytes and the view number.
@@ -38,6 +39,10 @@ type Object struct {
 	Bytes []byte
 	typ   string
 	id    stix.ID
+
+	clause string    // by which it may go now, as a batch cites it
+	marks  []stix.ID // markings of it and of its portions, where it goes
+	unused bool      // a definition that is kept back because nothing looked at uses it
 }
 
 // Valid reports whether a Desk made it.

@@ -2,8 +2,6 @@ package release
 
 import (
 	"context"
-	"encoding/json"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,8 +27,9 @@ type Desk struct {
 
 	turn sync.Mutex // held by Step, Approve and Return: only they change holds and batches
 
-	mu      sync.Mutex                // taken inside turn, never the reverse
-	clauses map[noroshi.Hash]*Clauses // guarded by mu; compiled agreements
+	mu       sync.Mutex                // taken inside turn, never the reverse
+	clauses  map[noroshi.Hash]*Clauses // guarded by mu; compiled agreements
+	outlines map[string]outlined       // guarded by mu; by hold
 }
 
 // New returns the desk of a store.
@@ -41,7 +40,7 @@ func New(s *store.Store, o Options) (*Desk, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Desk{store: s, o: o, slice: changesAtOnce, clauses: map[noroshi.Hash]*Clauses{}}, nil
+	return &Desk{store: s, o: o, slice: changesAtOnce, clauses: map[noroshi.Hash]*Clauses{}, outlines: map[string]outlined{}}, nil
 }
 
 // link is a partner with an agreement in force, and the identities of all
@@ -59,7 +58,7 @@ type link struct {
 func (d *Desk) links(ctx context.Context) ([]*link, error) { return d.linksAt(ctx, d.o.Now()) }
 
 func (d *Desk) linksAt(ctx context.Context, now time.Time) ([]*link, error) {
-	all, err := d.partners(ctx)
+	all, err := d.store.Partners(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -79,24 +78,6 @@ func (d *Desk) linksAt(ctx context.Context, now time.Time) ([]*link, error) {
 		}
 	}
 	return found, nil
-}
-
-// partners reads every partner, in the order of their ids.
-func (d *Desk) partners(ctx context.Context) ([]noroshi.Partner, error) {
-	docs, err := d.store.Docs(ctx, noroshi.DocPartner)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]noroshi.Partner, 0, len(docs))
-	for _, body := range docs {
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return nil, noroshi.Errorf(noroshi.Broken, "release.partner", "read partner: %w", err)
-		}
-		all = append(all, p)
-	}
-	slices.SortFunc(all, func(a, b noroshi.Partner) int { return slices.Compare(a.Node[:], b.Node[:]) })
-	return all, nil
 }
 
 // senders returns the identities of partners, and what may be passed on of what
@@ -159,18 +140,8 @@ func (d *Desk) sender(ctx context.Context, p noroshi.Partner) (*Sender, error) {
 }
 
 // urgency returns the last emergency that was declared under an agreement.
-func (d *Desk) urgency(ctx context.Context, h noroshi.Hash) (e noroshi.Emergency, err error) {
-	body, err := d.store.Doc(ctx, noroshi.DocEmergency, h.String())
-	if noroshi.KindOf(err) == noroshi.NotFound {
-		return e, nil
-	}
-	if err != nil {
-		return e, err
-	}
-	if err := json.Unmarshal(body, &e); err != nil {
-		return e, noroshi.Errorf(noroshi.Broken, "release.emergency", "read the emergency under %s: %w", h.String(), err)
-	}
-	return e, nil
+func (d *Desk) urgency(ctx context.Context, h noroshi.Hash) (noroshi.Emergency, error) {
+	return store.DocOrZero[noroshi.Emergency](ctx, d.store.Reads, noroshi.DocEmergency, h.String())
 }
 
 // linkTo returns the link to one partner, or a Refused error.
@@ -184,7 +155,11 @@ func (d *Desk) linkTo(ctx context.Context, partner noroshi.NodeID) (*link, error
 			return l, nil
 		}
 	}
-	return nil, noroshi.Errorf(noroshi.Refused, "release.no-agreement", "no agreement is in force with %s", partner.String())
+	return nil, noAgreement(partner)
+}
+
+func noAgreement(partner noroshi.NodeID) error {
+	return noroshi.Errorf(noroshi.Refused, "release.no-agreement", "no agreement is in force with %s", partner.String())
 }
 
 // compiled returns the clauses of an agreement this node keeps.

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -32,7 +32,7 @@ var kor = noroshi.Party{CallSign: "KOR-01", Node: noroshi.NodeID{3}, Identity: "
 func newOffice(t testing.TB, partners ...noroshi.Party) *office {
 	t.Helper()
 	o := &office{t: t, ctx: context.Background(), now: now, keys: map[string]ed25519.PrivateKey{}, persons: map[string]noroshi.Person{}}
-	s, err := store.Open(o.ctx, filepath.Join(t.TempDir(), real.File()), store.Options{Realm: real, Node: usa.Node, Now: func() time.Time { return o.now }})
+	s, err := store.Open(o.ctx, storetest.Address(t, real), store.Options{Realm: real, Node: usa.Node, Now: func() time.Time { return o.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +228,16 @@ func (o *office) stream(p noroshi.Party, c release.Cleared) {
 	})
 }
 
+// first is the first version in a hold.
+func (o *office) first(h store.HoldGroup) int64 {
+	o.t.Helper()
+	seq, err := o.store.HoldFirst(o.ctx, h.ID)
+	if err != nil || seq == 0 {
+		o.t.Fatalf("hold %s begins at %d: %v", h.ID, seq, err)
+	}
+	return seq
+}
+
 func (o *office) holds() []store.HoldGroup {
 	o.t.Helper()
 	all, err := o.store.Holds(o.ctx, store.HoldOpen)
@@ -241,6 +251,17 @@ func (o *office) holds() []store.HoldGroup {
 		}
 	}
 	return some
+}
+
+// giveBack has a person return a hold.
+func (o *office) giveBack(person, hold string) error {
+	o.t.Helper()
+	bound, err := o.desk.Digest(o.ctx, hold)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	by := noroshi.SignAct(person, o.keys[person], noroshi.ActDigest(real, usa.Node, noroshi.ActReturn, hold, release.ReturnBound(bound, "too much of it")))
+	return o.desk.Return(o.ctx, hold, "too much of it", by)
 }
 
 func (o *office) sign(person, hold string, a noroshi.Action) noroshi.Signed {

@@ -19,43 +19,74 @@ type Preview struct {
 
 // Preview decides for an object version and partner. Nothing is written.
 func (d *Desk) Preview(ctx context.Context, seq int64, partner noroshi.NodeID) (Preview, error) {
+	list, err := d.Previews(ctx, []int64{seq}, partner)
+	if err != nil {
+		return Preview{}, err
+	}
+	return list[0], nil
+}
+
+// Previews decides for some object versions, each once, and a partner. Nothing
+// is written.
+func (d *Desk) Previews(ctx context.Context, seqs []int64, partner noroshi.NodeID) ([]Preview, error) {
+	list := make([]Preview, len(seqs))
 	l, err := d.linkTo(ctx, partner)
 	if noroshi.KindOf(err) == noroshi.Refused {
-		return d.undecided(ctx, seq, noroshi.Reason{Code: "agreement.none", Outcome: noroshi.Deny})
+		for i, seq := range seqs {
+			if list[i], err = d.undecided(ctx, seq, noroshi.Reason{Code: "agreement.none", Outcome: noroshi.Deny}); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
 	}
 	if err != nil {
-		return Preview{}, err
+		return nil, err
 	}
-	g, err := d.collect(ctx, []int64{seq})
+	g, err := d.collect(ctx, seqs)
 	if err != nil {
-		return Preview{}, err
-	}
-	switch {
-	case len(g.stale) > 0 && g.stale[0].Conflict:
-		return d.undecided(ctx, seq, noroshi.Reason{Code: "object.conflict", Outcome: noroshi.Hold, Key: noroshi.NotUnderstood})
-	case len(g.stale) > 0:
-		return d.undecided(ctx, seq, noroshi.Reason{Code: "object.superseded", Outcome: noroshi.Deny})
-	case g.asked == 0:
-		return Preview{}, noroshi.Errorf(noroshi.NotFound, "release.no-object", "no object version %d", seq)
+		return nil, err
 	}
 	c, err := d.caseFor(ctx, g, l)
 	if err != nil {
-		return Preview{}, err
+		return nil, err
 	}
 	all, err := d.decided(ctx, g, l, &c)
 	if err != nil {
-		return Preview{}, err
+		return nil, err
 	}
-	p := Preview{Record: g.recs[0], Decision: all[0]}
+	where, err := d.whereNow(ctx, partner, seqs)
+	if err != nil {
+		return nil, err
+	}
+	for i, seq := range seqs {
+		if list[i], err = d.preview(ctx, g, &c, all, seq, where[seq]); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// preview is the answer for one of the versions that were decided together.
+func (d *Desk) preview(ctx context.Context, g *graph, c *Case, all []Decision, seq int64, where []noroshi.Reason) (p Preview, err error) {
+	has := func(r store.Record) bool { return r.Seq == seq }
+	if i := slices.IndexFunc(g.stale, has); i >= 0 {
+		why := noroshi.Reason{Code: "object.superseded", Outcome: noroshi.Deny}
+		if g.stale[i].Conflict {
+			why = noroshi.Reason{Code: "object.conflict", Outcome: noroshi.Hold, Key: noroshi.NotUnderstood}
+		}
+		return d.undecided(ctx, seq, why)
+	}
+	i := slices.IndexFunc(g.recs[:g.asked], has)
+	if i < 0 {
+		return p, noroshi.Errorf(noroshi.NotFound, "release.no-object", "no object version %d", seq)
+	}
+	p = Preview{Record: g.recs[i], Decision: all[i]}
 	if goes(&p.Decision) {
 		if p.View, err = View(p.Record.Object, p.Decision.Cut); err != nil {
 			return Preview{}, err
 		}
 	}
-	if err := d.approved(ctx, g, &c.Items[0], &p); err != nil {
-		return Preview{}, err
-	}
-	where, err := d.whereNow(ctx, partner, seq)
+	err = d.approved(ctx, g, &c.Items[i], &p)
 	p.Decision.Reasons = append(p.Decision.Reasons, where...)
 	return p, err
 }
@@ -109,9 +140,12 @@ func (d *Desk) Weigh(ctx context.Context, objects []*stix.Object, entry Entry, p
 			return nil, err
 		}
 	}
+	if err := w.originals(&c, objects); err != nil {
+		return nil, err
+	}
 	Translate(c.Items)
 	list := make([]Preview, len(objects))
-	for i, dec := range Decide(c) {
+	for i, dec := range Decide(c)[:len(objects)] {
 		list[i] = Preview{Record: store.Record{Object: objects[i]}, Decision: dec}
 		if goes(&dec) {
 			if list[i].View, err = View(objects[i], dec.Cut); err != nil {
@@ -180,6 +214,32 @@ func (w *weighing) around(around map[stix.ID]Standing, o *stix.Object, partner n
 	return nil
 }
 
+// originals adds to a case, behind everything else, what translations of the file
+// translate and what is here alone.
+func (w *weighing) originals(c *Case, objects []*stix.Object) error {
+	added := map[stix.ID]bool{}
+	for _, o := range objects {
+		says, ok := noroshi.TranslationOf(o)
+		if !ok || w.own[says.Of] != nil || added[says.Of] {
+			continue
+		}
+		r, err := w.desk.store.Current(w.ctx, says.Of)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		added[says.Of] = true
+		c.Items = append(c.Items, ItemOf(r.Object, Facts{
+			Label: noroshi.LabelOf(r.Object, r.Assigned, w.bodies, w.statements), Portions: noroshi.PortionsOf(r.Object, w.bodies, w.statements),
+			Source: r.Source, Self: c.Self, Partner: c.Partner, Mark: PortionMark(r.Object.Bytes()), KnownGood: len(r.Flags) > 0,
+			Withdrawn: r.Withdrawn, Conflict: r.Conflict,
+		}))
+	}
+	return nil
+}
+
 // undecided is the answer where one rule speaks before any marking is read.
 func (d *Desk) undecided(ctx context.Context, seq int64, r noroshi.Reason) (p Preview, err error) {
 	recs, err := d.store.Records(ctx, []int64{seq})
@@ -200,74 +260,39 @@ func (d *Desk) Explain(ctx context.Context, seq int64, partner noroshi.NodeID) (
 	return p.Decision.Outcome, p.Decision.Reasons, err
 }
 
-// whereNow says in which batch a version went or is to go, or in which hold it
-// waits or was returned.
-func (d *Desk) whereNow(ctx context.Context, partner noroshi.NodeID, seq int64) ([]noroshi.Reason, error) {
-	gone, err := d.store.Released(ctx, partner, []int64{seq})
+// whereNow says in which batch versions went or are to go, or in which hold they
+// wait or were returned.
+func (d *Desk) whereNow(ctx context.Context, partner noroshi.NodeID, seqs []int64) (map[int64][]noroshi.Reason, error) {
+	seqs = slices.Sorted(slices.Values(seqs))
+	gone, err := d.store.Released(ctx, partner, seqs)
 	if err != nil {
 		return nil, err
 	}
-	if b := gone[seq]; b != "" {
-		return []noroshi.Reason{{Code: "batch.released", Args: []string{b}, Outcome: noroshi.Release}}, nil
-	}
-	return d.heldIn(ctx, partner, seq)
-}
-
-// Shown returns what a hold's members after a sequence would show the partner, as
-// the officers sign it; before the first of them, whatever the limit, the
-// definitions of markings that leave with them.
-func (d *Desk) Shown(ctx context.Context, g store.HoldGroup, after int64, limit int) ([]Preview, error) {
-	members, err := d.store.HoldMembers(ctx, g.ID, after, limit)
+	held, err := d.store.HeldFor(ctx, partner, seqs)
 	if err != nil {
 		return nil, err
 	}
-	seqs := make([]int64, len(members))
-	for i, m := range members {
-		seqs[i] = m.Seq
-	}
-	recs, err := d.records(ctx, seqs)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]Preview, 0, len(recs))
-	if after == 0 && len(members) > 0 {
-		defs, err := d.definitions(ctx, g)
-		if err != nil {
-			return nil, err
+	states := map[string]string{}
+	where := map[int64][]noroshi.Reason{}
+	for _, seq := range seqs {
+		id := held[seq]
+		switch {
+		case gone[seq] != "":
+			where[seq] = []noroshi.Reason{{Code: "batch.released", Args: []string{gone[seq]}, Outcome: noroshi.Release}}
+			continue
+		case id == "":
+			continue
 		}
-		for _, r := range defs {
-			list = append(list, Preview{Record: r, View: r.Object})
-		}
-	}
-	for i, r := range recs {
-		v := show(r, members[i])
-		if v == nil {
-			return nil, noroshi.Errorf(noroshi.Broken, "release.hold-rows", "hold %s shows other bytes than were decided: run audit verify", g.ID)
-		}
-		list = append(list, Preview{Record: r, Decision: Decision{Cut: members[i].Cut}, View: v})
-	}
-	return list, nil
-}
-
-// Cuts counts the members of a hold out of which something is cut, and those
-// that say something less exactly.
-func (d *Desk) Cuts(ctx context.Context, hold string) (cut, less int, err error) {
-	for after := int64(0); ; {
-		members, err := d.store.HoldMembers(ctx, hold, after, store.MaxPage)
-		if err != nil || len(members) == 0 {
-			return cut, less, err
-		}
-		for _, m := range members {
-			how := func(e string) bool { _, how := Generalised(e); return how != "" }
-			if slices.ContainsFunc(m.Cut, how) {
-				less++
+		if _, known := states[id]; !known {
+			h, err := d.store.Hold(ctx, id)
+			if err != nil {
+				return nil, err
 			}
-			if slices.ContainsFunc(m.Cut, func(e string) bool { return !how(e) }) {
-				cut++
-			}
+			states[id] = h.State
 		}
-		after = members[len(members)-1].Seq
+		where[seq] = []noroshi.Reason{{Code: "hold." + states[id], Args: []string{id}, Outcome: noroshi.Hold}}
 	}
+	return where, nil
 }
 
 // GroupSuffix is what the code of a reason ends in that speaks of many objects.
@@ -291,20 +316,4 @@ var ruleOfCode = map[string]int{
 
 var ruleOfFamily = map[string]int{
 	"marking": 2, "tlp": 3, "iep": 4, "acs": 5, "japanese": 6, "jpn": 6, "exercise": 6, "granular": 7, "closure": 8, "translation": 8, "text": 9, "level": 5,
-}
-
-// heldIn says in which hold a version waits for the partner, or which one was
-// returned with it.
-func (d *Desk) heldIn(ctx context.Context, partner noroshi.NodeID, seq int64) ([]noroshi.Reason, error) {
-	held, err := d.store.HeldFor(ctx, partner, []int64{seq})
-	if err != nil || held[seq] == "" {
-		return nil, err
-	}
-	holds, err := d.store.Holds(ctx, "")
-	for _, h := range holds {
-		if h.ID == held[seq] {
-			return []noroshi.Reason{{Code: "hold." + h.State, Args: []string{h.ID}, Outcome: noroshi.Hold}}, err
-		}
-	}
-	return nil, err
 }

@@ -1,5 +1,21 @@
 package release
 
+import (
+	"context"
+
+	"github.com/noroshi-cti/noroshi"
+)
+
+// Digest is what release officers sign for a hold, worked out anew.
+func (d *Desk) Digest(ctx context.Context, hold string) (noroshi.Hash, error) {
+	g, err := d.openHold(ctx, hold)
+	if err != nil {
+		return noroshi.Hash{}, err
+	}
+	b, err := d.bound(ctx, g)
+	return b.digest, err
+}
+
 // SetSlice makes a desk take so many changes a step.
 func SetSlice(d *Desk, n int) { d.slice = n }
 
@@ -28,3 +44,9 @@ func DecideShallow(c Case) []Decision {
 	}
 	return out
 }
+
+// Cases returns the cases of the folder.
+func (s *Samples) Cases() []SampleCase { return s.expected.Cases }
+
+// World returns the folder's nodes and agreements.
+func (s *Samples) World() SampleWorld { return s.world }

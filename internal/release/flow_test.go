@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -256,6 +257,126 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// TestStands: a clearance stands until something changes that it was decided on,
+// and not because of anything else.
+func TestStands(t *testing.T) {
+	o := newOffice(t, jpn, kor)
+	seqs := o.put(
+		version(t, made, "", object("indicator", 1, usa.Identity, noroshi.Green, "")),
+		version(t, made, "", object("malware", 2, usa.Identity, noroshi.Green, `,"name":"m","is_family":false`)),
+		version(t, made, "", object("relationship", 3, usa.Identity, noroshi.Green, ends(id("indicator", 1), id("malware", 2)))),
+	)
+	o.settle()
+	o.sends(jpn)
+	m, err := o.store.Out(o.ctx, jpn.Node, [16]byte{1}, 1, 10)
+	if err != nil || len(m) != 1 {
+		t.Fatal(m, err)
+	}
+	undone := errors.New("undone")
+	for _, x := range []struct {
+		name string
+		want bool
+		do   func(tx *store.Tx) error
+	}{
+		{"nothing", true, func(*store.Tx) error { return nil }},
+		{"another object, and a marking of it", true, func(tx *store.Tx) error {
+			_, seq, err := tx.Put(indicator(t, 7, noroshi.Green))
+			if err != nil {
+				return err
+			}
+			return tx.AssignMarking(seq, noroshi.Red.MarkingID())
+		}},
+		{"another object withdrawn", true, func(tx *store.Tx) error { return tx.Withdraw(id("indicator", 7), made.Owner()) }},
+		{"a stricter marking", false, func(tx *store.Tx) error { return tx.AssignMarking(seqs[1], noroshi.Red.MarkingID()) }},
+		{"withdrawn", false, func(tx *store.Tx) error { return tx.Withdraw(id("indicator", 1), made.Owner()) }},
+		{"a later version", false, func(tx *store.Tx) error {
+			_, _, err := tx.Put(version(t, made, "", later(object("malware", 2, usa.Identity, noroshi.Red, `,"name":"m","is_family":false`))))
+			return err
+		}},
+		{"another partner's keys", true, func(tx *store.Tx) error { return tx.Notice(store.PartnerChanged, kor.Node.String()) }},
+		{"an agreement", false, func(tx *store.Tx) error { return tx.Notice(store.AgreementChanged, jpn.Node.String()) }},
+		{"a partner's keys", false, func(tx *store.Tx) error { return tx.Notice(store.PartnerChanged, jpn.Node.String()) }},
+	} {
+		c, err := o.desk.Again(o.ctx, m[0])
+		if err != nil {
+			t.Fatalf("before %s: %v", x.name, err)
+		}
+		_, err = o.store.Do(o.ctx, noroshi.Act{Action: noroshi.ActConfigure, Subject: "test"}, func(tx *store.Tx) error {
+			if err := x.do(tx); err != nil {
+				return err
+			}
+			if ok, err := c.Stands(o.ctx, tx); ok != x.want || err != nil {
+				t.Errorf("%s: stands is %v, %v", x.name, ok, err)
+			}
+			if ok, err := (release.Cleared{}).Stands(o.ctx, tx); ok || err != nil {
+				t.Errorf("what no desk made stands: %v, %v", ok, err)
+			}
+			if x.want {
+				return nil
+			}
+			return undone
+		})
+		if x.want && err != nil || !x.want && !errors.Is(err, undone) {
+			t.Fatal(x.name, err)
+		}
+	}
+}
+
+// TestStandsNoLonger: what ends with a person or by the clock ends a clearance too.
+func TestStandsNoLonger(t *testing.T) {
+	for name, x := range map[string]struct {
+		office func() *office
+		ends   func(o *office, tx *store.Tx) error
+	}{
+		"a signer of the standing rule is removed": {
+			func() *office {
+				o := standing(t, asIs)
+				o.put(flash(t, 1, noroshi.Green))
+				return o
+			},
+			func(o *office, tx *store.Tx) error {
+				gone := o.persons["jones"]
+				gone.Removed = true
+				return tx.PutJSON(noroshi.DocPerson, gone.ID, gone)
+			},
+		},
+		"the agreement ends": {
+			func() *office {
+				o := newOffice(t, jpn)
+				o.put(indicator(t, 1, noroshi.Green))
+				return o
+			},
+			func(o *office, _ *store.Tx) error { return nil },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := x.office()
+			o.settle()
+			o.sends(jpn)
+			m, err := o.store.Out(o.ctx, jpn.Node, [16]byte{1}, 1, 10)
+			if err != nil || len(m) == 0 {
+				t.Fatal(m, err)
+			}
+			c, err := o.desk.Again(o.ctx, m[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "the agreement ends" {
+				o.now = o.now.AddDate(1, 0, 0)
+			}
+			o.do(noroshi.ActConfigure, func(tx *store.Tx) error {
+				if err := x.ends(o, tx); err != nil {
+					return err
+				}
+				if ok, err := c.Stands(o.ctx, tx); ok || err != nil {
+					t.Errorf("it stands: %v, %v", ok, err)
+				}
+				return nil
+			})
+		})
+	}
+}
+
 // TestNotBackToWhoBroughtItMeanwhile: what names no maker, or another, is
 // released to a partner, and before it goes the partner brings it itself.
 func TestNotBackToWhoBroughtItMeanwhile(t *testing.T) {
@@ -420,7 +541,7 @@ func TestExplain(t *testing.T) {
 	seqs = append(seqs, o.put(version(t, made, "run-2", object("indicator", 6, usa.Identity, noroshi.Amber, "")))...)
 	o.settle()
 	hold := o.holds()[0].ID // the last one opened
-	if err := o.desk.Return(o.ctx, hold, o.sign("sato", hold, noroshi.ActReturn)); err != nil {
+	if err := o.giveBack("sato", hold); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []struct {

@@ -130,7 +130,7 @@ func (g *drawing) throughDesk(t *testing.T, keys *message.Keyring, bare bool) (w
 		if len(holds) == 0 {
 			return s.out.String(), s.objects
 		}
-		slices.SortFunc(holds, func(a, b store.HoldGroup) int { return cmp.Compare(a.Sample[0], b.Sample[0]) })
+		slices.SortFunc(holds, func(a, b store.HoldGroup) int { return cmp.Compare(o.first(a), o.first(b)) })
 		if holds[0].Key == noroshi.Review {
 			if _, _, err := o.approve("jones", holds[0].ID); err != nil {
 				t.Fatal(err)

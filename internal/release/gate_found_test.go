@@ -135,7 +135,10 @@ func TestTranslations(t *testing.T) {
 		"in other spelling":        {`,"contents":{"ja":{"name":"n","Labels":["b"]}}`, noroshi.Redact, []string{"contents.ja.Labels"}},
 		"with a mark in a cut":     {`,"contents":{"ja":{"name":"n","labels":["a","(S) b"]}}`, noroshi.Redact, []string{"contents.ja.labels"}},
 		"of the current version":   {`,"object_modified":"2026-11-01T00:00:00Z","contents":{"ja":{"name":"n"}}`, noroshi.Release, nil},
-		"of another version":       {`,"object_modified":"2026-10-01T00:00:00Z","contents":{"ja":{"name":"n"}}`, noroshi.Hold, nil},
+		"of an earlier version":    {`,"object_modified":"2026-10-01T00:00:00Z","contents":{"ja":{"name":"n"}}`, noroshi.Deny, nil},
+		"of a later version":       {`,"object_modified":"2026-11-01T00:00:00.001Z","contents":{"ja":{"name":"n"}}`, noroshi.Deny, nil},
+		"by a program":             {`,"labels":["machine-translation"],"contents":{"ja":{"name":"n"}}`, noroshi.Deny, nil},
+		"by a program, checked":    {`,"labels":["translation-checked","machine-translation"],"contents":{"ja":{"name":"n"}}`, noroshi.Release, nil},
 		"of a cut in odd names":    {`,"contents":{"ja.x":{"labels":["b"]}}`, noroshi.Deny, nil},
 		"of nothing that may go":   {`,"contents":{"ja":{"labels":["b"]},"ko":{"labels":["b"]}}`, noroshi.Deny, []string{"contents.ja.labels", "contents.ko.labels"}},
 		"with a name of no length": {`,"contents":{"ja":{"":"b","name":"n"}}`, noroshi.Deny, nil},
@@ -185,5 +188,19 @@ func TestTranslationOfALaterVersion(t *testing.T) {
 	out := release.Decide(c)
 	if out[1].Outcome != noroshi.Deny || out[2].Outcome != noroshi.Release {
 		t.Errorf("translation %s, note %s", out[1].Outcome, out[2].Outcome)
+	}
+}
+
+// TestOldTranslationOfNoVersion: a translation that names no version is of none
+// that came after it.
+func TestOldTranslationOfNoVersion(t *testing.T) {
+	tool := object("tool", 1, usa.Identity, noroshi.Green, `,"name":"n"`)
+	later := strings.Replace(tool, `"modified":"2026-11-01T00:00:00.000Z"`, `"modified":"2026-11-01T00:00:00.001Z"`, 1)
+	words := object("language-content", 2, usa.Identity, noroshi.Green, fmt.Sprintf(`,"object_ref":%q,"contents":{"ja":{"name":"n"}}`, id("tool", 1)))
+	for original, want := range map[string]noroshi.Outcome{tool: noroshi.Release, later: noroshi.Deny} {
+		_, out := decided(t, original, words)
+		if d := out[id("language-content", 2)]; d.Outcome != want {
+			t.Errorf("%s: %s: %v", original, d.Outcome, d.Reasons)
+		}
 	}
 }

@@ -120,7 +120,9 @@ func (d *Desk) neighbours(ctx context.Context, g *graph, r store.Record) error {
 		if ref.Target == d.o.Self.Identity {
 			continue
 		}
-		if err := d.load(ctx, g, ref.Target, false); err != nil {
+		// A translation is never decided without what it translates.
+		original := ref.Path == "object_ref" && r.Object.Type == "language-content"
+		if err := d.load(ctx, g, ref.Target, original); err != nil {
 			return err
 		}
 	}

@@ -90,7 +90,7 @@ func shown(portions []noroshi.Portion, v store.Record, row store.Decided, asked 
 // parted returns the partners that were given something and with which no
 // agreement is in force now.
 func (d *Desk) parted(ctx context.Context, links []*link) ([]noroshi.NodeID, error) {
-	all, err := d.partners(ctx)
+	all, err := d.store.Partners(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func saysMore(went string, now noroshi.Label) bool {
 // definition now: it may mean more than it did.
 func (d *Desk) remarkedSent(ctx context.Context, w *touched, redefined map[stix.ID]bool) error {
 	is := func(id stix.ID) bool { return redefined[id] }
-	all, err := d.partners(ctx)
+	all, err := d.store.Partners(ctx)
 	if err != nil {
 		return err
 	}

@@ -187,6 +187,11 @@ func (it *Item) labelWithout(cut []string) noroshi.Label {
 	return l
 }
 
+// marks reports whether a place lies in a portion that has a marking of its own.
+func (it *Item) marks(place string) bool {
+	return slices.ContainsFunc(it.Portions, func(p noroshi.Portion) bool { return within(p.Selectors, place) })
+}
+
 // allWithin reports whether each of some places is cut.
 func allWithin(cut, places []string) bool {
 	return !slices.ContainsFunc(places, func(s string) bool { return !within(cut, s) })
@@ -288,9 +293,11 @@ func (d *Decision) cut(selector string, r noroshi.Reason) {
 
 // translations cuts out of translations what is cut out of what they
 // translate: a text is as restricted in the other language. What translates
-// nothing that is there is cut too, since nothing says how restricted it is,
-// and a translation of another version than the current one is looked at by a
-// person: that version may have had other portions.
+// nothing that is there is cut too, since nothing says how restricted it is.
+//
+// A translation of another version than the current one does not go, nor do a
+// program's words that no person has checked: no approval stands for either, the
+// translation is renewed, checked or withdrawn.
 func (c *Case) translations(out []Decision) {
 	var at map[stix.ID]int
 	for i := range c.Items {
@@ -304,9 +311,18 @@ func (c *Case) translations(out []Decision) {
 				at[c.Items[j].ID] = j
 			}
 		}
+		says, _ := noroshi.TranslationOf(it.Object)
+		if says.Unchecked() {
+			out[i].deny(noroshi.Reason{Code: "translation.unchecked"})
+		}
 		for _, r := range it.Refs {
 			if j, ok := at[r.Target]; ok && r.Path == "object_ref" && c.Items[j].Object != nil {
+				if says.Stale(c.Items[j].Object) {
+					out[i].deny(noroshi.Reason{Code: "translation.other-version", Args: []string{cmp.Or(it.Object.Text("object_modified"), it.Object.Modified.String())}})
+				}
 				c.cutTranslation(it, c.Items[j].Object, out[j].Cut, &out[i])
+			} else if r.Path == "object_ref" && c.Around[r.Target] == Had {
+				out[i].deny(noroshi.Reason{Code: "translation.original"}) // of two bodies, neither of which counts
 			}
 		}
 	}
@@ -317,11 +333,6 @@ func (c *Case) translations(out []Decision) {
 // goes whole: nothing binds the places in a translated list or dictionary to
 // those of the original.
 func (c *Case) cutTranslation(it *Item, of *stix.Object, cut []string, d *Decision) {
-	if m := it.Object.Text("object_modified"); m != "" {
-		if at, err := stix.ParseTime(m); err != nil || at.Compare(of.Modified) != 0 {
-			d.hold(noroshi.Review, noroshi.Reason{Code: "translation.other-version", Args: []string{m}})
-		}
-	}
 	more := false
 	for lang, texts := range it.Object.Property("contents").Members() {
 		for name := range texts.Members() {

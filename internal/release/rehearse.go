@@ -130,7 +130,7 @@ func (d *Desk) pairs(ctx context.Context, a *noroshi.Agreement, at time.Time) ([
 	if at.IsZero() && a.From.After(now) {
 		p.at = a.From
 	}
-	all, err := d.partners(ctx)
+	all, err := d.store.Partners(ctx)
 	if err != nil {
 		return nil, err
 	}

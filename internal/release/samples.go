@@ -136,12 +136,6 @@ func (s *Samples) bytes(name string) ([]byte, error) {
 	return b, nil
 }
 
-// Cases returns the cases of the folder.
-func (s *Samples) Cases() []SampleCase { return s.expected.Cases }
-
-// World returns the folder's nodes and agreements.
-func (s *Samples) World() SampleWorld { return s.world }
-
 // Objects reads the objects of a bundle. What cannot be read as an object is
 // not decided, so it does not go.
 func (s *Samples) Objects(file string) ([]*stix.Object, error) {

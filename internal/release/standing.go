@@ -135,7 +135,7 @@ func (d *Desk) allowed(ctx context.Context, l *link) ([]Allowance, error) {
 	if most == 0 {
 		return nil, nil
 	}
-	docs, err := d.store.Docs(ctx, noroshi.DocStanding)
+	rules, err := store.DocsOf[noroshi.StandingRule](ctx, d.store.Reads, noroshi.DocStanding)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +145,7 @@ func (d *Desk) allowed(ctx context.Context, l *link) ([]Allowance, error) {
 	}
 	var list []Allowance
 	all := 0
-	for _, body := range docs {
-		var r noroshi.StandingRule
-		if err := json.Unmarshal(body, &r); err != nil {
-			return nil, noroshi.Errorf(noroshi.Broken, "release.standing", "read standing rule: %w", err)
-		}
+	for _, r := range rules {
 		if r.Partner != l.party.Node || r.Agreement != l.clauses.Agreement().Hash {
 			continue
 		}
@@ -172,19 +168,9 @@ func (d *Desk) allowed(ctx context.Context, l *link) ([]Allowance, error) {
 
 // used returns when FLASH went under a rule in the hour before now.
 func (d *Desk) used(ctx context.Context, r store.Reads, id string) ([]time.Time, error) {
-	body, err := r.Doc(ctx, docStandingUse, id)
-	if noroshi.KindOf(err) == noroshi.NotFound {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var at []time.Time
-	if err := json.Unmarshal(body, &at); err != nil {
-		return nil, noroshi.Errorf(noroshi.Broken, "release.standing", "read standing rule: %w", err)
-	}
+	at, err := store.DocOrZero[[]time.Time](ctx, r, docStandingUse, id)
 	hour := d.o.Now().Add(-time.Hour)
-	return slices.DeleteFunc(at, func(t time.Time) bool { return !t.After(hour) }), nil
+	return slices.DeleteFunc(at, func(t time.Time) bool { return !t.After(hour) }), err
 }
 
 // use notes, in the act that releases, what goes under standing rules.

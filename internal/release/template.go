@@ -38,8 +38,12 @@ func Template(d Draft) []byte {
 	p("from = %s\n", d.From.UTC().Format(time.RFC3339))
 	p("until = %s\n", d.Until.UTC().Format(time.RFC3339))
 	p("sighting_mark = \"tlp:amber\"\n")
-	p("suites = [\"S1\"]\n")
+	p("suites = [\"S1\", \"S2\"]\n")
 	p("channels = [\"https\"]\n")
+	p("# Further kinds are mail, media and line. What they may carry: [[channel]] below the parties (kind, max_tlp, max_level, suites);\n")
+	p("# without it https carries all that is released, the others what is TLP:AMBER at most and unclassified.\n")
+	p("# ほかに mail、media、line を加えられます。何を運べるかは当事者の後の [[channel]](kind、max_tlp、max_level、suites)で定めます。\n")
+	p("# 定めがなければ、https は提供されるものすべてを、ほかは TLP:AMBER 以下で秘密区分のないものに限り運びます。\n")
 	p("# Statement markings of exactly this text (copyright and the like) have no effect on release.\n")
 	p("# ここに挙げた文言と完全に一致する statement マーキングは、提供の判断に影響しません。\n")
 	p("statements = [")
@@ -59,6 +63,11 @@ func Template(d Draft) []byte {
 	p("# What Japanese classes are equal to; objects of a class that is not named are held. The line is an example, to be agreed on.\n")
 	p("# 日本の区分に相当する区分。ここに挙げない区分のものは保留されます。次の行は例であり、双方で取り決めるものです。\n")
 	p("# japanese_levels = { \"部内限り\" = \"U\", \"秘\" = \"C\", \"極秘\" = \"S\", \"特定秘密\" = \"S\", \"機密\" = \"TS\" }\n")
+	p("\n# What may compress messages besides zstd, and the hash of the dictionary it rests on.\n")
+	p("# zstd のほかに電文の圧縮に使えるものと、その辞書のハッシュ。\n")
+	for _, x := range noroshi.KnownDictionaries() {
+		p("[[dictionary]]\nnumber = %d\nhash = %s\n", x.Number, q(x.Hash))
+	}
 	for _, x := range []noroshi.Party{d.Self, d.Partner} {
 		p("\n[[party]]\ncall_sign = %s\nnode = %s\nidentity = %s\n", q(string(x.CallSign)), q(x.Node.String()), q(string(x.Identity)))
 		if len(x.Tokens) > 0 {
@@ -118,7 +127,7 @@ var templateClauses = []noroshi.Clause{
 	{
 		ID: "2", ArticleEN: "Article 2", ArticleJA: "第2条",
 		EN:    "Other objects a party made itself marked TLP:AMBER or TLP:AMBER+STRICT, such as indicators and what describes them, are released when two release officers have signed.",
-		JA:    "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト(脅威指標及びこれを説明するもの等)は、提供承認者2名が署名した場合に提供する。",
+		JA:    "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト（脅威指標及びこれを説明するもの等）は、提供承認者2名が署名した場合に提供する。",
 		Cedar: FormsCedar(ClauseForm{TwoPersons: true, MinTLP: noroshi.Amber, MaxTLP: noroshi.AmberStrict, Sources: []string{"self"}, MaxPrecedence: noroshi.Immediate}),
 	},
 	{

@@ -237,7 +237,7 @@ func TestApprovalsAreForOneOpening(t *testing.T) {
 			if n, _, err := o.approve("sato", hold); n != 1 || err != nil {
 				o.t.Fatalf("%d missing, %v", n, err)
 			}
-			if err := o.desk.Return(o.ctx, hold, o.sign("kim", hold, noroshi.ActReturn)); err != nil {
+			if err := o.giveBack("kim", hold); err != nil {
 				o.t.Fatal(err)
 			}
 		}},

@@ -49,9 +49,9 @@ func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Cha
 			})
 		}
 	case store.MarkingAssigned:
-		seq, err := strconv.ParseInt(c.ID, 10, 64)
+		seq, err := versionOf(c)
 		if err != nil {
-			return noroshi.Errorf(noroshi.Broken, "release.feed", "change %d: marking of version %q: %w", c.Seq, c.ID, err)
+			return err
 		}
 		w.narrow(seq)
 	case store.ObjectWithdrawn:
@@ -70,6 +70,15 @@ func (d *Desk) touch(ctx context.Context, w *touched, links []*link, c store.Cha
 		return d.passed(ctx, w, c.ID)
 	}
 	return nil
+}
+
+// versionOf is the version a MarkingAssigned change speaks of.
+func versionOf(c store.Change) (int64, error) {
+	seq, err := strconv.ParseInt(c.ID, 10, 64)
+	if err != nil {
+		err = noroshi.Errorf(noroshi.Broken, "release.feed", "change %d: marking of version %q: %w", c.Seq, c.ID, err)
+	}
+	return seq, err
 }
 
 // heldFor notes what waits in open holds for a reason: a marking that was not
@@ -359,7 +368,7 @@ func (d *Desk) passed(ctx context.Context, w *touched, run string) error {
 	if err != nil {
 		return err
 	}
-	_, _, why, err := d.checked(ctx, b, first, count)
+	x, err := d.checked(ctx, b, first, count)
 	if err != nil && noroshi.KindOf(err) != noroshi.Refused {
 		return err
 	}
@@ -368,7 +377,7 @@ func (d *Desk) passed(ctx context.Context, w *touched, run string) error {
 			continue // it was decided anew already
 		}
 		w.narrow(seq)
-		if err == nil && why[i] == nil {
+		if err == nil && x.why[i] == nil {
 			if w.passed == nil {
 				w.passed = map[passing]bool{}
 			}

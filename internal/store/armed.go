@@ -190,8 +190,7 @@ func (s *Store) packBlock(ctx context.Context) (more bool, err error) {
 	}
 	return true, s.write(ctx, background, noroshi.Act{}, func(t *Tx) error {
 		t.derived = true
-		_, err := t.c.exec("INSERT INTO armed (block, entries) VALUES ($1, $2)", next, blob(packed))
-		return err
+		return t.c.run("INSERT INTO armed (block, entries) VALUES ($1, $2) ON CONFLICT DO NOTHING", next, blob(packed))
 	})
 }
 

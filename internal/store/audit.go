@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"time"
 
@@ -17,13 +16,53 @@ type Entry struct {
 	Time  time.Time
 	Act   noroshi.Act
 	Rows  int          // rows the act wrote
+	Fed   int          // changes it put into the feed
 	Root  noroshi.Hash // Merkle root over them
 	Leaf  []byte       // the exact leaf
+	Wrote []Wrote      // its rows by table
+}
+
+// Wrote says how many rows an act wrote into a table.
+type Wrote struct {
+	Table string `json:"table"`
+	Rows  uint64 `json:"rows"`
 }
 
 // Acts lists ledger entries from an index on, oldest first.
 func (r Reads) Acts(ctx context.Context, from uint64, limit int) ([]Entry, error) {
 	return r.entries(ctx, "SELECT idx, leaf, detail FROM act WHERE idx >= $1 ORDER BY idx LIMIT $2", int64(from), page(limit))
+}
+
+// ActsBefore lists ledger entries below an index, the latest first.
+func (r Reads) ActsBefore(ctx context.Context, before uint64, limit int) ([]Entry, error) {
+	return r.entries(ctx, "SELECT idx, leaf, detail FROM act WHERE idx < $1 ORDER BY idx DESC LIMIT $2", int64(before), page(limit))
+}
+
+// ActAt returns the index of the first act at a time or after it, or how many
+// acts there are. It halves: where the node's clock was once put back, acts
+// around that moment may be on the other side.
+func (r Reads) ActAt(ctx context.Context, at time.Time) (index uint64, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		lo, hi := uint64(0), uint64(0)
+		if hi, err = treeSize(c, 0); err != nil {
+			return err
+		}
+		for lo < hi {
+			mid := lo + (hi-lo)/2
+			var t int64
+			if _, err := c.one(to(&t), "SELECT time FROM act WHERE idx = $1", int64(mid)); err != nil {
+				return err
+			}
+			if t < at.UnixMicro() {
+				lo = mid + 1
+			} else {
+				hi = mid
+			}
+		}
+		index = lo
+		return nil
+	})
+	return index, err
 }
 
 // Alarms lists the acts that raised an alarm, the latest first.
@@ -98,47 +137,32 @@ func entry(leaf, detail []byte) (Entry, error) {
 	for _, p := range d.Persons {
 		e.Act.Persons = append(e.Act.Persons, noroshi.Signed{Person: p.ID, Digest: noroshi.Hash(p.Digest), Signature: p.Signature})
 	}
+	if len(d.Caller) == 2 {
+		e.Act.Caller = noroshi.Caller{Person: d.Caller[0], Token: d.Caller[1]}
+	}
 	for _, t := range l.Rows {
-		e.Rows += int(t.Rows)
+		if e.Rows += int(t.Rows); t.Table == objectTable.name || t.Table == noticeTable.name {
+			e.Fed += int(t.Rows)
+		}
+		e.Wrote = append(e.Wrote, Wrote{t.Table, t.Rows})
 	}
 	return e, nil
-}
-
-// LinkHead returns the size and root of the link ledger with a partner.
-func (r Reads) LinkHead(ctx context.Context, partner noroshi.NodeID) (size uint64, root noroshi.Hash, err error) {
-	err = r.on(ctx, func(c *conn) error {
-		var id int64
-		found, err := c.one(to(&id), "SELECT id FROM tree WHERE partner = $1", partner[:])
-		if err != nil || !found {
-			root = noroshi.Hash(ledger.Empty)
-			return err
-		}
-		if size, err = treeSize(c, id); err != nil {
-			return err
-		}
-		tr, err := ledger.OpenTree(size, hashReader(c, id))
-		if err != nil {
-			return fmt.Errorf("read ledger of link %s: %w", partner, err)
-		}
-		root = noroshi.Hash(tr.Root())
-		return nil
-	})
-	return size, root, err
 }
 
 // Fault is one thing Verify found.
 type Fault struct {
 	Index uint64 // first bad ledger index
-	Code  string // "row-changed", "row-missing", "row-extra", "leaf", "tree", "checkpoint", "link", "derived", "batch-signature"
+	Code  string // "row-changed", "row-missing", "row-extra", "leaf", "tree", "checkpoint", "link", "derived", "batch-signature", "cosignature"
 	Table string
 	Msg   string
 }
 
 // Verified is the outcome of Verify.
 type Verified struct {
-	Acts   uint64
-	Rows   uint64
-	Links  int
-	Head   noroshi.Hash // root of the node's ledger
-	Faults []Fault      // empty = intact; the first has the lowest index
+	Acts     uint64
+	Rows     uint64
+	Links    int
+	Head     noroshi.Hash  // root of the node's ledger
+	Cosigned []LinkWitness // by link, in the order they began
+	Faults   []Fault       // empty = intact; the first has the lowest index
 }

@@ -117,7 +117,7 @@ func (t *Tx) PutBatch(b Batch, rows []Decided) error {
 	if err := t.setSpans(spanReleased, b.Partner, seqs, n); err != nil {
 		return err
 	}
-	if _, err := t.c.exec("INSERT INTO unsent (partner, rank, batch, sent) VALUES ($1, $2, $3, 0)", b.Partner[:], rank(b.Precedence), n); err != nil {
+	if err := t.c.run("INSERT INTO unsent (partner, rank, batch, sent) VALUES ($1, $2, $3, 0)", b.Partner[:], rank(b.Precedence), n); err != nil {
 		return err
 	}
 	return t.Notice(BatchReleased, b.ID)

@@ -35,6 +35,9 @@ func made(t testing.TB, from, n int) []*store.Version {
 func admit(b testing.TB, s *store.Store, list []*store.Version, slice int) {
 	for from := 0; from < len(list); from += slice {
 		_, err := s.Do(context.Background(), noroshi.Act{Action: noroshi.ActImport, Subject: "run"}, func(tx *store.Tx) error {
+			if err := tx.Expect(list[from:min(from+slice, len(list))]); err != nil {
+				return err
+			}
 			for _, v := range list[from:min(from+slice, len(list))] {
 				if _, _, err := tx.Put(v); err != nil {
 					return err

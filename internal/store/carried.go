@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 )
@@ -45,7 +46,14 @@ func carriers(ctx context.Context, c *conn, partner noroshi.NodeID, v Record) (l
 	}
 	where, args := "", []any{partner[:], v.Hash[:]}
 	if n := sent.at(v.Seq); views.at(v.Seq) == 0 {
-		where, args = " AND b.n = $3", append(args, max(n, -n))
+		n = max(n, -n)
+		first, found, err := likelyRows(c, n, v)
+		if err != nil {
+			return nil, err
+		}
+		if where, args = " AND b.n = $3", append(args, n); found {
+			where, args = where+" AND r.first = $4", append(args, first)
+		}
 	}
 	type run struct {
 		batch string
@@ -62,7 +70,7 @@ func carriers(ctx context.Context, c *conn, partner noroshi.NodeID, v Record) (l
 		}
 		runs = append(runs, x)
 		return err
-	}, "SELECT b.id, r.first, r.members FROM batch b JOIN batch_rows r ON r.batch = b.n WHERE b.partner = $1 AND instr(r.members, $2) > 0"+where+" ORDER BY r.n", args...)
+	}, "SELECT b.id, r.first, r.members FROM batch b JOIN batch_rows r ON r.batch = b.n WHERE b.partner = $1 AND "+c.d.position+"(r.members, $2) > 0"+where+" ORDER BY r.n", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +89,36 @@ func carriers(ctx context.Context, c *conn, partner noroshi.NodeID, v Record) (l
 		}
 	}
 	return list, nil
+}
+
+// likelyRows finds the packed rows of a batch that have a version where the batch
+// has its versions in the order in which they came, as most do; where it has not,
+// all of them are looked through.
+func likelyRows(c *conn, batch int64, v Record) (first int64, found bool, err error) {
+	var count int64
+	if _, err := c.one(to(&count), "SELECT count FROM batch WHERE n = $1", batch); err != nil {
+		return 0, false, err
+	}
+	lo, hi := int64(0), (count+chunkMembers-1)/chunkMembers // the rows are among these
+	for hi-lo > 1 {
+		mid := (lo + hi) / 2
+		var begins []byte
+		if _, err := c.one(to(&begins), "SELECT substr(members, 1, 10) FROM batch_rows WHERE batch = $1 AND first = $2", batch, mid*chunkMembers); err != nil {
+			return 0, false, err
+		}
+		u := unpacker{b: begins}
+		if u.varint() <= v.Seq {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	var packed []byte
+	if _, err := c.one(to(&packed), "SELECT members FROM batch_rows WHERE batch = $1 AND first = $2", batch, lo*chunkMembers); err != nil {
+		return 0, false, err
+	}
+	rows, err := unpackMembers(packed)
+	return lo * chunkMembers, slices.ContainsFunc(rows, func(d Decided) bool { return d.Seq == v.Seq && d.Hash == v.Hash }), err
 }
 
 func carriersOf(ctx context.Context, c *conn, partner noroshi.NodeID, batch string, ordinal int) (list []OutMessage, err error) {

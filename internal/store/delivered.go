@@ -51,11 +51,12 @@ func (r Reads) Delivery(ctx context.Context, batch string, seq int64) (state Out
 	return t.state, t.since, err
 }
 
-// Trail is what a partner has said of a message.
+// Trail is what became of a message.
 type Trail struct {
 	Precedence noroshi.Precedence
 	Created    time.Time // zero while there is no message
-	Steps      []OutStep // oldest first, attempts left out
+	Ways       []string  // channels it was handed to, each once, in their order; at most those of its first days
+	Steps      []OutStep // what the partner has said of it: oldest first, attempts left out
 }
 
 // OutStep is a state that a message has got to.
@@ -65,31 +66,26 @@ type OutStep struct {
 	How   string // as SetOutState was told
 }
 
-// Trail returns what the partner has said of the message that carries a version
-// of a batch.
+// Trail returns what became of the message that carries a version of a batch.
 func (r Reads) Trail(ctx context.Context, batch string, seq int64) (Trail, error) {
 	t, err := r.trail(ctx, batch, seq)
-	if err != nil || t.state < StoredThere {
+	if err != nil || t.state < Attempted {
 		return t.Trail, err
 	}
 	var acts []int64
 	err = r.on(ctx, func(c *conn) error {
-		return c.each(ctx, func(rows *sql.Rows) error {
-			var s OutStep
-			var act int64
-			var seqs []byte
-			if err := rows.Scan(&act, &s.State, &s.How, &seqs); err != nil {
-				return err
+		var last int64
+		if _, err := c.one(to(&last), "SELECT coalesce(max(n), 0) FROM out_event"); err != nil {
+			return err
+		}
+		from, err := least(last, actOf(c, t.act, "SELECT act FROM out_event WHERE n = $1"))
+		for n := from; err == nil && n < last && !t.whole(); n += eventPage {
+			if n-from > maxAttempts && t.state < StoredThere {
+				break
 			}
-			list, err := unpackRuns(seqs)
-			if err != nil {
-				return err
-			}
-			if slices.ContainsFunc(list, func(x span) bool { return x.lo <= t.seq && t.seq <= x.hi }) {
-				t.Steps, acts = append(t.Steps, s), append(acts, act)
-			}
-			return nil
-		}, "SELECT act, state, how, seqs FROM out_event WHERE partner = $1 AND epoch = $2 AND state >= $3 ORDER BY n", t.partner, t.epoch, int64(StoredThere))
+			err = t.follow(ctx, c, n, &acts)
+		}
+		return err
 	})
 	for i, act := range acts {
 		list, err := r.Acts(ctx, uint64(act), 1)
@@ -103,9 +99,45 @@ func (r Reads) Trail(ctx context.Context, batch string, seq int64) (Trail, error
 	return t.Trail, err
 }
 
+// What is read of out_event for one message, beginning where it was made: so
+// many rows at once, and so many at most for one that has no receipt yet.
+const (
+	eventPage   = 500
+	maxAttempts = 20_000
+)
+
+// whole reports whether the steps lead to the state the message is in.
+func (t *trail) whole() bool {
+	return slices.ContainsFunc(t.Steps, func(s OutStep) bool { return s.State >= t.state })
+}
+
+// follow adds what a page of out_event says of the message.
+func (t *trail) follow(ctx context.Context, c *conn, after int64, acts *[]int64) error {
+	return c.each(ctx, func(rows *sql.Rows) error {
+		var s OutStep
+		var act int64
+		var seqs []byte
+		if err := rows.Scan(&act, &s.State, &s.How, &seqs); err != nil {
+			return err
+		}
+		list, err := unpackRuns(seqs)
+		if err != nil || !slices.ContainsFunc(list, func(x span) bool { return x.lo <= t.seq && t.seq <= x.hi }) {
+			return err
+		}
+		switch {
+		case s.State >= StoredThere:
+			t.Steps, *acts = append(t.Steps, s), append(*acts, act)
+		case s.State == Attempted && !slices.Contains(t.Ways, s.How):
+			t.Ways = append(t.Ways, s.How)
+		}
+		return nil
+	}, "SELECT act, state, how, seqs FROM out_event WHERE n > $1 AND n <= $2 AND partner = $3 AND epoch = $4 ORDER BY n", after, after+eventPage, t.partner, t.epoch)
+}
+
 // trail is a Trail without its steps, and where they are to be found.
 type trail struct {
 	Trail
+	act            int64 // that put the message into the stream
 	partner, epoch []byte
 	seq            int64
 	state          OutState
@@ -130,10 +162,10 @@ func (r Reads) trailOf(ctx context.Context, batch string, ordinal int) (t trail,
 	err = r.on(ctx, func(c *conn) error {
 		return c.each(ctx, func(rows *sql.Rows) error {
 			var created, at int64
-			err := rows.Scan(&t.partner, &t.epoch, &t.seq, &t.Precedence, &created, &t.state, &at)
+			err := rows.Scan(&t.act, &t.partner, &t.epoch, &t.seq, &t.Precedence, &created, &t.state, &at)
 			t.Created, t.since = fromMicros(created), fromMicros(at)
 			return err
-		}, `SELECT o.partner, o.epoch, o.seq, o.prec, o.created, s.state, s.time FROM out_message o JOIN out_state s ON s.n = o.n
+		}, `SELECT o.act, o.partner, o.epoch, o.seq, o.prec, o.created, s.state, s.time FROM out_message o JOIN out_state s ON s.n = o.n
 			WHERE o.batch = $1 AND o.first <= $2 AND o.first + o.count > $3 ORDER BY o.n DESC LIMIT 1`, batch, int64(ordinal), int64(ordinal))
 	})
 	return t, err

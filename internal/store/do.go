@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/durable"
 	"github.com/noroshi-cti/noroshi/internal/ledger"
 )
 
@@ -28,11 +30,13 @@ type Tx struct {
 	index   int64
 	now     time.Time
 	started time.Time
+	asked   time.Time // when other processes were last looked at
 	class   class
 	state   state // becomes the store's when the act commits
 	rows    [tableCount][]ledger.Hash
 	row     ledger.Row
 	words   map[string]int64 // interned by this act
+	absent  map[int64]bool   // places in head that Expect found free
 	derived bool             // something derived was written
 
 	lastSource  noroshi.Source // interned last, as
@@ -53,6 +57,9 @@ func (s *Store) Do(ctx context.Context, act noroshi.Act, fn func(*Tx) error) (Do
 	case act.Partner != (noroshi.NodeID{}):
 		c = linked
 	}
+	if act.Caller == (noroshi.Caller{}) {
+		act.Caller, _ = ctx.Value(callerKey{}).(noroshi.Caller)
+	}
 	var done Done
 	err := s.write(ctx, c, act, func(t *Tx) error {
 		if err := fn(t); err != nil {
@@ -68,46 +75,97 @@ func (s *Store) Do(ctx context.Context, act noroshi.Act, fn func(*Tx) error) (Do
 	return done, nil
 }
 
+type callerKey struct{}
+
+// WithCaller returns a context whose acts name in whose call they are done.
+func WithCaller(ctx context.Context, c noroshi.Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
 // write runs fn in one transaction in the lane and commits when it wrote
 // something.
-func (s *Store) write(ctx context.Context, c class, act noroshi.Act, fn func(*Tx) error) (err error) {
+func (s *Store) write(ctx context.Context, c class, act noroshi.Act, fn func(*Tx) error) error {
 	if err := s.lane.enter(ctx, c); err != nil {
 		return err
 	}
 	defer s.lane.leave()
+	if err := s.Failure(); err != nil {
+		return err
+	}
+	return s.failed(s.writeInTurn(ctx, c, act, fn))
+}
+
+func (s *Store) writeInTurn(ctx context.Context, c class, act noroshi.Act, fn func(*Tx) error) error {
 	if err := s.mayWrite(); err != nil {
 		return err
 	}
-	t := &Tx{s: s, c: s.w, act: act, class: c, started: time.Now(), now: s.options.Now(), state: s.state, words: map[string]int64{}}
-	t.Reads = Reads{s: s, tx: t}
-	t.state.trees = maps.Clone(s.state.trees)
-	node := s.state.trees[noroshi.NodeID{}]
-	t.index = int64(node.edge.Size())
-	if _, err := s.w.exec(sqlite.begin); err != nil {
+	if err := s.begin(ctx, c); err != nil {
 		return err
 	}
+	what := cmp.Or(string(act.Action), "derived")
+	durable.Writing(what)
 	committed := false
 	defer func() {
 		if !committed {
 			s.w.exec("ROLLBACK")
 		}
 	}()
+	t := &Tx{s: s, c: s.w, act: act, class: c, started: time.Now(), now: fromMicros(micros(s.options.Now())), state: s.state, words: map[string]int64{}}
+	t.Reads = Reads{s: s, tx: t}
+	t.state.trees = maps.Clone(s.state.trees)
+	t.index = int64(t.state.acts())
+	if err := t.leads(ctx); err != nil {
+		return err
+	}
 	if err := fn(t); err != nil {
 		return err
 	}
-	if !t.derived && t.state.trees[noroshi.NodeID{}].edge.Size() == uint64(t.index) {
+	if !t.derived && t.state.acts() == uint64(t.index) {
 		return nil
 	}
-	if _, err := s.w.exec("COMMIT"); err != nil {
+	moved := int64(0)
+	if t.state.seq > s.state.seq {
+		moved = t.state.seq
+	}
+	durable.Passed(what, "commit")
+	if err := s.engine.commit(s.w, moved); err != nil {
 		return err
 	}
 	committed = true
+	durable.Passed(what, "committed")
 	s.state = t.state
 	s.words.learn(t.words)
-	s.growCache()
+	s.grown()
 	s.passed(t.state.seq)
 	s.wakeDerived()
 	return nil
+}
+
+// begin starts a transaction on what is committed, by whichever process. A
+// connection that was lost since the last one is made anew.
+func (s *Store) begin(ctx context.Context, c class) error {
+	err := s.beginOnce(ctx, c)
+	if err == nil || !s.w.lost() {
+		return err
+	}
+	w, err := s.engine.writer(ctx)
+	if err != nil {
+		return err
+	}
+	s.w.close()
+	s.w = w
+	return s.beginOnce(ctx, c)
+}
+
+func (s *Store) beginOnce(ctx context.Context, c class) error {
+	acts, err := s.engine.begin(ctx, s.w, c)
+	if err == nil {
+		err = s.follow(ctx, acts)
+	}
+	if err != nil {
+		s.w.exec("ROLLBACK")
+	}
+	return err
 }
 
 // mayWrite refuses writes that could not be entered in the ledger.
@@ -115,7 +173,7 @@ func (s *Store) mayWrite() error {
 	switch {
 	case s.options.ReadOnly:
 		return noroshi.Errorf(noroshi.Forbidden, "store.read-only", "%s is open for reading only", s.path)
-	case s.options.Sign == nil && len(s.state.key) > 0:
+	case s.signs.Load().sign == nil && len(s.state.key) > 0:
 		return noroshi.Errorf(noroshi.Forbidden, "store.unsigned", "the ledger of %s is signed: open it with the node's key to write", s.path)
 	}
 	return nil
@@ -125,7 +183,7 @@ func (s *Store) mayWrite() error {
 // the work is done. Partner must not be changed after rows were written.
 func (t *Tx) Act() *noroshi.Act { return &t.act }
 
-// Time returns the act's time.
+// Time returns the act's time as it will be on record, to the microsecond.
 func (t *Tx) Time() time.Time { return t.now }
 
 // Index returns the ledger index the act will have.
@@ -134,7 +192,17 @@ func (t *Tx) Index() uint64 { return uint64(t.index) }
 // Yield reports whether a bulk act should end here: an urgent act or one on a
 // link waits and this one has had its time.
 func (t *Tx) Yield() bool {
-	return t.class != urgent && t.s.lane.waiting.Load() > 0 && time.Since(t.started) >= slice
+	if t.class == urgent || time.Since(t.started) < slice {
+		return false
+	}
+	if t.s.lane.waiting.Load() > 0 {
+		return true
+	}
+	if time.Since(t.asked) < slice {
+		return false
+	}
+	t.asked = time.Now()
+	return t.s.engine.awaited(t.c)
 }
 
 // add writes one row of evidence: it belongs to this act and is in its leaf.
@@ -142,7 +210,7 @@ func (t *Tx) add(tb *table, key int64, values ...any) error {
 	tb.encode(&t.row, key, values)
 	args := make([]any, 0, 2+len(values))
 	args = append(append(args, key, t.index), values...)
-	if _, err := t.c.exec(tb.insert, args...); err != nil {
+	if err := t.c.append(tb.insert, args...); err != nil {
 		return err
 	}
 	t.rows[tb.ord] = append(t.rows[tb.ord], t.row.Hash())
@@ -172,7 +240,7 @@ func (t *Tx) enter() (Done, error) {
 		return Done{}, err
 	}
 	leaf := ledger.Leaf{
-		Version: 1, Index: uint64(t.index), Time: micros(t.now), Action: string(t.act.Action), Label: t.act.Label,
+		Version: leafVersion, Index: uint64(t.index), Time: micros(t.now), Action: string(t.act.Action), Label: t.act.Label,
 		Previous: t.act.Previous, Count: int64(t.act.Count), Precedence: uint64(t.act.Precedence),
 		Agreement: hashOrNone(t.act.Agreement), Message: hashOrNone(t.act.Message),
 	}
@@ -189,12 +257,15 @@ func (t *Tx) enter() (Done, error) {
 	for _, p := range t.act.Persons {
 		detail.Persons = append(detail.Persons, ledger.Person{ID: p.Person, Digest: ledger.Hash(p.Digest), Signature: p.Signature})
 	}
+	if c := t.act.Caller; c != (noroshi.Caller{}) {
+		detail.Caller = []string{c.Person, c.Token}
+	}
 	leaf.Detail = detail.Commitment()
 	if err := t.enterLink(&leaf, detail); err != nil {
 		return Done{}, err
 	}
 	encoded := ledger.Encode(leaf)
-	if _, err := t.c.exec("INSERT INTO act (idx, time, leaf, detail) VALUES ($1, $2, $3, $4)", t.index, leaf.Time, encoded, ledger.Encode(detail)); err != nil {
+	if err := t.c.run("INSERT INTO act (idx, time, leaf, detail) VALUES ($1, $2, $3, $4)", t.index, leaf.Time, encoded, ledger.Encode(detail)); err != nil {
 		return Done{}, fmt.Errorf("enter act in ledger: %w", err)
 	}
 	if _, err := t.grow(noroshi.NodeID{}, ledger.LeafHash(encoded)); err != nil {
@@ -216,7 +287,7 @@ func (t *Tx) enterLink(leaf *ledger.Leaf, d ledger.Detail) error {
 	if err != nil {
 		return fmt.Errorf("enter act in ledger of link %s: %w", p, err)
 	}
-	if _, err := t.c.exec("INSERT INTO link_leaf (id, act) VALUES ($1, $2)", tr.id<<treeShift|int64(own.Index), t.index); err != nil {
+	if err := t.c.run("INSERT INTO link_leaf (id, act) VALUES ($1, $2)", tr.id<<treeShift|int64(own.Index), t.index); err != nil {
 		return err
 	}
 	root := tr.edge.Root()
@@ -224,25 +295,32 @@ func (t *Tx) enterLink(leaf *ledger.Leaf, d ledger.Detail) error {
 	return nil
 }
 
+// leafVersion is the form of leaves that are entered now: that of the link has
+// the root over the act's rows.
+const leafVersion = 2
+
 // linkLeaf is what an act says in the tree of its link.
 func linkLeaf(l *ledger.Leaf, d ledger.Detail, index uint64) ledger.LinkLeaf {
-	return ledger.LinkLeaf{
-		Version: 1, Index: index, Time: l.Time, Action: l.Action, Detail: d.LinkCommitment(), Label: l.Label,
+	own := ledger.LinkLeaf{
+		Version: l.Version, Index: index, Time: l.Time, Action: l.Action, Detail: d.LinkCommitment(), Label: l.Label,
 		Agreement: l.Agreement, Message: l.Message, Count: l.Count, Precedence: l.Precedence,
 	}
+	if l.Version >= 2 {
+		own.Root = l.Root
+	}
+	return own
 }
 
 // introduceSigner records whose key signs from here on, when it is new.
 func (t *Tx) introduceSigner() error {
-	o := t.s.options
-	node := o.Node
+	node, key := t.s.options.Node, t.s.signs.Load().key
 	if node == (noroshi.NodeID{}) {
 		node = t.state.node
 	}
-	if t.state.signer && node == t.state.node && string(o.Key) == string(t.state.key) || !t.state.signer && node == (noroshi.NodeID{}) && o.Key == nil {
+	if t.state.signer && node == t.state.node && string(key) == string(t.state.key) || !t.state.signer && node == (noroshi.NodeID{}) && key == nil {
 		return nil
 	}
-	if len(t.state.key) == 0 && o.Key != nil {
+	if len(t.state.key) == 0 && key != nil {
 		var n int64
 		if _, err := t.c.one(to(&n), "SELECT count(*) FROM cursor"); err != nil {
 			return err
@@ -251,8 +329,8 @@ func (t *Tx) introduceSigner() error {
 			return err
 		}
 	}
-	t.state.signer, t.state.node, t.state.key = true, node, o.Key
-	return t.add(signerTable, t.next(signerTable), blob(node[:]), blob(o.Key))
+	t.state.signer, t.state.node, t.state.key = true, node, key
+	return t.add(signerTable, t.next(signerTable), blob(node[:]), blob(key))
 }
 
 func hashOrNone(h noroshi.Hash) []byte {

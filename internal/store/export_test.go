@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"maps"
 	"runtime"
+	"slices"
 )
 
 // AwaitQueue returns when n acts wait for the lane.
@@ -30,3 +32,19 @@ func Derive(ctx context.Context, s *Store) error {
 	}
 	return nil
 }
+
+// Asked returns the statements that a store has sent so far; nobody may be
+// reading.
+func Asked(s *Store) []string {
+	texts := slices.Collect(maps.Keys(s.w.stmts))
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	for _, c := range s.pool.idle {
+		texts = slices.AppendSeq(texts, maps.Keys(c.stmts))
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts) // several connections may ask the same
+}
+
+// Terms are what the full-text index holds of a text.
+func Terms(text string) []string { return terms(text) }

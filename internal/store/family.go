@@ -103,7 +103,7 @@ func (r Reads) claimsOf(c *conn, f *family, seqs []int64) error {
 		if err != nil {
 			return err
 		}
-		k.owner = src.Owner()
+		k.owner, k.given = src.Owner(), src.Returned != noroshi.NodeID{}
 		f.claims = append(f.claims, k)
 		f.marks = append(f.marks, mark)
 	}
@@ -126,7 +126,7 @@ func (t *Tx) resettle(f family) (marks []int, current int64, err error) {
 	}
 	_, current, marks = settle(f.claims, f.gone)
 	if current != f.current {
-		if _, err := t.c.exec("UPDATE head SET current = $2 WHERE h = $1", f.h, current); err != nil {
+		if err := t.c.run("UPDATE head SET current = $2 WHERE h = $1", f.h, current); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -146,11 +146,9 @@ func (t *Tx) resettle(f family) (marks []int, current int64, err error) {
 
 func (t *Tx) setMark(seq int64, bits int) error {
 	if bits == 0 {
-		_, err := t.c.exec("DELETE FROM mark WHERE seq = $1", seq)
-		return err
+		return t.c.run("DELETE FROM mark WHERE seq = $1", seq)
 	}
-	_, err := t.c.exec("INSERT INTO mark (seq, bits) VALUES ($1, $2) ON CONFLICT (seq) DO UPDATE SET bits = excluded.bits", seq, bits)
-	return err
+	return t.c.run("INSERT INTO mark (seq, bits) VALUES ($1, $2) ON CONFLICT (seq) DO UPDATE SET bits = excluded.bits", seq, bits)
 }
 
 // AssignMarking assigns a marking to a version; it narrows, or gives a label

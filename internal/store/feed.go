@@ -90,7 +90,7 @@ func (r Reads) Head(ctx context.Context) (seq int64, err error) {
 }
 
 func head(c *conn) (seq int64, err error) {
-	_, err = c.one(to(&seq), "SELECT max((SELECT coalesce(max(seq), 0) FROM object), (SELECT coalesce(max(seq), 0) FROM notice))")
+	_, err = c.one(to(&seq), "SELECT coalesce(max(last), 0) FROM (SELECT max(seq) AS last FROM object UNION ALL SELECT max(seq) FROM notice) f")
 	return seq, err
 }
 
@@ -138,10 +138,11 @@ func (s *Store) firstCursor(c *conn, follower string, seq int64) error {
 }
 
 func (s *Store) signCursor(follower string, seq int64) []byte {
-	if s.options.Sign == nil {
+	sign := s.signs.Load().sign
+	if sign == nil {
 		return []byte{}
 	}
-	return s.options.Sign(cursorText(s.options.Realm, follower, seq))
+	return sign(cursorText(s.options.Realm, follower, seq))
 }
 
 // cursorText is what is signed of a cursor: no evidence could rebuild it, and

@@ -3,6 +3,7 @@ package store
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -14,6 +15,9 @@ import (
 // spaces and two characters are often the whole word. A run of one character
 // is a term of its own.
 func terms(text string) []string {
+	if isASCII(text) {
+		return strings.FieldsFunc(strings.ToLower(text), isASCIIBreak)
+	}
 	var list []string
 	var word, run []rune
 	flush := func() {
@@ -49,6 +53,21 @@ func terms(text string) []string {
 	return list
 }
 
+// isASCII reports whether a text is ASCII alone, as most are: its terms need no
+// table of characters.
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// isASCIIBreak reports whether a character stands between terms; letters are
+// lower already.
+func isASCIIBreak(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+
 // fold makes case and kana one.
 func fold(r rune) rune {
 	if r >= 'ァ' && r <= 'ヶ' {
@@ -62,10 +81,6 @@ func fold(r rune) rune {
 func isBigram(r rune) bool {
 	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul) || r == 'ー' || r == '々'
 }
-
-// indexed is a text as the index stores it: its terms, spelled so that the
-// index's own tokenizer takes each whole.
-func indexed(text string) string { return strings.Join(tokens(text), " ") }
 
 // tokens are the terms in hexadecimal of their UTF-8, so that no tokenizer
 // rule of the engine splits, folds or drops one.
@@ -95,13 +110,4 @@ func token(term string) string {
 		b = append(b, digits[term[i]>>4], digits[term[i]&15])
 	}
 	return string(b)
-}
-
-// match is a query for all the terms of a text; "" when it has none.
-func match(text string) string {
-	list := tokens(text)
-	for i, t := range list {
-		list[i] = `"` + t + `"`
-	}
-	return strings.Join(list, " AND ")
 }

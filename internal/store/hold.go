@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -25,7 +26,6 @@ type HoldGroup struct {
 	Precedence noroshi.Precedence `json:"-"`
 	Reasons    []noroshi.Reason
 	Count      int       `json:"-"`
-	Sample     []int64   `json:"-"` // first few versions
 	State      string    `json:"-"` // "open", "approved", "returned"
 	Opened     time.Time `json:"-"`
 }
@@ -35,9 +35,6 @@ type holdBody struct {
 	HoldGroup
 	Prec uint8
 }
-
-// sampleSize is how many versions stand in HoldGroup.Sample.
-const sampleSize = 5
 
 // What a row of hold_log says.
 const (
@@ -114,7 +111,7 @@ func (t *Tx) moveHeld(g HoldGroup, have holdRow, members []Decided, held map[int
 	if err := t.setSpans(spanHeld, g.Partner, sequences(members), n); err != nil {
 		return err
 	}
-	_, err := t.c.exec(`INSERT INTO hold (id, n, partner, state, opened, body, members) VALUES ($1, $2, $3, 'open', $4, $5, $6)
+	err := t.c.run(`INSERT INTO hold (id, n, partner, state, opened, body, members) VALUES ($1, $2, $3, 'open', $4, $5, $6)
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, opened = excluded.opened, body = excluded.body, 
 		members = CASE WHEN hold.state = 'open' THEN hold.members ELSE 0 END + excluded.members`,
 		g.ID, n, g.Partner[:], opened, body, len(members))
@@ -133,7 +130,7 @@ func (t *Tx) lose(held map[int64]int64) error {
 		if h < 0 {
 			h, q = -h, "UPDATE hold SET members = members - $2 WHERE n = $1 AND state = 'returned'"
 		}
-		if _, err := t.c.exec(q, h, k); err != nil {
+		if err := t.c.run(q, h, k); err != nil {
 			return err
 		}
 	}
@@ -202,7 +199,7 @@ func (t *Tx) CloseHold(id, state string) error {
 	if err := t.setSpans(spanHeld, h.partner, seqs, val); err != nil {
 		return err
 	}
-	if _, err := t.c.exec("UPDATE hold SET state = $2 WHERE id = $1", id, state); err != nil {
+	if err := t.c.run("UPDATE hold SET state = $2 WHERE id = $1", id, state); err != nil {
 		return err
 	}
 	return t.Notice(HoldChanged, id)
@@ -238,12 +235,64 @@ func (t *Tx) DropHeld(partner noroshi.NodeID, seqs []int64) error {
 	return t.setSpans(spanHeld, partner, drop, 0)
 }
 
+// newestFirst is the order of lists of holds.
+const newestFirst = " ORDER BY opened DESC, n DESC"
+
 // Holds lists holds in a state ("" = all), newest first. A hold whose last
 // member was dropped stays, with Count 0.
-func (r Reads) Holds(ctx context.Context, state string) (list []HoldGroup, err error) {
+func (r Reads) Holds(ctx context.Context, state string) ([]HoldGroup, error) {
+	if state == "" {
+		return r.holds(ctx, newestFirst)
+	}
+	return r.holds(ctx, "WHERE state = $1"+newestFirst, state)
+}
+
+// HoldsAfter is Holds, at most limit of those that follow a hold ("" = from the
+// newest).
+func (r Reads) HoldsAfter(ctx context.Context, state, hold string, limit int) ([]HoldGroup, error) {
+	args := []any{page(limit)}
+	var where []string
+	if state != "" {
+		args = append(args, state)
+		where = append(where, fmt.Sprintf("state = $%d", len(args)))
+	}
+	if hold != "" {
+		args = append(args, hold)
+		where = append(where, fmt.Sprintf("(opened, n) < (SELECT opened, n FROM hold WHERE id = $%d)", len(args)))
+	}
+	which := newestFirst + " LIMIT $1"
+	if len(where) > 0 {
+		which = "WHERE " + strings.Join(where, " AND ") + which
+	}
+	return r.holds(ctx, which, args...)
+}
+
+// Hold returns a hold in whatever state; NotFound when there is none.
+func (r Reads) Hold(ctx context.Context, id string) (HoldGroup, error) {
+	list, err := r.holds(ctx, "WHERE id = $1", id)
+	if err == nil && len(list) == 0 {
+		err = noroshi.Errorf(noroshi.NotFound, "hold.none", "no hold %q", id)
+	}
+	if err != nil {
+		return HoldGroup{}, err
+	}
+	return list[0], nil
+}
+
+// HoldPoint names the last time something was put into a hold. While that, the
+// hold's state, when it was opened and its count stay the same, so do its members:
+// all else that is done to one only takes members out.
+func (r Reads) HoldPoint(ctx context.Context, id string) (n int64, err error) {
 	err = r.on(ctx, func(c *conn) error {
-		var numbers []int64
-		err := c.each(ctx, func(rows *sql.Rows) error {
+		_, err := c.one(to(&n), "SELECT coalesce(max(n), 0) FROM hold_log WHERE hold = $1", id)
+		return err
+	})
+	return n, err
+}
+
+func (r Reads) holds(ctx context.Context, which string, args ...any) (list []HoldGroup, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		return c.each(ctx, func(rows *sql.Rows) error {
 			var g holdBody
 			var body []byte
 			var n, opened int64
@@ -254,20 +303,20 @@ func (r Reads) Holds(ctx context.Context, state string) (list []HoldGroup, err e
 				return fmt.Errorf("read hold %d: %w", n, err)
 			}
 			g.Opened, g.Precedence = fromMicros(opened), noroshi.Precedence(g.Prec)
-			list, numbers = append(list, g.HoldGroup), append(numbers, n)
+			list = append(list, g.HoldGroup)
 			return nil
-		}, "SELECT n, body, state, opened, members FROM hold WHERE $1 = '' OR state = $1 ORDER BY opened DESC, n DESC", state)
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			if list[i].Sample, err = sample(ctx, c, list[i].Partner, mark(list[i].State, numbers[i])); err != nil {
-				return err
-			}
-		}
-		return nil
+		}, "SELECT n, body, state, opened, members FROM hold "+which, args...)
 	})
 	return list, err
+}
+
+// CountHolds counts the holds in which something waits.
+func (r Reads) CountHolds(ctx context.Context) (n int, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		_, err := c.one(to(&n), "SELECT count(*) FROM hold WHERE state = $1 AND members > 0", HoldOpen)
+		return err
+	})
+	return n, err
 }
 
 // mark is the value under which a hold's members stand in span: returned ones
@@ -279,16 +328,19 @@ func mark(state string, n int64) int64 {
 	return n
 }
 
-func sample(ctx context.Context, c *conn, partner noroshi.NodeID, hold int64) (seqs []int64, err error) {
-	err = c.each(ctx, func(rows *sql.Rows) error {
-		var lo, hi int64
-		err := rows.Scan(&lo, &hi)
-		for ; lo <= hi && len(seqs) < sampleSize; lo++ {
-			seqs = append(seqs, lo)
+// HoldFirst returns the first version in a hold, 0 when nothing is in it. It looks
+// only where something was put into the hold.
+func (r Reads) HoldFirst(ctx context.Context, id string) (seq int64, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		h, err := r.hold(c, id)
+		if err != nil || h.n == 0 {
+			return err
 		}
+		_, err = c.one(to(&seq), `SELECT lo FROM span WHERE kind = $1 AND partner = $2 AND val = $3
+			AND lo BETWEEN (SELECT min(lo) FROM hold_log WHERE hold = $4 AND what = 1) AND (SELECT max(hi) FROM hold_log WHERE hold = $4 AND what = 1) ORDER BY lo LIMIT 1`, spanHeld, h.partner[:], mark(h.state, h.n), id)
 		return err
-	}, "SELECT lo, hi FROM span WHERE kind = $1 AND partner = $2 AND val = $3 ORDER BY lo LIMIT 5", spanHeld, partner[:], hold)
-	return seqs, err
+	})
+	return seq, err
 }
 
 // HoldMembers returns a hold's members in order (by sequence), after one.
@@ -319,13 +371,16 @@ func (r Reads) HoldMembers(ctx context.Context, id string, after int64, limit in
 			if err != nil {
 				return err
 			}
-			for _, d := range part {
+			for _, d := range part { // in order
+				if full && d.Seq > bound {
+					break
+				}
 				if d.Seq > after && n > newest[d.Seq] && held.at(d.Seq) == mark(h.state, h.n) {
 					found[d.Seq], newest[d.Seq] = d, n
 				}
-			}
-			if len(found) >= limit {
-				full, bound = true, nth(found, limit)
+				if !full && len(found) == limit {
+					full, bound = true, nth(found, limit)
+				}
 			}
 			return nil
 		}, "SELECT n, lo, hi, members FROM hold_log WHERE hold = $1 AND what = 1 AND hi > $2 ORDER BY lo, n", id, after)

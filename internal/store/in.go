@@ -68,7 +68,7 @@ func (t *Tx) PutIn(m InMessage) (fresh bool, err error) {
 		return false, fmt.Errorf("keep message %s: %w", m.ID, err)
 	}
 	if keepsContent(m.Kind, m.State) {
-		if _, err := t.c.exec("INSERT INTO in_content (n, content) VALUES ($1, $2)", n, blob(m.Content)); err != nil {
+		if err := t.c.run("INSERT INTO in_content (n, content) VALUES ($1, $2)", n, blob(m.Content)); err != nil {
 			return false, err
 		}
 	}
@@ -88,7 +88,7 @@ func keepsContent(kind uint8, s InState) bool {
 
 // raiseIn moves the derived state of a sequence up.
 func (t *Tx) raiseIn(partner noroshi.NodeID, epoch [16]byte, seq uint64, to InState) error {
-	_, err := t.c.exec(`INSERT INTO in_state (partner, epoch, seq, state, time) VALUES ($1, $2, $3, $4, $5)
+	err := t.c.run(`INSERT INTO in_state (partner, epoch, seq, state, time) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (partner, epoch, seq) DO UPDATE SET state = excluded.state, time = excluded.time`,
 		partner[:], epoch[:], int64(seq), int64(to), micros(t.now))
 	return err
@@ -111,7 +111,7 @@ func (t *Tx) SetInState(partner noroshi.NodeID, epoch [16]byte, seq uint64, stat
 		return err
 	}
 	if state == Applied {
-		if _, err := t.c.exec(`DELETE FROM in_content WHERE n = (SELECT n FROM in_message
+		if err := t.c.run(`DELETE FROM in_content WHERE n = (SELECT n FROM in_message
 			WHERE partner = $1 AND epoch = $2 AND seq = $3 AND second = 0 AND kind = $4)`, partner[:], epoch[:], int64(seq), int64(message.Data)); err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (r Reads) In(ctx context.Context, partner noroshi.NodeID, epoch [16]byte, f
 			m.Created, m.Time = fromMicros(created), fromMicros(at)
 			list = append(list, m)
 			return nil
-		}, `SELECT s.seq, coalesce(i.id, x''), coalesce(i.kind, 0), coalesce(i.prec, 0), coalesce(i.created, 0), i.signed, c.content, coalesce(i.channel, ''),
+		}, `SELECT s.seq, i.id, coalesce(i.kind, 0), coalesce(i.prec, 0), coalesce(i.created, 0), i.signed, c.content, coalesce(i.channel, ''),
 			CASE WHEN i.second = 1 THEN i.state ELSE s.state END, coalesce(i.second, 0), s.time
 			FROM (SELECT * FROM in_state WHERE partner = $1 AND epoch = $2 AND seq >= $3 ORDER BY seq LIMIT $4) s
 			LEFT JOIN in_message i ON i.partner = s.partner AND i.epoch = s.epoch AND i.seq = s.seq
@@ -143,6 +143,14 @@ func (r Reads) In(ctx context.Context, partner noroshi.NodeID, epoch [16]byte, f
 	})
 	return list, err
 }
+
+// Kinds of evidence beside those of statements: what of a partner is kept
+// because it does not fit.
+const (
+	RefusedCheckpoint uint8 = 64 + 19 // a CHECKPOINT whose ledger is not the one countersigned here
+	ForeignCosign     uint8 = 64 + 20 // a COSIGN of what our ledger is not
+	LostCosign        uint8 = 65 + 20 // the same, of the branch that a restore of this node lost
+)
 
 // PutEvidence keeps a signed statement or document as evidence on a link
 // (STATE, receipts): kind and counter order it, the newest of a kind counts.
@@ -166,4 +174,32 @@ func (r Reads) Evidence(ctx context.Context, partner noroshi.NodeID, kind uint8,
 		return err
 	})
 	return counter, signed, err
+}
+
+// EvidenceRow is a statement or document kept as evidence on a link.
+type EvidenceRow struct {
+	N, Act  int64
+	Epoch   [16]byte
+	Counter uint64
+	Signed  []byte
+}
+
+// EvidenceOf lists what is kept of a kind from a partner, the latest first:
+// pass the N of the last of a page as before, 0 to begin.
+func (r Reads) EvidenceOf(ctx context.Context, partner noroshi.NodeID, kind uint8, before int64, limit int) (list []EvidenceRow, err error) {
+	if before <= 0 {
+		before = 1 << 62
+	}
+	err = r.on(ctx, func(c *conn) error {
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var e EvidenceRow
+			var epoch []byte
+			err := rows.Scan(&e.N, &e.Act, &epoch, &e.Counter, &e.Signed)
+			copy(e.Epoch[:], epoch)
+			list = append(list, e)
+			return err
+		}, "SELECT n, act, epoch, counter, signed FROM evidence WHERE partner = $1 AND kind = $2 AND n < $3 ORDER BY n DESC LIMIT $4",
+			partner[:], int64(kind), before, page(limit))
+	})
+	return list, err
 }

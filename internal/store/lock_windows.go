@@ -2,16 +2,18 @@ package store
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/noroshi-cti/noroshi"
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes the lock beside a database: one process opens it for writing.
+// lockFile takes the lock beside a database, opened as how says: one process opens
+// it for writing.
 // The lock ends with the process, however it ends.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+func lockFile(path string, how int) (io.Closer, error) {
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|how, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock of %s: %w", path, err)
 	}

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/noroshi-cti/noroshi"
@@ -29,7 +32,7 @@ type PutResult uint8
 
 // What Put found.
 const (
-	Unchanged PutResult = iota // the same bytes are here already from this owner, and their term is not over
+	Unchanged PutResult = iota // the same bytes are here already from this owner, and their term is not over; what a file brings is not, where a partner only gave it back
 	New                        // first version of this id
 	Updated                    // a later version, now current
 	Older                      // kept; a later version is current
@@ -71,6 +74,13 @@ func (t *Tx) Put(v *Version) (PutResult, int64, error) {
 	}
 	h := t.s.key64(string(o.ID))
 	seq := t.state.seq + 1
+	if t.absent[h] {
+		delete(t.absent, h)
+		if err := t.c.append(headInsert, h, seq, seq); err != nil {
+			return 0, 0, err
+		}
+		return New, seq, errors.Join(t.insert(v, t.feed()), t.markRevoked(v, seq))
+	}
 	added, err := t.c.exec("INSERT INTO head (h, first, current) VALUES ($1, $2, $2) ON CONFLICT (h) DO NOTHING", h, seq)
 	if err != nil {
 		return 0, 0, err
@@ -82,6 +92,59 @@ func (t *Tx) Put(v *Version) (PutResult, int64, error) {
 		return 0, 0, err
 	}
 	return New, seq, t.markFirst(v, seq)
+}
+
+var headInsert = insertInto("head", "h", "first", "current")
+
+// expected bounds how many ids one question of Expect names.
+const expected = 1000
+
+// Expect says which versions are about to be put. Where every Put would wait
+// for an answer of its own, one question finds the ids that are new; elsewhere
+// it does nothing. More than a thousand are as if they had not been named.
+func (t *Tx) Expect(versions []*Version) error {
+	if t.c.pg == nil || len(versions) < 2 {
+		return nil
+	}
+	versions = versions[:min(len(versions), expected)]
+	places := make([]int64, 0, len(versions))
+	t.absent = make(map[int64]bool, len(versions))
+	for _, v := range versions {
+		h := t.s.key64(string(v.Object.ID))
+		places = append(places, h)
+		t.absent[h] = true
+	}
+	taken := func(rows *sql.Rows) error {
+		var h int64
+		err := rows.Scan(&h)
+		delete(t.absent, h)
+		return err
+	}
+	if err := t.c.each(context.Background(), taken, "SELECT h FROM head WHERE h = ANY (CAST(CAST($1 AS text) AS bigint[]))", bigints(places)); err != nil {
+		return err
+	}
+	if t.state.last[withdrawnTable.ord] == 0 {
+		return nil
+	}
+	ids := make([]string, len(versions)) // a withdrawal may have come before its object
+	for i, v := range versions {
+		ids[i] = string(v.Object.ID)
+	}
+	gone := func(rows *sql.Rows) error {
+		var sid string
+		err := rows.Scan(&sid)
+		delete(t.absent, t.s.key64(sid))
+		return err
+	}
+	return t.c.each(context.Background(), gone, "SELECT sid FROM withdrawn WHERE sid = ANY (CAST(CAST($1 AS text) AS text[]))", texts(ids))
+}
+
+// markRevoked marks a first version that was not withdrawn.
+func (t *Tx) markRevoked(v *Version, seq int64) error {
+	if !v.Object.Revoked {
+		return nil
+	}
+	return t.setMark(seq, revoked)
 }
 
 // markFirst marks the first version of an id, which is plain unless it says
@@ -144,13 +207,11 @@ func (t *Tx) insert(v *Version, seq int64) error {
 
 // enterIndexes writes the derived entries of a version: values and references.
 func (t *Tx) enterIndexes(sid string, seq int64, m *meta) error {
-	for i := range m.values {
-		if err := t.indexValue(&m.values[i], seq); err != nil {
-			return err
-		}
+	if err := t.indexValues(m.values, seq); err != nil {
+		return err
 	}
 	for _, target := range m.refs {
-		if _, err := t.c.exec("INSERT INTO ref (target, sid) VALUES ($1, $2) ON CONFLICT DO NOTHING", string(target), sid); err != nil {
+		if err := t.c.run("INSERT INTO ref (target, sid) VALUES ($1, $2) ON CONFLICT DO NOTHING", string(target), sid); err != nil {
 			return err
 		}
 	}
@@ -188,9 +249,9 @@ func (t *Tx) putAgain(v *Version, h int64) (PutResult, int64, error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	owner := v.Source.Owner()
+	owner, given := v.Source.Owner(), v.Source.Returned != noroshi.NodeID{}
 	for _, c := range f.claims {
-		if c.owner == owner && c.hash == v.Hash && c.view == v.View && (c.creator || !v.Creator) && !f.gone.ended(c) {
+		if c.owner == owner && c.hash == v.Hash && c.view == v.View && (c.creator || !v.Creator) && (given || !c.given) && !f.gone.ended(c) {
 			return Unchanged, c.seq, nil
 		}
 	}
@@ -199,15 +260,15 @@ func (t *Tx) putAgain(v *Version, h int64) (PutResult, int64, error) {
 		return 0, 0, err
 	}
 	if !f.found { // another id has this one's first place
-		if _, err := t.c.exec("INSERT INTO head (h, first, current) VALUES ($1, $2, $2)", f.h, seq); err != nil {
+		if err := t.c.run("INSERT INTO head (h, first, current) VALUES ($1, $2, $2)", f.h, seq); err != nil {
 			return 0, 0, err
 		}
 		return New, seq, t.markFirst(v, seq)
 	}
-	if _, err := t.c.exec("INSERT INTO version (h, seq) VALUES ($1, $2)", f.h, seq); err != nil {
+	if err := t.c.run("INSERT INTO version (h, seq) VALUES ($1, $2)", f.h, seq); err != nil {
 		return 0, 0, err
 	}
-	f.claims = append(f.claims, claim{seq: seq, owner: owner, creator: v.Creator, modified: v.Object.Modified,
+	f.claims = append(f.claims, claim{seq: seq, owner: owner, given: given, creator: v.Creator, modified: v.Object.Modified,
 		view: v.View, hash: v.Hash, revoked: v.Object.Revoked})
 	marks, current, err := t.resettle(f)
 	if err != nil {

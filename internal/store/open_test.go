@@ -3,16 +3,20 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
+	"github.com/noroshi-cti/noroshi/internal/tier"
 )
 
 // TestLostDatabase: where a database was none is made anew, and a file that is
@@ -46,15 +50,32 @@ func TestLostDatabase(t *testing.T) {
 	}
 }
 
+// raw runs a statement past the store.
+func raw(t testing.TB, path, q string, args ...any) {
+	t.Helper()
+	db := rawDB(t, path)
+	if _, err := db.ExecContext(t.Context(), q, args...); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+}
+
+func rawDB(t testing.TB, path string) *sql.DB {
+	t.Helper()
+	return storetest.Raw(t, path)
+}
+
 func TestOpenRefuses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "real.db")
+	path := address(t)
 	s, err := store.Open(t.Context(), path, options())
 	if err != nil {
 		t.Fatal(err)
 	}
 	put(t, s, indicator(t, 1, "2024-01-01T00:00:00Z"))
-	if _, err := store.Open(t.Context(), path, options()); noroshi.KindOf(err) != noroshi.Busy {
-		t.Errorf("second writer: got %v, want busy", err)
+	if storetest.Engine() == storetest.SQLite {
+		if _, err := store.Open(t.Context(), path, options()); noroshi.KindOf(err) != noroshi.Busy {
+			t.Errorf("second writer: got %v, want busy", err)
+		}
 	}
 	o := options()
 	o.ReadOnly = true
@@ -76,17 +97,35 @@ func TestOpenRefuses(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	other, err := noroshi.ParseRealm("exercise:x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := path
+	if storetest.Engine() == storetest.Postgres { // each realm has its schema: give one the other's name
+		elsewhere = address(t)
+		openAt(t, elsewhere).Close()
+		db := rawDB(t, elsewhere)
+		schema := column(t, db, "SELECT current_schema()::text")[0]
+		raw(t, elsewhere, "ALTER SCHEMA "+schema+" RENAME TO "+strings.TrimSuffix(schema, "real")+"exercise_x")
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*store.Options)
 		kind   noroshi.Kind
 	}{
-		{"another realm", func(o *store.Options) { o.Realm, _ = noroshi.ParseRealm("exercise:x") }, noroshi.Refused},
+		{"another realm", func(o *store.Options) { o.Realm = other }, noroshi.Refused},
 		{"another node", func(o *store.Options) { o.Node = nodeB }, noroshi.Refused},
 		{"no realm", func(o *store.Options) { o.Realm = noroshi.Realm{} }, noroshi.Invalid},
-		{"no such file", func(o *store.Options) { o.ReadOnly, path = true, path+".none" }, noroshi.NotFound},
+		{"no such place", func(o *store.Options) { o.ReadOnly = true }, noroshi.NotFound},
 	} {
-		o := options()
+		o, path := options(), path
+		switch c.name {
+		case "another realm":
+			path = elsewhere
+		case "no such place":
+			path = address(t)
+		}
 		c.change(&o)
 		if _, err := store.Open(t.Context(), path, o); noroshi.KindOf(err) != c.kind {
 			t.Errorf("%s: got %v, want kind %d", c.name, err, c.kind)
@@ -95,16 +134,9 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "real.db")
+	path := address(t)
 	openAt(t, path).Close()
-	db, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("UPDATE meta SET v = CAST('99' AS BLOB) WHERE k = 'schema'"); err != nil {
-		t.Fatal(err)
-	}
-	db.Close()
+	raw(t, path, "UPDATE meta SET v = $1 WHERE k = 'schema'", []byte("99"))
 	if _, err := store.Open(t.Context(), path, options()); noroshi.KindOf(err) != noroshi.Refused {
 		t.Errorf("newer schema: got %v, want refused", err)
 	}
@@ -113,7 +145,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 // init makes keys after the first acts; from then on the ledger is signed, and
 // only with a key can more be written.
 func TestSigningBegins(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "real.db")
+	path := address(t)
 	bare := store.Options{Realm: noroshi.Real}
 	for i, o := range []store.Options{bare, options(), {Realm: noroshi.Real, Node: nodeA, ReadOnly: false}} {
 		s, err := store.Open(t.Context(), path, o)
@@ -132,6 +164,34 @@ func TestSigningBegins(t *testing.T) {
 }
 
 // A follower that reads while others write sees every change once, in order.
+// TestSignWith: another key signs from the act on that says so, and only where
+// the ledger names another; what the one before signed stays good.
+func TestSignWith(t *testing.T) {
+	s := open(t)
+	act := func(subject string) uint64 {
+		return do(t, s, noroshi.Act{Action: noroshi.ActInit, Subject: subject}, func(tx *store.Tx) error { return tx.SetCursor("f", int64(tx.Index())) }).Index
+	}
+	act("before")
+	other := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	for range 2 {
+		err := s.SignWith(t.Context(), other.Public().(ed25519.PublicKey), func(text []byte) []byte { return ed25519.Sign(other, text) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := s.Verify(t.Context(), nil); err != nil || len(v.Faults) > 0 || v.Acts != 2 {
+			t.Fatalf("%d acts, %v, %v", v.Acts, v.Faults, err)
+		}
+	}
+	file, err := s.Prove(t.Context(), act("after"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := noroshi.Sum(other.Public().(ed25519.PublicKey)).String()
+	if p, err := store.CheckProof(file); err != nil || p.Key != want {
+		t.Errorf("signed by %s, %v, want %s", p.Key, err, want)
+	}
+}
+
 func TestFeedHasNoHoles(t *testing.T) {
 	s := open(t)
 	const writers, each = 3, 40
@@ -174,5 +234,44 @@ func TestFeedHasNoHoles(t *testing.T) {
 	wg.Wait()
 	if v := verify(t, s); len(v.Faults) > 0 {
 		t.Error(v.Faults)
+	}
+}
+
+// Whoever opens a realm to look, beside a node that writes, finds it whole.
+func TestLooksWhileAnotherWrites(t *testing.T) {
+	t.Parallel()
+	path := address(t)
+	s := openAt(t, path)
+	put(t, s, indicator(t, 0, "2024-01-01T00:00:00Z"))
+	stop, wrote := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(wrote)
+		for i := 1; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			_, err := s.Do(context.Background(), noroshi.Act{Action: noroshi.ActRead, Subject: fmt.Sprint(i)}, func(*store.Tx) error { return nil })
+			if err != nil {
+				wrote <- err
+				return
+			}
+		}
+	}()
+	o := options()
+	o.ReadOnly = true
+	for range tier.N(30, 1000) {
+		look, err := store.Open(t.Context(), path, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := look.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if err := <-wrote; err != nil {
+		t.Error(err)
 	}
 }

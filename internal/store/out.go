@@ -79,10 +79,10 @@ func (t *Tx) PutOut(m OutMessage) error {
 		blob(m.Signed), blob(m.Content), has, m.Batch, int64(m.First), int64(m.Count), m.Chain[:]); err != nil {
 		return fmt.Errorf("append to stream %s: %w", m.Partner, err)
 	}
-	if _, err := t.c.exec("INSERT INTO out_state (n, state, time, attempts) VALUES ($1, 0, $2, 0)", n, micros(t.now)); err != nil {
+	if err := t.c.run("INSERT INTO out_state (n, state, time, attempts) VALUES ($1, 0, $2, 0)", n, micros(t.now)); err != nil {
 		return err
 	}
-	if _, err := t.c.exec("INSERT INTO pending (partner, epoch, rank, seq) VALUES ($1, $2, $3, $4)", m.Partner[:], m.Epoch[:], rank(m.Prec), int64(m.Seq)); err != nil {
+	if err := t.c.run("INSERT INTO pending (partner, epoch, rank, seq) VALUES ($1, $2, $3, $4)", m.Partner[:], m.Epoch[:], rank(m.Prec), int64(m.Seq)); err != nil {
 		return err
 	}
 	if m.Batch == "" {
@@ -136,10 +136,10 @@ func (t *Tx) markSent(m OutMessage) error {
 			fresh--
 		}
 	}
-	if _, err := t.c.exec("UPDATE unsent SET sent = sent + $4 WHERE partner = $1 AND rank = $2 AND batch = $3", m.Partner[:], rank(noroshi.Precedence(prec)), n, fresh); err != nil {
+	if err := t.c.run("UPDATE unsent SET sent = sent + $4 WHERE partner = $1 AND rank = $2 AND batch = $3", m.Partner[:], rank(noroshi.Precedence(prec)), n, fresh); err != nil {
 		return err
 	}
-	_, err = t.c.exec("DELETE FROM unsent WHERE partner = $1 AND rank = $2 AND batch = $3 AND sent >= $4", m.Partner[:], rank(noroshi.Precedence(prec)), n, count)
+	err = t.c.run("DELETE FROM unsent WHERE partner = $1 AND rank = $2 AND batch = $3 AND sent >= $4", m.Partner[:], rank(noroshi.Precedence(prec)), n, count)
 	return err
 }
 
@@ -221,14 +221,14 @@ func (t *Tx) outState(partner noroshi.NodeID, epoch [16]byte, seq uint64) (m out
 
 func (t *Tx) moveOut(partner noroshi.NodeID, epoch [16]byte, seq uint64, m outStateRow, to OutState) (err error) {
 	if to == Attempted {
-		if _, err := t.c.exec("UPDATE out_state SET attempts = attempts + 1 WHERE n = $1", m.n); err != nil {
+		if err := t.c.run("UPDATE out_state SET attempts = attempts + 1 WHERE n = $1", m.n); err != nil {
 			return err
 		}
 	}
 	if !m.state.moves(to) {
 		return nil
 	}
-	if _, err := t.c.exec("UPDATE out_state SET state = $2, time = $3 WHERE n = $1", m.n, int64(to), micros(t.now)); err != nil {
+	if err := t.c.run("UPDATE out_state SET state = $2, time = $3 WHERE n = $1", m.n, int64(to), micros(t.now)); err != nil {
 		return err
 	}
 	if m.batch != "" && m.state.closed() != to.closed() {
@@ -237,7 +237,7 @@ func (t *Tx) moveOut(partner noroshi.NodeID, epoch [16]byte, seq uint64, m outSt
 		}
 	}
 	if to >= StoredThere {
-		_, err = t.c.exec("DELETE FROM pending WHERE partner = $1 AND epoch = $2 AND rank = $3 AND seq = $4", partner[:], epoch[:], rank(m.prec), int64(seq))
+		err = t.c.run("DELETE FROM pending WHERE partner = $1 AND epoch = $2 AND rank = $3 AND seq = $4", partner[:], epoch[:], rank(m.prec), int64(seq))
 	}
 	return err
 }
@@ -255,6 +255,25 @@ func (r Reads) Out(ctx context.Context, partner noroshi.NodeID, epoch [16]byte, 
 func (r Reads) Unreceipted(ctx context.Context, partner noroshi.NodeID, epoch [16]byte, limit int) ([]OutMessage, error) {
 	return r.outMessages(ctx, partner, epoch, outColumns+`JOIN pending p ON p.partner = o.partner AND p.epoch = o.epoch AND p.seq = o.seq
 		WHERE p.partner = $1 AND p.epoch = $2 ORDER BY p.rank, p.seq LIMIT $3`, partner[:], epoch[:], page(limit))
+}
+
+// EachUnreceipted calls fn for every message not yet stored at the partner,
+// precedence first, then sequence, in pages.
+func (r Reads) EachUnreceipted(ctx context.Context, partner noroshi.NodeID, epoch [16]byte, fn func(OutMessage) error) error {
+	first, after := int64(-1), uint64(0)
+	for {
+		list, err := r.outMessages(ctx, partner, epoch, outColumns+`JOIN pending p ON p.partner = o.partner AND p.epoch = o.epoch AND p.seq = o.seq
+			WHERE p.partner = $1 AND p.epoch = $2 AND (p.rank, p.seq) > ($3, $4) ORDER BY p.rank, p.seq LIMIT $5`, partner[:], epoch[:], first, int64(after), MaxPage)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for _, m := range list {
+			first, after = rank(m.Prec), m.Seq
+			if err := fn(m); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // Receipted counts the messages of an epoch that the partner has stored, and of

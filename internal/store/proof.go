@@ -78,40 +78,34 @@ func (s *Store) Prove(ctx context.Context, index uint64) (file []byte, err error
 	return file, err
 }
 
-// proveRows writes the rows of an act in the order of its root. Acts rise with
-// keys, so that halving finds the first.
+// proveRows writes the rows of an act in the order of its root.
 func proveRows(c *conn, act int64, line func(string, []byte)) error {
+	return eachRow(c, act, func(t *table, _ int64, r *ledger.Row) {
+		if shown[t] {
+			line("row", r.Encoding())
+			return
+		}
+		h := r.Hash()
+		line("hash", h[:])
+	})
+}
+
+// eachRow goes through the rows of an act in the order of its root. Acts rise
+// with keys, so that halving finds the first.
+func eachRow(c *conn, act int64, fn func(t *table, key int64, r *ledger.Row)) error {
 	var r ledger.Row
 	for _, t := range tables {
-		lo, hi := int64(0), int64(0)
-		if _, err := c.one(to(&hi), "SELECT coalesce(max("+t.key+"), 0) + 1 FROM "+t.name); err != nil {
+		lo, err := firstOf(c, t, act)
+		if err != nil {
 			return err
-		}
-		for end := hi; lo < hi; {
-			mid := lo + (hi-lo)/2
-			at := end
-			var there int64
-			found, err := c.one(to(&at, &there), "SELECT "+t.key+", act FROM "+t.name+" WHERE "+t.key+" >= $1 ORDER BY "+t.key+" LIMIT 1", mid)
-			if err != nil {
-				return err
-			}
-			if !found || there >= act {
-				hi = mid
-			} else {
-				lo = at + 1
-			}
 		}
 		s, err := openScanFrom(c, t, lo)
 		if err != nil {
 			return err
 		}
 		for s.ok && s.act == act {
-			h := s.hash(&r)
-			if shown[t] {
-				line("row", r.Encoding())
-			} else {
-				line("hash", h[:])
-			}
+			s.hash(&r)
+			fn(t, s.key, &r)
 			if err := s.next(); err != nil {
 				s.close()
 				return err
@@ -120,6 +114,29 @@ func proveRows(c *conn, act int64, line func(string, []byte)) error {
 		s.close()
 	}
 	return nil
+}
+
+// firstOf returns the key of a table's first row of an act or a later one.
+func firstOf(c *conn, t *table, act int64) (lo int64, err error) {
+	hi := int64(0)
+	if _, err := c.one(to(&hi), "SELECT coalesce(max("+t.key+"), 0) + 1 FROM "+t.name); err != nil {
+		return 0, err
+	}
+	for end := hi; lo < hi; {
+		mid := lo + (hi-lo)/2
+		at := end
+		var there int64
+		found, err := c.one(to(&at, &there), "SELECT "+t.key+", act FROM "+t.name+" WHERE "+t.key+" >= $1 ORDER BY "+t.key+" LIMIT 1", mid)
+		if err != nil {
+			return 0, err
+		}
+		if !found || there >= act {
+			hi = mid
+		} else {
+			lo = at + 1
+		}
+	}
+	return lo, nil
 }
 
 // proof is a proof file as read.

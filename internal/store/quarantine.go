@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -13,11 +15,12 @@ type Quarantined struct {
 	Seq    int64 // set by the store
 	Source noroshi.Source
 	Run    string
-	Code   string // why
-	Place  string // "line 12", "bundle element 5", member path
-	Detail string // English, for the log
-	Raw    []byte // at most 64 KiB of it
-	Size   int64  // of the whole
+	Code   string       // why
+	Place  string       // "line 12", "bundle element 5", member path
+	Detail string       // English, for the log
+	Why    noroshi.Told // instead of Detail, where the reason has words of its own
+	Raw    []byte       // at most 64 KiB of it
+	Size   int64        // of the whole
 	Time   time.Time
 }
 
@@ -37,8 +40,33 @@ func (t *Tx) Quarantine(q Quarantined) error {
 	if err != nil {
 		return err
 	}
+	detail, err := q.told()
+	if err != nil {
+		return err
+	}
 	keep := q.Raw[:min(len(q.Raw), maxQuarantined)]
-	return t.add(quarantineTable, t.next(quarantineTable), source, run, q.Code, q.Place, q.Detail, blob(keep), q.Size)
+	return t.add(quarantineTable, t.next(quarantineTable), source, run, q.Code, q.Place, detail, blob(keep), q.Size)
+}
+
+// told is how the reason is kept: as plain text, or, where it has a code or would
+// be taken for that, in JSON.
+func (q Quarantined) told() (string, error) {
+	if q.Why.Code == "" && !strings.HasPrefix(q.Detail, "{") {
+		return q.Detail, nil
+	}
+	if q.Why.Code == "" {
+		q.Why.Message = q.Detail
+	}
+	b, err := json.Marshal(q.Why)
+	return string(b), err
+}
+
+// tell takes the reason as it was kept.
+func (q *Quarantined) tell(detail string) {
+	if !strings.HasPrefix(detail, "{") || json.Unmarshal([]byte(detail), &q.Why) != nil {
+		q.Why = noroshi.Told{Message: detail}
+	}
+	q.Detail = q.Why.Message
 }
 
 // QuarantineList returns quarantined things after a sequence; theirs is a
@@ -51,9 +79,11 @@ func (r Reads) QuarantineList(ctx context.Context, after int64, limit int) (list
 			var q Quarantined
 			var o origin
 			var at int64
-			if err := rows.Scan(&q.Seq, &o.source, &o.run, &q.Code, &q.Place, &q.Detail, &q.Raw, &q.Size, &at); err != nil {
+			var detail string
+			if err := rows.Scan(&q.Seq, &o.source, &o.run, &q.Code, &q.Place, &detail, &q.Raw, &q.Size, &at); err != nil {
 				return err
 			}
+			q.tell(detail)
 			q.Time = fromMicros(at)
 			list, origins = append(list, q), append(origins, o)
 			return nil

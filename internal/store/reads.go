@@ -21,7 +21,7 @@ func (r Reads) on(ctx context.Context, fn func(*conn) error) error {
 	if r.tx != nil {
 		return fn(r.tx.c)
 	}
-	return r.s.pool.read(ctx, fn)
+	return r.s.explain(r.s.pool.read(ctx, fn))
 }
 
 // words remembers interned texts; both directions are bounded and only hold

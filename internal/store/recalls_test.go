@@ -16,8 +16,8 @@ import (
 // a database that forgot them, and from an act that did not commit after its
 // line was written; a line cut short spoils no other.
 func TestRecallList(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "real.db")
-	s := openAt(t, path)
+	path := filepath.Join(t.TempDir(), "real.db.recalls")
+	s := openWith(t, address(t), func(o *store.Options) { o.Recalls = path })
 	list := func(line string, fail error) {
 		t.Helper()
 		_, err := s.Do(t.Context(), noroshi.Act{Action: noroshi.ActRecall, Subject: line}, func(tx *store.Tx) error {
@@ -48,7 +48,7 @@ func TestRecallList(t *testing.T) {
 	end := forgotten("two")
 	do(t, s, noroshi.Act{Action: noroshi.ActRecall, Subject: "again"}, func(tx *store.Tx) error { return tx.Recalled(end) })
 	forgotten()
-	f, err := os.OpenFile(path+".recalls", os.O_APPEND|os.O_WRONLY, 0)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestRecallList(t *testing.T) {
 	}
 	forgotten("cut sh")
 	list("three", nil)
-	b, err := os.ReadFile(path + ".recalls")
+	b, err := os.ReadFile(path)
 	if err != nil || string(b) != "one\ntwo\ncut sh\nthree\n" {
 		t.Errorf("the list is %q, %v", b, err)
 	}
@@ -69,7 +69,7 @@ func TestRecallList(t *testing.T) {
 	}); noroshi.KindOf(err) != noroshi.Invalid {
 		t.Errorf("two lines in one: %v", err)
 	}
-	if info, err := os.Stat(path + ".recalls"); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	if v := verify(t, s); len(v.Faults) > 0 {
@@ -134,6 +134,35 @@ func TestCarriers(t *testing.T) {
 		}
 		if got := found(nodeA, row); got != nil {
 			t.Errorf("version %d at another partner: got %q", row, got)
+		}
+	}
+}
+
+// TestCarriersOfALongBatch: of a batch of several packed rows every version is
+// found, whether the batch has them in the order in which they came or not.
+func TestCarriersOfALongBatch(t *testing.T) {
+	s := open(t)
+	const n = 2500
+	rows := fill(t, s, n)
+	mixed := slices.Clone(rows)
+	slices.Reverse(mixed[100:])
+	for i, batch := range [][]store.Decided{rows, mixed} {
+		to := []noroshi.NodeID{nodeA, nodeB}[i]
+		do(t, s, noroshi.Act{Action: noroshi.ActRelease, Partner: to}, func(tx *store.Tx) error {
+			return tx.PutBatch(store.Batch{ID: fmt.Sprint("long", i), Partner: to, Label: "TLP:GREEN", Precedence: noroshi.Routine}, batch)
+		})
+		do(t, s, noroshi.Act{Action: noroshi.ActSend, Partner: to}, func(tx *store.Tx) error {
+			return tx.PutOut(store.OutMessage{Partner: to, Seq: 1, ID: noroshi.Hash{1}, Kind: 1, Prec: noroshi.Routine, Signed: []byte("s"), Batch: fmt.Sprint("long", i), Count: n})
+		})
+		for _, at := range []int{0, 99, 100, 999, 1000, 1700, n - 1} {
+			recs, err := s.Records(t.Context(), []int64{rows[at].Seq})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.Carriers(t.Context(), to, recs)
+			if err != nil || len(got) != 1 || got[0].Row.Seq != rows[at].Seq {
+				t.Errorf("batch %d, version %d: %+v, %v", i, at, got, err)
+			}
 		}
 	}
 }

@@ -110,6 +110,15 @@ func (r Reads) bySeq(ctx context.Context, c *conn, seq int64) (Record, bool, err
 	return list[0], true, nil
 }
 
+// IDOf returns the id of the object a version is of, "" when there is no such version.
+func (r Reads) IDOf(ctx context.Context, seq int64) (id stix.ID, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		_, err := c.one(to((*string)(&id)), "SELECT sid FROM object WHERE seq = $1", seq)
+		return err
+	})
+	return id, err
+}
+
 // Current returns the current version of an object, or a NotFound error. A
 // withdrawn object still has one, marked Withdrawn; an object whose only
 // versions are in conflict has none.
@@ -199,13 +208,15 @@ type Filter struct {
 	Run   string
 	After int64 // keyset: records with Seq > After
 	Limit int   // 1..1000
+	Back  bool  // the newest first: records with Seq < After, 0 = from the end
 	All   bool  // every version, not only current ones
 }
 
-// List returns records in feed order.
+// List returns records in feed order, or backwards.
 func (r Reads) List(ctx context.Context, f Filter) (list []Record, err error) {
 	err = r.on(ctx, func(c *conn) error {
-		where, args := []string{"o.seq > $1"}, []any{f.After}
+		a := Along{After: f.After, Back: f.Back}
+		where, args := []string{a.beyond("o.seq", 1)}, []any{a.start()}
 		for _, w := range []struct{ column, text string }{{"o.type", f.Type}, {"o.run", f.Run}} {
 			if w.text == "" {
 				continue
@@ -221,7 +232,7 @@ func (r Reads) List(ctx context.Context, f Filter) (list []Record, err error) {
 			where = append(where, fmt.Sprintf("(m.bits IS NULL OR m.bits & %d = 0)", superseded))
 		}
 		args = append(args, page(f.Limit))
-		list, err = r.records(ctx, c, fmt.Sprintf("WHERE %s ORDER BY o.seq LIMIT $%d", strings.Join(where, " AND "), len(args)), args...)
+		list, err = r.records(ctx, c, fmt.Sprintf("WHERE %s%s LIMIT $%d", strings.Join(where, " AND "), a.order("o.seq"), len(args)), args...)
 		return err
 	})
 	return list, err
@@ -263,5 +274,43 @@ func (r Reads) Referrers(ctx context.Context, id, after stix.ID, limit int) (lis
 			return err
 		}, "SELECT sid FROM ref WHERE target = $1 AND sid > $2 ORDER BY sid LIMIT $3", string(id), string(after), page(limit))
 	})
+	return list, err
+}
+
+// ReferrersOf returns the ids of the objects of one type that refer to id in any
+// version, in order, at most so many.
+func (r Reads) ReferrersOf(ctx context.Context, id stix.ID, typ string, limit int) (list []stix.ID, err error) {
+	for after := stix.ID(typ + "--"); len(list) < limit; {
+		ids, err := r.Referrers(ctx, id, after, limit-len(list))
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range ids {
+			if x.Type() != typ {
+				return list, nil
+			}
+			list, after = append(list, x), x
+		}
+		if len(ids) < page(limit) {
+			break
+		}
+	}
+	return list, nil
+}
+
+// Referring returns the current versions of the objects of one type that refer to
+// id in any version, by id, of the first so many.
+func (r Reads) Referring(ctx context.Context, id stix.ID, typ string, limit int) (list []Record, err error) {
+	ids, err := r.ReferrersOf(ctx, id, typ, limit)
+	for _, x := range ids {
+		o, err := r.Current(ctx, x)
+		if noroshi.KindOf(err) == noroshi.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, o)
+	}
 	return list, err
 }

@@ -148,7 +148,7 @@ func viewsOf(c *conn, n int64) (map[int64]noroshi.Hash, error) {
 
 // number gives every row the number of its view: 0 for the version's own bytes
 // where nothing of it came into the stream before, else one more than the
-// latest that did.
+// latest that did, or that the partner showed after a restore.
 func (t *Tx) number(partner noroshi.NodeID, rows []Decided) ([]Decided, error) {
 	seqs := sequences(rows)
 	sent, err := spanned(t.c, spanSent, partner, seqs)
@@ -171,5 +171,5 @@ func (t *Tx) number(partner noroshi.NodeID, rows []Decided) ([]Decided, error) {
 			r.N = 0
 		}
 	}
-	return rows, nil
+	return rows, t.aboveShown(partner, rows)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"strconv"
 
 	"github.com/noroshi-cti/noroshi"
 )
@@ -15,9 +16,9 @@ import (
 // their rows' keyed hashes, which no two different tables share but by a chance
 // of 2^-64.
 type replay struct {
-	key64 func(string) int64
-	c     *conn
-	seed  maphash.Seed
+	s    *Store
+	c    *conn
+	seed maphash.Seed
 
 	heads   map[int64]int64   // place in head: first version
 	later   map[int64][]int64 // place: later versions
@@ -45,8 +46,9 @@ type replay struct {
 	outs    map[streamKey]*outReplay
 	ins     map[streamKey]*inReplay
 	content map[int64]contentState
-	persons map[string]noroshi.Person
-	signed  map[string]bool // approvals: hold, person, digest, signature
+	shelves sumOf
+	persons noroshi.Register // as it is at the act that is read
+	signed  map[string]bool  // approvals: hold, person, digest, signature
 }
 
 type spanKey struct {
@@ -109,14 +111,15 @@ type sumOf struct {
 }
 
 func (s *sumOf) add(h uint64) { s.n++; s.sum += h }
+func (s *sumOf) sub(h uint64) { s.n--; s.sum -= h }
 
-func newReplay(key64 func(string) int64, c *conn) *replay {
+func newReplay(s *Store, c *conn) *replay {
 	return &replay{
-		key64: key64, c: c, seed: maphash.MakeSeed(),
+		s: s, c: c, seed: maphash.MakeSeed(),
 		heads: map[int64]int64{}, later: map[int64][]int64{}, marks: map[int64]int{}, regroup: map[string]bool{}, gone: map[string]withdrawals{},
 		seenRefs: map[uint64]struct{}{}, spans: map[spanKey]spans{}, holds: map[string]*holdState{},
 		batches: map[string]*batchState{}, batchNo: map[int64]*batchState{}, outs: map[streamKey]*outReplay{}, ins: map[streamKey]*inReplay{},
-		content: map[int64]contentState{}, persons: map[string]noroshi.Person{}, signed: map[string]bool{},
+		content: map[int64]contentState{}, persons: noroshi.Register{}, signed: map[string]bool{},
 	}
 }
 
@@ -168,11 +171,11 @@ func (p *replay) row(s *scan, at int64, fault report) error {
 			}
 		}
 	case approvalTable:
-		p.signed[approvalKey(s.text("hold"), s.text("person"), s.bytes("digest"), s.bytes("signature"))] = true
+		p.approval(s, at, fault)
 	case holdTable:
 		return p.hold(s, at)
 	case batchTable:
-		p.batch(s, fault)
+		p.batch(s, at, fault)
 	case batchRowsTable:
 		return p.batchRows(s, fault)
 	case outTable:
@@ -183,6 +186,8 @@ func (p *replay) row(s *scan, at int64, fault report) error {
 		p.in(s, at)
 	case inEventTable:
 		p.inEvent(s, at)
+	case shelfTable:
+		p.shelf(s)
 	}
 	return nil
 }
@@ -192,7 +197,7 @@ func (p *replay) object(s *scan) error {
 	p.objects++
 	sid := s.text("sid")
 	bits := s.int("bits")
-	for h := p.key64(sid); ; h++ {
+	for h := p.s.key64(sid); ; h++ {
 		first, taken := p.heads[h]
 		if !taken {
 			p.heads[h] = s.key
@@ -223,38 +228,63 @@ func (p *replay) object(s *scan) error {
 	return nil
 }
 
+// indexes adds what a version gives to the indexes.
 func (p *replay) indexes(seq int64, sid string, m *meta) {
+	p.gives(seq, sid, m, func(into string, r row) {
+		switch into {
+		case "value":
+			p.values.add(r.hash)
+		case "addr":
+			p.addrs.add(r.hash)
+		case "ref":
+			if _, seen := p.seenRefs[r.hash]; !seen {
+				p.seenRefs[r.hash] = struct{}{}
+				p.refs.add(r.hash)
+			}
+		}
+	})
+}
+
+// gives tells fn what a version gives to which index, of the values each once.
+func (p *replay) gives(seq int64, sid string, m *meta, fn func(into string, r row)) {
 	var own []uint64
 	for i := range m.values {
 		v := &m.values[i]
 		var h uint64
-		into := &p.values
+		into := "value"
 		if pre, ok := prefixOf(v); ok {
-			into = &p.addrs
+			into = "addr"
 			h = p.texts(string(pre.Addr().AsSlice()), fmt.Sprint(pre.Bits(), seq, v.Port))
 		} else {
-			h = p.pair(p.key64(valueText(v)), seq)
+			h = p.pair(p.s.key64(valueText(v)), seq)
 		}
 		if !slices.Contains(own, h) {
 			own = append(own, h)
-			into.add(h)
+			fn(into, entryOf(h, seq))
 		}
 	}
 	for _, target := range m.refs {
-		h := p.texts(string(target), sid)
-		if _, seen := p.seenRefs[h]; !seen {
-			p.seenRefs[h] = struct{}{}
-			p.refs.add(h)
-		}
+		fn("ref", p.refRow(string(target), sid))
 	}
 }
 
 func (p *replay) text(seq int64, words string) {
+	for _, h := range p.terms(seq, words) {
+		p.words.add(h)
+	}
+}
+
+// terms are the entries of a version in the full-text index.
+func (p *replay) terms(seq int64, words string) (hashes []uint64) {
 	list := tokens(words)
+	for i, t := range list {
+		list[i] = p.c.d.words.key(p.s, t)
+	}
 	slices.Sort(list)
 	for _, t := range slices.Compact(list) {
-		p.words.add(p.texts(t, fmt.Sprint(seq)))
+		hashes = append(hashes, p.texts(t, strconv.FormatInt(seq, 10)))
 	}
+	return hashes
 }
 
 // arm packs indicators into blocks as packBlock does.

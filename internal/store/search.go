@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"github.com/noroshi-cti/noroshi"
 )
@@ -11,11 +12,10 @@ import (
 const textCursor = "store/text"
 
 // Search finds current objects by words in names and descriptions, English or
-// Japanese (bigrams): those that have every word of text, oldest first, after
-// a sequence. behind is how many versions with words the text index still
-// lacks.
-func (r Reads) Search(ctx context.Context, text string, after int64, limit int) (found []Record, behind int64, err error) {
-	limit = page(limit)
+// Japanese (bigrams): those that have every word of text. behind is how many
+// versions with words the text index still lacks, counted up to MaxBehind.
+func (r Reads) Search(ctx context.Context, text string, a Along) (found []Record, behind int64, err error) {
+	a.Limit = page(a.Limit)
 	err = r.on(ctx, func(c *conn) error {
 		var done int64
 		if _, err := c.one(to(&done), "SELECT seq FROM cursor WHERE follower = $1", textCursor); err != nil {
@@ -24,18 +24,17 @@ func (r Reads) Search(ctx context.Context, text string, after int64, limit int) 
 		if behind, err = wordsAfter(c, done); err != nil {
 			return err
 		}
-		q := match(text)
-		if q == "" {
+		sought := tokens(text)
+		if len(sought) == 0 {
 			return nil
 		}
 		var seqs []int64
-		err = c.each(ctx, func(rows *sql.Rows) error {
+		err = c.d.words.find(ctx, r.s, c, sought, a, func(rows *sql.Rows) error {
 			var seq int64
 			err := rows.Scan(&seq)
 			seqs = append(seqs, seq)
 			return err
-		}, `SELECT f.rowid FROM fts f LEFT JOIN mark m ON m.seq = f.rowid
-			WHERE fts MATCH $1 AND f.rowid > $2 AND (m.bits IS NULL OR m.bits & 1 = 0) ORDER BY f.rowid LIMIT $3`, q, after, limit)
+		})
 		if err != nil {
 			return err
 		}
@@ -53,58 +52,75 @@ func (r Reads) Search(ctx context.Context, text string, after int64, limit int) 
 	return found, behind, err
 }
 
-// wordsAfter counts versions with words after a sequence.
+// MaxBehind is up to how many versions a search counts that cannot be found yet:
+// just after a large import it would count for longer than it looks.
+const MaxBehind = 100_000
+
+// wordsAfter counts versions with words after a sequence, up to MaxBehind.
 func wordsAfter(c *conn, seq int64) (n int64, err error) {
-	_, err = c.one(to(&n), "SELECT count(*) FROM object WHERE seq > $1 AND words <> ''", seq)
+	_, err = c.one(to(&n), fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM object WHERE seq > $1 AND words <> '' LIMIT %d) a", MaxBehind), seq)
 	return n, err
 }
 
 // indexText moves the full-text index along the feed by one slice. It reports
-// whether there is more. Where there is nothing to index it takes no turn in
-// the lane: most changes bring no words.
+// whether there is more. What a text is found by is made before it takes a turn
+// in the lane, and where there is nothing to index it takes none: most changes
+// bring no words.
 func (s *Store) indexText(ctx context.Context) (more bool, err error) {
-	var some bool
-	err = s.pool.read(ctx, func(c *conn) error {
-		var done int64
-		if _, err := c.one(to(&done), "SELECT seq FROM cursor WHERE follower = $1", textCursor); err != nil {
-			return err
-		}
-		some, err = c.one(to(new(int)), "SELECT 1 FROM object WHERE seq > $1 AND words <> '' LIMIT 1", done)
-		return err
-	})
-	if err != nil || !some {
+	from, to, items, err := s.unindexed(ctx)
+	if err != nil || len(items) == 0 {
 		return false, err
 	}
 	err = s.write(ctx, background, noroshi.Act{}, func(t *Tx) error {
 		at, err := t.Cursor(ctx, textCursor)
-		if err != nil || at >= t.state.seq {
+		if err != nil || at != from {
+			more = err == nil // somebody else was here meanwhile, and may not be through
 			return err
 		}
-		type item struct {
-			seq  int64
-			text string
-		}
-		var items []item
-		err = t.c.each(ctx, func(rows *sql.Rows) error {
-			var it item
-			err := rows.Scan(&it.seq, &it.text)
-			items = append(items, it)
-			return err
-		}, "SELECT seq, words FROM object WHERE seq > $1 AND words <> '' ORDER BY seq LIMIT 500", at)
-		if err != nil {
-			return err
-		}
-		at = t.state.seq
+		more = len(items) == textsAtOnce
 		for i, it := range items {
-			if _, err := t.c.exec("INSERT INTO fts (rowid, words) VALUES ($1, $2)", it.seq, indexed(it.text)); err != nil {
+			if err := t.c.d.words.put(t.s, t.c, it.seq, it.tokens); err != nil {
 				return err
 			}
-			if t.spent() || i == 499 {
-				at, more = it.seq, true
+			if t.spent() && i+1 < len(items) {
+				to, more = it.seq, true
 				break
 			}
 		}
-		return t.SetCursor(textCursor, at)
+		return t.SetCursor(textCursor, to)
 	})
 	return more, err
+}
+
+// textsAtOnce is how many versions one slice of the full-text index has at most.
+const textsAtOnce = 500
+
+// worded is a version with words, and what it is found by.
+type worded struct {
+	seq    int64
+	tokens []string
+}
+
+// unindexed reads the next versions behind the full-text index, which stands at
+// from and stands at to when it has them.
+func (s *Store) unindexed(ctx context.Context) (from, to int64, items []worded, err error) {
+	err = s.pool.read(ctx, func(c *conn) error {
+		if _, err := c.one([]any{&from}, "SELECT seq FROM cursor WHERE follower = $1", textCursor); err != nil {
+			return err
+		}
+		if to, err = head(c); err != nil {
+			return err
+		}
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var seq int64
+			var text string
+			err := rows.Scan(&seq, &text)
+			items = append(items, worded{seq, tokens(text)})
+			return err
+		}, "SELECT seq, words FROM object WHERE seq > $1 AND words <> '' ORDER BY seq LIMIT $2", from, textsAtOnce)
+	})
+	if len(items) == textsAtOnce {
+		to = items[len(items)-1].seq
+	}
+	return from, to, items, err
 }

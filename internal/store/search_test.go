@@ -2,6 +2,9 @@ package store_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
@@ -28,7 +31,7 @@ func TestSearch(t *testing.T) {
 		{"らんさむ", "[1 2]"}, {"ランサム", "[1 2]"}, {"標的", "[1]"}, {"ransomware", "[3]"}, {"énergie", "[3]"}, {"ENERGIE", "[]"},
 		{"狼煙", "[4]"}, {"apt28", "[5]"}, {"bear apt28", "[5]"}, {"bear wolf", "[]"}, {"火", "[6]"}, {`" OR *`, "[]"}, {"", "[]"},
 	} {
-		found, behind, err := s.Search(t.Context(), c.query, 0, 10)
+		found, behind, err := s.Search(t.Context(), c.query, store.Along{Limit: 10})
 		got := []int64{}
 		for _, r := range found {
 			got = append(got, r.Seq)
@@ -36,6 +39,29 @@ func TestSearch(t *testing.T) {
 		if err != nil || behind != 0 || fmt.Sprint(got) != c.want {
 			t.Errorf("search %q: got %v, behind %d, %v, want %s", c.query, got, behind, err, c.want)
 		}
+	}
+}
+
+// TestSearchForALongWord: a word longer than the engine's index takes is found, and
+// audit verify finds nothing wrong with it.
+func TestSearchForALongWord(t *testing.T) {
+	s := open(t)
+	for i, word := range []string{strings.Repeat("0f", 1<<15), "я" + strings.Repeat("x", 1<<15-3) + "яяя"} {
+		do(t, s, noroshi.Act{}, func(tx *store.Tx) error {
+			v := indicator(t, i+1, "2024-01-01T00:00:00Z")
+			v.Text = word
+			_, _, err := tx.Put(v)
+			return err
+		})
+		if err := store.Derive(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if found, _, err := s.Search(t.Context(), word, store.Along{Limit: 10}); err != nil || len(found) != 1 {
+			t.Errorf("a word of %d bytes: %d found, %v", len(word), len(found), err)
+		}
+	}
+	if v, err := s.Verify(t.Context(), nil); err != nil || len(v.Faults) > 0 {
+		t.Errorf("verify: %v, %v", v.Faults, err)
 	}
 }
 
@@ -68,7 +94,7 @@ func TestByValue(t *testing.T) {
 		{values[3], 0, 10, "[4 5]"}, {noroshi.Value{Kind: noroshi.CIDR, Text: "2001::/16"}, 0, 10, "[4 5]"}, {values[5], 0, 10, "[1 2 3 6 9]"},
 		{values[6], 0, 10, "[7]"}, {values[7], 0, 10, "[8]"}, {noroshi.Value{Kind: noroshi.DomainName, Text: "b.example"}, 0, 10, "[]"},
 	} {
-		found, err := s.ByValue(t.Context(), c.v, c.after, c.limit)
+		found, err := s.ByValue(t.Context(), c.v, store.Along{After: c.after, Limit: c.limit})
 		got := []int64{}
 		for _, r := range found {
 			got = append(got, r.Seq)
@@ -104,5 +130,22 @@ func TestListPages(t *testing.T) {
 	}
 	if list, err := s.List(t.Context(), store.Filter{Type: "malware"}); err != nil || len(list) != 0 {
 		t.Errorf("unknown type: got %v, %v", list, err)
+	}
+}
+
+// TestTermsOfPlainText: an ASCII text has the terms it has before a word of
+// another script.
+func TestTermsOfPlainText(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 2000 {
+		text := make([]byte, r.IntN(40))
+		for i := range text {
+			text[i] = byte(r.IntN(128))
+		}
+		got, want := append(store.Terms(string(text)), "é"), store.Terms(string(text)+" é")
+		if !slices.Equal(got, want) {
+			t.Errorf("terms of %q: %q, before another word %q", text, got, want)
+		}
 	}
 }

@@ -22,6 +22,7 @@ const (
 type claim struct {
 	seq      int64
 	owner    string
+	given    bool // a partner gave it back to this node, which had lost it
 	creator  bool // its source is the node whose identity is its created_by_ref
 	modified stix.Time
 	view     uint32
@@ -34,16 +35,17 @@ type claim struct {
 // per claim; current is 0 when no version may be current.
 //
 // The owner is the first source that made the object itself, else the first
-// that brought it; one whose every version has ended gives way. Within an owner
-// the result does not depend on the order of the claims: the highest modified
-// counts and of one modified the highest view; of editions (no modified) the
-// lowest hash; two bodies under one modified and view are both held; once one
-// version is revoked only revoked ones count. Of the same bytes twice, those
-// count that are not withdrawn.
+// that brought it; one whose every version has ended gives way. Within an owner a
+// version whose term is over gives way to any other, and decides nothing of those: a
+// thief may have made it. Else the result does not depend on the order of the claims:
+// the highest modified counts and of one modified the highest view; of editions (no
+// modified) the lowest hash; two bodies under one modified and view are both held;
+// once one version is revoked only revoked ones count.
 func settle(claims []claim, gone withdrawals) (owner string, current int64, marks []int) {
 	owner = ownerOf(claims, gone)
 	marks = make([]int, len(claims))
 	best, final := -1, false
+	over := func(i int) bool { return gone.ended(claims[i]) }
 	for i, c := range claims {
 		marks[i] = superseded
 		if gone.cover(c) {
@@ -51,17 +53,16 @@ func settle(claims []claim, gone withdrawals) (owner string, current int64, mark
 		}
 		if c.owner != owner {
 			marks[i] |= foreign
-		} else if c.revoked {
+		} else if c.revoked && !over(i) {
 			final = true
 		}
 	}
-	markConflicts(claims, marks)
+	markConflicts(claims, gone, marks)
 	for i, c := range claims {
 		if marks[i]&(foreign|conflict) != 0 || final && !c.revoked {
 			continue
 		}
-		again := best >= 0 && marks[best]&^marks[i]&withdrawn != 0 && !c.before(claims[best]) // came anew after its term
-		if best < 0 || claims[best].before(c) || again {
+		if best < 0 || over(best) && !over(i) || over(best) == over(i) && claims[best].before(c) {
 			best = i
 		}
 	}
@@ -109,14 +110,14 @@ type slot struct {
 }
 
 // markConflicts marks versions that share owner, modified and view with
-// another body.
-func markConflicts(claims []claim, marks []int) {
+// another body, of those whose term is not over.
+func markConflicts(claims []claim, gone withdrawals, marks []int) {
 	if len(claims) < 2 {
 		return
 	}
 	slots := make(map[slot][]int, len(claims))
 	for i, c := range claims {
-		if !c.modified.IsZero() {
+		if !c.modified.IsZero() && !gone.ended(c) {
 			s := slot{c.owner, c.view, c.modified.Micros()}
 			slots[s] = append(slots[s], i)
 		}

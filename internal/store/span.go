@@ -125,14 +125,14 @@ func (t *Tx) replaceSpans(kind int, partner noroshi.NodeID, old, fresh spans) er
 	for _, x := range old {
 		have[x] = true
 		if !keep[x] {
-			if _, err := t.c.exec("DELETE FROM span WHERE kind = $1 AND partner = $2 AND lo = $3", kind, partner[:], x.lo); err != nil {
+			if err := t.c.run("DELETE FROM span WHERE kind = $1 AND partner = $2 AND lo = $3", kind, partner[:], x.lo); err != nil {
 				return err
 			}
 		}
 	}
 	for _, x := range fresh {
 		if !have[x] {
-			if _, err := t.c.exec("INSERT INTO span (kind, partner, lo, hi, val) VALUES ($1, $2, $3, $4, $5)", kind, partner[:], x.lo, x.hi, x.val); err != nil {
+			if err := t.c.run("INSERT INTO span (kind, partner, lo, hi, val) VALUES ($1, $2, $3, $4, $5)", kind, partner[:], x.lo, x.hi, x.val); err != nil {
 				return err
 			}
 		}

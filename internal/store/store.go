@@ -1,5 +1,5 @@
-// Package store keeps everything a node has in one realm, in one SQLite file,
-// behind one write door.
+// Package store keeps everything a node has in one realm, in one SQLite file or
+// one schema of a PostgreSQL database, behind one write door.
 //
 // Do runs an act: the rows it writes and its ledger leaf commit in the same
 // transaction, or neither does. Evidential tables are append-only and every
@@ -13,34 +13,40 @@
 // indicators are armed at start are made behind the feed, in slices of that
 // length.
 //
+// On PostgreSQL several processes of the node have the realm open. Each write
+// transaction takes one advisory lock before it reads what it builds on, so that
+// the feed is as gap-free as in a file: n is there before n+1. An urgent act
+// that waits for the lock in one process makes a bulk act end in another.
+//
 // Reads see one committed state for the length of a call. Lists are paged by
 // key: the last page costs what the first did.
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/ledger"
 )
 
 // Options of Open.
 type Options struct {
 	Realm    noroshi.Realm
 	Node     noroshi.NodeID           // zero until init has made the first KEYSET; then it must agree with the file
-	Sign     func(text []byte) []byte // signs ledger checkpoints and cursors (Ed25519, the node's control key)
+	Sign     func(text []byte) []byte // signs ledger checkpoints and cursors (Ed25519, the node's control key), until SignWith names another
 	Key      []byte                   // its public key, for Verify
+	Former   [][]byte                 // the node's keys that signed before it: one of them may have signed last
 	Now      func() time.Time         // the clock that stamps acts; nil = time.Now
 	ReadOnly bool                     // no lock, no writes: beside a running node
+	Recalls  string                   // the file of the recall list; "" = beside the SQLite file, none on PostgreSQL
 }
 
 // Store is one realm of one node.
@@ -48,16 +54,18 @@ type Store struct {
 	Reads
 
 	options Options
-	path    string
-	lock    *os.File
-	writeDB *sql.DB
+	signs   atomic.Pointer[signs] // replaced in the lane
+	path    string                // as messages name the place
+	engine  engine
 	pool    *pool
 	lane    lane
 	w       *conn // guarded by the lane
 	state   state // guarded by the lane
-	large   bool  // guarded by the lane; growCache has been
+	large   bool  // guarded by the lane; the engine has enlarged the writer
 	seed    []byte
 	words   words
+
+	failure failure
 
 	headMu  sync.Mutex // guards head and moved
 	head    int64      // last committed sequence of the feed
@@ -80,87 +88,113 @@ type state struct {
 	signer bool // there is one
 }
 
-// Open opens or makes the realm's database at path, migrates it, and refuses a
-// file of another realm, node or newer schema. One process at a time opens a
-// file for writing.
-func Open(ctx context.Context, path string, o Options) (*Store, error) {
-	if o.Realm.IsZero() {
-		return nil, noroshi.Errorf(noroshi.Invalid, "store.realm", "open %s: no realm given", path)
+// signs is what signs the ledger's checkpoints and the cursors.
+type signs struct {
+	key  []byte
+	sign func(text []byte) []byte // nil = nothing is signed
+}
+
+// SignWith has another control key of the node sign from here on. Where the
+// ledger names another key, an act that it signs says so: whoever verifies next
+// knows whose it is.
+func (s *Store) SignWith(ctx context.Context, key []byte, sign func(text []byte) []byte) error {
+	_, err := s.Do(ctx, noroshi.Act{Action: noroshi.ActKeys}, func(tx *Tx) error {
+		s.signs.Store(&signs{key, sign})
+		if tx.state.signer && !bytes.Equal(tx.state.key, key) {
+			tx.Act().Subject = tx.state.node.String()
+		}
+		return nil
+	})
+	return err
+}
+
+// Open opens or makes the realm's database, migrates it, and refuses one of
+// another realm, node or newer schema. address is the path of a SQLite file,
+// which one process at a time opens for writing, or the DSN of a PostgreSQL
+// database (see IsDSN), in which the realm has a schema of its own.
+func Open(ctx context.Context, address string, o Options) (*Store, error) {
+	s, err := at(address, o)
+	if err != nil {
+		return nil, err
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	s := &Store{options: o, path: path, moved: make(chan struct{}), derived: make(chan struct{}, 1)}
-	s.Reads = Reads{s: s}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		if damaged(err) {
-			return nil, noroshi.Errorf(noroshi.Broken, "store.damaged", "%s is no database or is damaged: %w", path, err)
+			return nil, noroshi.Errorf(noroshi.Broken, "store.damaged", "%s is no database or is damaged: %w", s.path, err)
 		}
-		return nil, fmt.Errorf("open store %s: %w", path, err)
+		return nil, fmt.Errorf("open store %s: %w", s.path, s.explain(err))
+	}
+	return s, nil
+}
+
+// at is the store at an address, not opened.
+func at(address string, o Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Store{options: o, path: address, moved: make(chan struct{}), failure: failure{told: make(chan struct{})}, derived: make(chan struct{}, 1)}
+	s.Reads = Reads{s: s}
+	s.signs.Store(&signs{o.Key, o.Sign})
+	if IsDSN(address) {
+		d, err := newDatabase(address, o.Realm)
+		if err != nil {
+			return nil, err
+		}
+		s.engine, s.path = d, d.String()
+	} else {
+		s.engine = &file{path: address, grown: make(chan struct{}, 1)}
+		if o.Recalls == "" {
+			s.options.Recalls = address + ".recalls"
+		}
+	}
+	if o.Realm.IsZero() {
+		return nil, noroshi.Errorf(noroshi.Invalid, "store.realm", "open %s: no realm given", s.path)
 	}
 	return s, nil
 }
 
 func (s *Store) open(ctx context.Context) (err error) {
+	if err := s.engine.prepare(ctx, s.options.ReadOnly); err != nil {
+		return err
+	}
+	if s.w, err = s.engine.writer(ctx); err != nil {
+		return err
+	}
 	if s.options.ReadOnly {
-		if _, err := os.Stat(s.path); err != nil {
-			return noroshi.Errorf(noroshi.NotFound, "store.none", "no database at %s", s.path)
-		}
-	} else if err := makePrivate(s.path); err != nil {
-		return err
-	} else if s.lock, err = lockFile(s.path); err != nil {
-		return err
+		err = s.w.atOnce(s.recognise)
+	} else {
+		err = s.engine.alone(s.w, s.recognise)
 	}
-	if s.writeDB, err = openDB(s.path, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)", "cache_size(-65536)", "temp_store(MEMORY)"); err != nil {
-		return err
-	}
-	if s.w, err = dial(ctx, s.writeDB); err != nil {
-		return err
-	}
-	if err := sqlite.migrate(s.w, s.options.ReadOnly); err != nil {
-		return err
-	}
-	if err := s.identify(); err != nil {
-		return err
-	}
-	if err := s.load(); err != nil {
-		return err
-	}
-	db, err := openDB(s.path, "query_only(1)", "cache_size(-8192)", "temp_store(MEMORY)")
 	if err != nil {
 		return err
 	}
-	s.pool = newPool(db)
+	s.head = s.state.seq
+	if s.pool, err = s.engine.readers(); err != nil {
+		return err
+	}
 	if !s.options.ReadOnly {
 		run, stop := context.WithCancel(context.Background())
 		s.stop = stop
 		s.workers.Go(func() { s.derive(run) })
-		s.workers.Go(func() { s.checkpointWAL(run) })
+		s.workers.Go(func() { s.engine.tend(run, s) })
 		s.wakeDerived()
 	}
 	return nil
 }
 
-// makePrivate makes a new database file that only this user may open; its log
-// takes over the mode. Where there was one, as its lock tells, which is made
-// after it, none is made in its place: it would be a node that forgot all. A
-// file that is there is not touched: closing it would end SQLite's own locks.
-func makePrivate(path string) error {
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+// recognise brings the schema up to date, or finds that it is, and reads whose
+// database it is and where its writing stands.
+func (s *Store) recognise() error {
+	if err := s.w.d.migrate(s.w, s.options.ReadOnly); err != nil {
 		return err
 	}
-	if _, err := os.Stat(path + ".lock"); err == nil {
-		return noroshi.Errorf(noroshi.Broken, "store.gone", "the database %s is gone: restore it from the backup", path)
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := s.identify(); err != nil {
 		return err
 	}
-	return f.Close()
+	return s.load()
 }
 
-// Close finishes running acts, checkpoints the WAL and closes the file.
+// Close finishes running acts and closes the database.
 func (s *Store) Close() error {
 	var err error
 	s.closed.Do(func() { err = s.shut() })
@@ -178,19 +212,14 @@ func (s *Store) shut() (err error) {
 	if s.w != nil {
 		s.lane.enter(context.Background(), ordinary) // and keep it: nothing is written after Close
 		if !s.options.ReadOnly {
-			if _, e := s.w.c.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)"); err == nil {
+			if e := s.engine.rest(s.w); err == nil {
 				err = e
 			}
 		}
 		s.w.close()
 	}
-	if s.writeDB != nil {
-		if e := s.writeDB.Close(); err == nil {
-			err = e
-		}
-	}
-	if s.lock != nil {
-		s.lock.Close()
+	if e := s.engine.close(); err == nil {
+		err = e
 	}
 	return err
 }
@@ -205,7 +234,7 @@ func (s *Store) identify() error {
 	}
 	if !found {
 		if s.options.ReadOnly {
-			return noroshi.Errorf(noroshi.NotFound, "store.none", "no database at %s", s.path)
+			return noroshi.Errorf(noroshi.NotFound, "store.none", "no database at %s: meta names no realm", s.path)
 		}
 		seed := make([]byte, 16)
 		rand.Read(seed)
@@ -231,33 +260,35 @@ func (s *Store) load() error {
 		}
 	}
 	st.seq = max(st.last[objectTable.ord], st.last[noticeTable.ord])
-	s.head = st.seq
-	var node []byte
-	found, err := s.w.one(to(&node, &st.key), "SELECT node, pubkey FROM signer ORDER BY n DESC LIMIT 1")
-	if err != nil {
+	if err := s.loadSigner(); err != nil {
 		return err
-	}
-	if found {
-		st.signer = true
-		copy(st.node[:], node)
 	}
 	if o := s.options.Node; o != (noroshi.NodeID{}) && st.node != (noroshi.NodeID{}) && o != st.node {
 		return noroshi.Errorf(noroshi.Refused, "store.node-other", "the database belongs to node %s, not %s", st.node.String(), o.String())
 	}
-	s.growCache()
+	s.grown()
 	return s.loadTrees()
+}
+
+// loadSigner reads whose key signs.
+func (s *Store) loadSigner() error {
+	var node, key []byte
+	found, err := s.w.one(to(&node, &key), "SELECT node, pubkey FROM signer ORDER BY n DESC LIMIT 1")
+	if err == nil && found {
+		s.state.signer, s.state.key = true, key
+		copy(s.state.node[:], node)
+	}
+	return err
 }
 
 // largeStore is the length of the feed from which the writer gets the larger
 // cache: its indexes are then larger than the small one.
 const largeStore = 500_000
 
-// growCache gives the writer of a large store 256 MB of cache instead of 64:
-// each insert touches a page of every random-order index.
-func (s *Store) growCache() {
+// grown tells the engine when the store has become large.
+func (s *Store) grown() {
 	if !s.large && s.state.seq > largeStore && !s.options.ReadOnly {
-		_, err := s.w.exec("PRAGMA cache_size = -262144")
-		s.large = err == nil
+		s.large = s.engine.enlarge(s.w) == nil
 	}
 }
 
@@ -301,9 +332,8 @@ func (s *Store) passed(seq int64) {
 
 // origin is the name under which a tree's checkpoints are signed.
 func origin(realm noroshi.Realm, node, partner noroshi.NodeID) string {
-	o := "noroshi/" + realm.String() + "/" + node.String()
-	if partner != (noroshi.NodeID{}) {
-		o += "/link/" + partner.String()
+	if partner == (noroshi.NodeID{}) {
+		return ledger.Origin(realm.String(), node.String(), "")
 	}
-	return o
+	return ledger.Origin(realm.String(), node.String(), partner.String())
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
-	"path/filepath"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -29,12 +29,25 @@ func options() store.Options {
 // open opens a fresh store and closes it at the end of the test.
 func open(t testing.TB) *store.Store {
 	t.Helper()
-	return openAt(t, filepath.Join(t.TempDir(), "real.db"))
+	return openAt(t, address(t))
+}
+
+// address is a place for a store on the engine the suite runs on.
+func address(t testing.TB) string {
+	t.Helper()
+	return storetest.Address(t, noroshi.Real)
 }
 
 func openAt(t testing.TB, path string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), path, options())
+	return openWith(t, path, func(*store.Options) {})
+}
+
+func openWith(t testing.TB, path string, change func(*store.Options)) *store.Store {
+	t.Helper()
+	o := options()
+	change(&o)
+	s, err := store.Open(t.Context(), path, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +124,7 @@ func TestPutAndRead(t *testing.T) {
 	if r, seq := put(t, s, later); r != store.Updated || seq != 2 {
 		t.Errorf("put later: got %v at %d, want updated at 2", r, seq)
 	}
-	found, err := s.ByValue(t.Context(), v.Values[0], 0, 10)
+	found, err := s.ByValue(t.Context(), v.Values[0], store.Along{Limit: 10})
 	if err != nil || len(found) != 1 || found[0].Seq != 2 {
 		t.Errorf("by value: got %v, %v, want the version at 2", found, err)
 	}

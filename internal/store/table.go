@@ -15,7 +15,7 @@ type table struct {
 	key     string   // primary key
 	columns []string // after key and act
 	kinds   string   // per column: i integer, t text, b binary, h binary hashed in the row, x not in the row (another column is its hash)
-	insert  string   // statement
+	insert  *insert  //
 	scan    string   // rows from a key on, in key order
 }
 
@@ -39,6 +39,7 @@ var tables = func() []*table {
 		{name: "in_event", columns: []string{"partner", "epoch", "seq", "state"}, kinds: "bbii"},
 		{name: "evidence", columns: []string{"partner", "kind", "epoch", "counter", "signed"}, kinds: "bibih"},
 		{name: "signer", columns: []string{"node", "pubkey"}, kinds: "bb"},
+		{name: "shelf", columns: []string{"collection", "what", "added", "members"}, kinds: "tiih"},
 	}
 	for i, t := range list {
 		t.ord = i
@@ -49,17 +50,13 @@ var tables = func() []*table {
 			panic("store: columns of table " + t.name)
 		}
 		cols := append([]string{t.key, "act"}, t.columns...)
-		holes := make([]string, len(cols))
-		for j := range holes {
-			holes[j] = fmt.Sprintf("$%d", j+1)
-		}
-		t.insert = fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", t.name, strings.Join(cols, ", "), strings.Join(holes, ", "))
+		t.insert = insertInto(t.name, cols...)
 		t.scan = fmt.Sprintf("SELECT %s FROM %s WHERE %s >= $1 ORDER BY %s", strings.Join(cols, ", "), t.name, t.key, t.key)
 	}
 	return list
 }()
 
-const tableCount = 17
+const tableCount = 18
 
 // The tables by name.
 var (
@@ -80,6 +77,7 @@ var (
 	inEventTable    = tables[14]
 	evidenceTable   = tables[15]
 	signerTable     = tables[16]
+	shelfTable      = tables[17]
 )
 
 // encode puts a row into its one form: the table's name, the key and the

@@ -54,19 +54,27 @@ func (s *Store) loadTrees() error {
 		}
 		t := tree{id: k.id}
 		if t.edge, err = ledger.OpenTree(n, hashReader(s.w, k.id)); err != nil {
-			return noroshi.Errorf(noroshi.Broken, "store.tree", "open ledger tree %d of %d leaves: %w", k.id, n, err)
+			return noroshi.Errorf(noroshi.Broken, "store.tree", "open ledger tree %d, with %d leaves in %s: %w", k.id, n, leavesIn(k.id), err)
 		}
 		if count := ledger.HashCount(n); count%chunkHashes != 0 {
 			if _, err := s.w.one(to(&t.tail), "SELECT hashes FROM tree_hash WHERE id = $1", k.id<<treeShift|count/chunkHashes); err != nil {
 				return err
 			}
 			if int64(len(t.tail)) != count%chunkHashes*32 {
-				return noroshi.Errorf(noroshi.Broken, "store.tree", "open ledger tree %d of %d leaves: last row of hashes has %d bytes", k.id, n, len(t.tail))
+				return noroshi.Errorf(noroshi.Broken, "store.tree", "open ledger tree %d, with %d leaves in %s: %w", k.id, n, leavesIn(k.id), fmt.Errorf("the last row of it in tree_hash has %d bytes", len(t.tail)))
 			}
 		}
 		s.state.trees[k.partner] = t
 	}
 	return nil
+}
+
+// leavesIn is the table whose rows are a tree's leaves.
+func leavesIn(id int64) string {
+	if id == 0 {
+		return "act"
+	}
+	return "link_leaf"
 }
 
 // treeSize counts a tree's leaves by its last row.
@@ -92,7 +100,7 @@ func hashReader(c *conn, id int64) ledger.HashReader {
 			}
 			off := int(x%chunkHashes) * 32
 			if len(row) < off+32 {
-				return nil, fmt.Errorf("hash %d of ledger tree %d is missing", x, id)
+				return nil, fmt.Errorf("hash %d of tree %d is missing in tree_hash", x, id)
 			}
 			copy(out[i][:], row[off:])
 		}
@@ -105,10 +113,20 @@ func (t *Tx) grow(partner noroshi.NodeID, leaf ledger.Hash) (tree, error) {
 	tr, ok := t.state.trees[partner]
 	if !ok && partner != (noroshi.NodeID{}) {
 		tr.id = int64(len(t.state.trees))
-		if _, err := t.c.exec("INSERT INTO tree (id, partner) VALUES ($1, $2)", tr.id, partner[:]); err != nil {
+		if err := t.c.run("INSERT INTO tree (id, partner) VALUES ($1, $2)", tr.id, partner[:]); err != nil {
 			return tr, err
 		}
 	}
+	tr, err := tr.grown(leaf, func(row int64, hashes []byte) error { return t.putHashes(tr.id, row, hashes) })
+	if err != nil {
+		return tr, err
+	}
+	t.state.trees[partner] = tr
+	return tr, t.checkpoint(partner, tr)
+}
+
+// grown is the tree with a leaf more; put gets the rows of hashes that changed.
+func (tr tree) grown(leaf ledger.Hash, put func(row int64, hashes []byte) error) (tree, error) {
 	at := ledger.HashCount(tr.edge.Size())
 	grown, hashes := tr.edge.Append(leaf)
 	tail := append(make([]byte, 0, 32*(chunkHashes+8)), tr.tail...)
@@ -116,32 +134,29 @@ func (t *Tx) grow(partner noroshi.NodeID, leaf ledger.Hash) (tree, error) {
 	for _, h := range hashes {
 		tail = append(tail, h[:]...)
 		if len(tail) == 32*chunkHashes {
-			if err := t.putHashes(tr.id, row, tail); err != nil {
+			if err := put(row, tail); err != nil {
 				return tr, err
 			}
 			row, tail = row+1, tail[:0]
 		}
 	}
 	if len(tail) > 0 {
-		if err := t.putHashes(tr.id, row, tail); err != nil {
+		if err := put(row, tail); err != nil {
 			return tr, err
 		}
 	}
 	tr.edge, tr.tail = grown, tail
-	t.state.trees[partner] = tr
-	return tr, t.checkpoint(partner, tr)
+	return tr, nil
 }
 
 func (t *Tx) putHashes(id, row int64, hashes []byte) error {
-	_, err := t.c.exec("INSERT INTO tree_hash (id, hashes) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET hashes = excluded.hashes", id<<treeShift|row, hashes)
-	return err
+	return t.c.run("INSERT INTO tree_hash (id, hashes) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET hashes = excluded.hashes", id<<treeShift|row, hashes)
 }
 
 // checkpoint signs a tree's head; of every thousand sizes the last stays.
 func (t *Tx) checkpoint(partner noroshi.NodeID, tr tree) error {
 	c := ledger.Checkpoint{Origin: origin(t.s.options.Realm, t.state.node, partner), Size: tr.edge.Size(), Root: tr.edge.Root()}
-	note := c.Sign(t.state.key, t.s.options.Sign)
-	_, err := t.c.exec("INSERT INTO checkpoint (id, note) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET note = excluded.note",
+	note := c.Sign(t.state.key, t.s.signs.Load().sign)
+	return t.c.run("INSERT INTO checkpoint (id, note) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET note = excluded.note",
 		tr.id<<treeShift|int64(c.Size/checkpointRun), note)
-	return err
 }

@@ -40,26 +40,60 @@ func valueText(v *noroshi.Value) string {
 // indexValue enters a value: addresses in address order, all else by hash.
 func (t *Tx) indexValue(v *noroshi.Value, seq int64) error {
 	if p, ok := prefixOf(v); ok {
-		_, err := t.c.exec("INSERT INTO addr (ip, bits, seq, port) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", p.Addr().AsSlice(), p.Bits(), seq, int64(v.Port))
-		return err
+		return t.c.append(addrInsert, p.Addr().AsSlice(), p.Bits(), seq, int64(v.Port))
 	}
-	_, err := t.c.exec("INSERT INTO value (h, seq) VALUES ($1, $2) ON CONFLICT DO NOTHING", t.s.key64(valueText(v)), seq)
-	return err
+	return t.c.append(valueInsert, t.s.key64(valueText(v)), seq)
 }
 
-// ByValue returns current objects with the value, oldest first, after seq;
-// withdrawn ones are marked so. CIDR values find the addresses inside them and
-// the reverse; an address finds its entries with any port, an address with a
-// port those with that port or none.
-func (r Reads) ByValue(ctx context.Context, v noroshi.Value, after int64, limit int) (list []Record, err error) {
-	limit = page(limit)
-	err = r.on(ctx, func(c *conn) error {
-		if p, ok := prefixOf(&v); ok {
-			list, err = r.byAddress(ctx, c, p, v.Port, after, limit)
+var (
+	addrInsert  = insertInto("addr", "ip", "bits", "seq", "port")
+	valueInsert = insertInto("value", "h", "seq")
+)
+
+// indexed is what a value is entered by.
+type indexed struct {
+	prefix netip.Prefix
+	port   uint16
+	h      int64
+}
+
+// indexValues enters a version's values, each entry once.
+func (t *Tx) indexValues(values []noroshi.Value, seq int64) error {
+	if len(values) == 1 {
+		return t.indexValue(&values[0], seq)
+	}
+	seen := map[indexed]bool{}
+	for i := range values {
+		v := &values[i]
+		e := indexed{port: v.Port}
+		var ok bool
+		if e.prefix, ok = prefixOf(v); !ok {
+			e = indexed{h: t.s.key64(valueText(v))}
+		}
+		if seen[e] {
+			continue
+		}
+		seen[e] = true
+		if err := t.indexValue(v, seq); err != nil {
 			return err
 		}
-		list, err = r.records(ctx, c, "JOIN value v ON v.seq = o.seq WHERE v.h = $1 AND v.seq > $2 AND "+isCurrent+" ORDER BY v.seq LIMIT $3",
-			r.s.key64(valueText(&v)), after, limit)
+	}
+	return nil
+}
+
+// ByValue returns current objects with the value; withdrawn ones are marked so.
+// CIDR values find the addresses inside them and the reverse; an address finds
+// its entries with any port, an address with a port those with that port or none.
+// Of a network with very many entries, see Wide.
+func (r Reads) ByValue(ctx context.Context, v noroshi.Value, a Along) (list []Record, err error) {
+	a.Limit = page(a.Limit)
+	err = r.on(ctx, func(c *conn) error {
+		if p, ok := prefixOf(&v); ok {
+			list, err = r.byAddress(ctx, c, p, v.Port, a)
+			return err
+		}
+		list, err = r.records(ctx, c, "JOIN value v ON v.seq = o.seq WHERE v.h = $1 AND "+a.beyond("v.seq", 2)+" AND "+isCurrent+a.order("v.seq")+" LIMIT $3",
+			r.s.key64(valueText(&v)), a.start(), a.Limit)
 		list = slices.DeleteFunc(list, func(rec Record) bool { return !slices.Contains(rec.Values, v) })
 		return err
 	})
@@ -69,7 +103,7 @@ func (r Reads) ByValue(ctx context.Context, v noroshi.Value, after int64, limit 
 var isCurrent = fmt.Sprintf("(m.bits IS NULL OR m.bits & %d = 0)", superseded)
 
 // byAddress finds what lies inside a prefix and the prefixes around it.
-func (r Reads) byAddress(ctx context.Context, c *conn, p netip.Prefix, port uint16, after int64, limit int) ([]Record, error) {
+func (r Reads) byAddress(ctx context.Context, c *conn, p netip.Prefix, port uint16, a Along) ([]Record, error) {
 	var seqs []int64
 	collect := func(rows *sql.Rows) error {
 		var seq int64
@@ -77,10 +111,10 @@ func (r Reads) byAddress(ctx context.Context, c *conn, p netip.Prefix, port uint
 		seqs = append(seqs, seq)
 		return err
 	}
-	const tail = " AND a.seq > $4 AND ($5 = 0 OR a.port = 0 OR a.port = $5) AND (m.bits IS NULL OR m.bits & 1 = 0) ORDER BY a.seq LIMIT $6"
+	tail := " AND " + a.beyond("a.seq", 4) + " AND ($5 = 0 OR a.port = 0 OR a.port = $5) AND (m.bits IS NULL OR m.bits & 1 = 0)" + a.order("a.seq") + " LIMIT $6"
 	const from = "SELECT DISTINCT a.seq FROM addr a LEFT JOIN mark m ON m.seq = a.seq WHERE "
 	lo, hi := p.Addr().AsSlice(), last(p).AsSlice()
-	if err := c.each(ctx, collect, from+"a.ip BETWEEN $1 AND $2 AND a.bits >= $3 AND length(a.ip) = length($1)"+tail, lo, hi, p.Bits(), after, int64(port), limit); err != nil {
+	if err := c.each(ctx, collect, from+"a.ip BETWEEN $1 AND $2 AND a.bits >= $3 AND length(a.ip) = length($1)"+tail, lo, hi, p.Bits(), a.start(), int64(port), a.Limit); err != nil {
 		return nil, err
 	}
 	for bits := p.Bits() - 1; bits >= 0; bits-- {
@@ -89,14 +123,16 @@ func (r Reads) byAddress(ctx context.Context, c *conn, p netip.Prefix, port uint
 			return nil, err
 		}
 		ip := around.Addr().AsSlice()
-		if err := c.each(ctx, collect, from+"a.ip = $1 AND a.bits = $3 AND $2 = $2"+tail, ip, ip, bits, after, int64(port), limit); err != nil {
+		if err := c.each(ctx, collect, from+"a.ip = $1 AND a.ip = $2 AND a.bits = $3"+tail, ip, ip, bits, a.start(), int64(port), a.Limit); err != nil {
 			return nil, err
 		}
 	}
 	slices.Sort(seqs)
-	seqs = slices.Compact(seqs)
+	if seqs = slices.Compact(seqs); a.Back {
+		slices.Reverse(seqs)
+	}
 	var list []Record
-	for _, seq := range seqs[:min(len(seqs), limit)] {
+	for _, seq := range seqs[:min(len(seqs), a.Limit)] {
 		rec, found, err := r.bySeq(ctx, c, seq)
 		if err != nil {
 			return nil, err

@@ -7,19 +7,25 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/ledger"
+	"github.com/noroshi-cti/noroshi/internal/message"
 )
 
 // maxFaults bounds what Verify reports; the first has the lowest index.
 const maxFaults = 100
 
 // Verify re-derives every leaf from its rows, both kinds of trees from their
-// leaves, checks the signed checkpoints and the signatures of approved batches
-// (persons' keys from their documents), and rebuilds and compares derived
-// tables. progress may be nil. A derived table that differs has the index one
-// past the last act: no act is bad, the table is.
+// leaves, checks the signed checkpoints, the partners' cosignatures of the links'
+// ledgers and the signatures of approved batches (by the register as it was at that
+// act), and rebuilds and compares derived tables. progress may be nil.
+//
+// A fault names what was changed: an act and the tables it wrote (its leaf has one
+// root over all their rows, so which of them it is nothing tells); a row of a table
+// that is made from the record by what it stands for, with the index one past the
+// last act: no act is bad, the table is.
 //
 // What it cannot see is a follower's place that was removed (the follower
 // starts anew and does nothing twice), and a whole database put back to an earlier state, or cut
@@ -28,7 +34,7 @@ const maxFaults = 100
 func (s *Store) Verify(ctx context.Context, progress func(done, total uint64)) (Verified, error) {
 	var out Verified
 	err := s.pool.read(ctx, func(c *conn) error {
-		v := &verifier{s: s, c: c, ctx: ctx, replay: newReplay(s.key64, c)}
+		v := &verifier{s: s, c: c, ctx: ctx, replay: newReplay(s, c)}
 		defer v.close()
 		err := v.run(progress)
 		out = v.out
@@ -55,6 +61,8 @@ type verifier struct {
 	signers []signerAt
 	replay  *replay
 	row     ledger.Row
+	keysets map[noroshi.NodeID][]*message.Keyset // of partners, each version on record
+	cosigns map[noroshi.NodeID][]cosignRow
 }
 
 type signerAt struct {
@@ -69,6 +77,7 @@ type linkCheck struct {
 	edge    ledger.Tree
 	leaves  []ledger.Hash
 	acts    []int64
+	acted   []int64 // time of a leaf of class act, 0 of one of class evidence
 }
 
 func (v *verifier) fault(index int64, code, table, format string, args ...any) {
@@ -191,6 +200,11 @@ func (v *verifier) take(s *scan, at int64) error {
 		x := signerAt{act: s.act, key: slices.Clone(s.bytes("pubkey"))}
 		copy(x.node[:], s.bytes("node"))
 		v.signers = append(v.signers, x)
+	case docTable:
+		v.keysetRow(s)
+		v.issuedRow(s)
+	case evidenceTable:
+		v.cosignRow(s)
 	}
 	return v.replay.row(s, at, v.fault)
 }
@@ -215,11 +229,11 @@ func (v *verifier) compareRows(idx int64, l *ledger.Leaf, hashes []ledger.Hash, 
 		}
 	}
 	if good && ledger.Root(hashes) != l.Root {
-		table := ""
-		if len(l.Rows) == 1 {
-			table = l.Rows[0].Table
+		var names, rows []string
+		for _, r := range l.Rows {
+			names, rows = append(names, r.Table), append(rows, fmt.Sprintf("%d in %s", r.Rows, r.Table))
 		}
-		v.fault(idx, "row-changed", table, "the rows of act %d are not those it wrote", idx)
+		v.fault(idx, "row-changed", strings.Join(names, ", "), "the rows of act %d are not those it wrote: one at least of %s", idx, strings.Join(rows, ", "))
 	}
 }
 
@@ -239,6 +253,11 @@ func (v *verifier) link(idx int64, l *ledger.Leaf, d ledger.Detail) {
 	own := ledger.LeafHash(ledger.Encode(linkLeaf(l, d, k.edge.Size())))
 	k.edge, _ = k.edge.Append(own)
 	k.leaves, k.acts = append(k.leaves, own), append(k.acts, idx)
+	at := l.Time
+	if noroshi.Action(l.Action).Evidence() {
+		at = 0
+	}
+	k.acted = append(k.acted, at)
 	root := k.edge.Root()
 	if l.LinkSize != k.edge.Size() || string(l.LinkRoot) != string(root[:]) {
 		v.fault(idx, "link", "act", "act %d does not follow in the ledger of link %s", idx, p)
@@ -264,8 +283,10 @@ func (v *verifier) finish(acts int64) error {
 		return err
 	}
 	o := v.s.options
+	o.Key = v.s.signs.Load().key
 	if n := len(v.signers); n > 0 && o.Key != nil {
-		if last := v.signers[n-1]; string(last.key) != string(o.Key) || o.Node != (noroshi.NodeID{}) && last.node != o.Node {
+		known := func(key []byte) bool { return string(key) == string(v.signers[n-1].key) }
+		if last := v.signers[n-1]; !known(o.Key) && !slices.ContainsFunc(o.Former, known) || o.Node != (noroshi.NodeID{}) && last.node != o.Node {
 			v.fault(last.act, "checkpoint", "signer", "the ledger is signed by another key or node than this one")
 		}
 	} else if o.Key != nil && acts > 0 {
@@ -277,9 +298,13 @@ func (v *verifier) finish(acts int64) error {
 			keys = append(keys, x.key)
 		}
 	}
-	return v.replay.compare(v.ctx, v.c, o, keys, func(table, format string, args ...any) {
-		v.fault(acts, "derived", table, format, args...)
-	})
+	differs := func(table, format string, args ...any) { v.fault(acts, "derived", table, format, args...) }
+	err := v.replay.compare(v.ctx, v.c, o, keys, differs)
+	if err != nil && len(v.out.Faults) > 0 && v.ctx.Err() == nil { // what was changed cannot be read: it is named
+		differs("", "what is made from the record could not be compared to the end: %v", err)
+		return nil
+	}
+	return err
 }
 
 func (v *verifier) finishLinks(acts int64) error {
@@ -300,6 +325,13 @@ func (v *verifier) finishLinks(acts int64) error {
 			return err
 		}
 	}
+	for _, k := range v.links {
+		v.cosigned(k)
+		delete(v.cosigns, k.partner)
+	}
+	for p, list := range v.cosigns {
+		v.fault(list[0].act, "cosignature", "evidence", "%s countersigned the ledger of a link that has none", p.String())
+	}
 	if err := v.linkRows(acts); err != nil {
 		return err
 	}
@@ -319,8 +351,15 @@ func (v *verifier) linkRows(acts int64) error {
 		var id int64
 		var p []byte
 		err := rows.Scan(&id, &p)
-		if n >= len(v.links) || id != int64(n+1) || string(p) != string(v.links[n].partner[:]) {
+		for ; n < len(v.links) && int64(n+1) < id; n++ {
+			v.noTree(n)
+		}
+		switch {
+		case n == len(v.links) || id != int64(n+1):
 			v.fault(acts, "link", "tree", "tree %d is not that of a link with an act", id)
+			return err
+		case string(p) != string(v.links[n].partner[:]):
+			v.fault(v.links[n].acts[0], "link", "tree", "tree %d is not named as that of link %s", id, v.links[n].partner)
 		}
 		n++
 		return err
@@ -328,33 +367,54 @@ func (v *verifier) linkRows(acts int64) error {
 	if err != nil {
 		return err
 	}
-	if n < len(v.links) {
-		v.fault(v.links[n].acts[0], "link", "tree", "the tree of link %s is missing", v.links[n].partner)
+	for ; n < len(v.links); n++ {
+		v.noTree(n)
 	}
+	return v.linkLeaves()
+}
+
+// noTree says that a link's tree has no row.
+func (v *verifier) noTree(i int) {
+	v.fault(v.links[i].acts[0], "link", "tree", "tree %d, that of link %s, is missing", i+1, v.links[i].partner)
+}
+
+// linkLeaves compares the rows that say which act each leaf of a link's tree is.
+func (v *verifier) linkLeaves() error {
 	i, j := 0, 0
-	next := func() (id, act int64, ok bool) {
+	var id, act int64 // of the leaf that must come next
+	next := func() bool {
 		for i < len(v.links) && j == len(v.links[i].acts) {
 			i, j = i+1, 0
 		}
 		if i == len(v.links) {
-			return 0, 0, false
+			return false
 		}
-		j++
-		return int64(i+1)<<treeShift | int64(j-1), v.links[i].acts[j-1], true
+		id, act, j = int64(i+1)<<treeShift|int64(j), v.links[i].acts[j], j+1
+		return true
 	}
-	bad := false
-	err = v.c.each(v.ctx, func(rows *sql.Rows) error {
-		var id, act int64
-		err := rows.Scan(&id, &act)
-		wantID, wantAct, ok := next()
-		if !bad && (!ok || id != wantID || act != wantAct) {
-			bad = true
-			v.fault(min(act, max(wantAct, 0)), "link", "link_leaf", "leaf %d of tree %d names act %d", id&(1<<treeShift-1), id>>treeShift, act)
+	leaf := func(id int64) string {
+		return fmt.Sprintf("leaf %d of tree %d", id&(1<<treeShift-1), id>>treeShift)
+	}
+	more := next()
+	err := v.c.each(v.ctx, func(rows *sql.Rows) error {
+		var have, names int64
+		err := rows.Scan(&have, &names)
+		for more && id < have {
+			v.fault(act, "link", "link_leaf", "%s is missing: it is that of act %d", leaf(id), act)
+			more = next()
 		}
+		switch {
+		case !more || id != have:
+			v.fault(names, "link", "link_leaf", "%s is none: it names act %d", leaf(have), names)
+			return err
+		case act != names:
+			v.fault(min(act, names), "link", "link_leaf", "%s names act %d and is that of act %d", leaf(id), names, act)
+		}
+		more = next()
 		return err
 	}, "SELECT id, act FROM link_leaf ORDER BY id")
-	if _, act, ok := next(); ok && !bad {
-		v.fault(act, "link", "link_leaf", "the leaf of act %d in its link's tree is missing", act)
+	for ; more; more = next() {
+		v.fault(act, "link", "link_leaf", "%s is missing: it is that of act %d", leaf(id), act)
 	}
 	return err
 }

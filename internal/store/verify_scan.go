@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"slices"
@@ -25,7 +24,7 @@ func openScan(c *conn, t *table) (*scan, error) { return openScanFrom(c, t, -1<<
 
 // openScanFrom reads from a key on.
 func openScanFrom(c *conn, t *table, from int64) (*scan, error) {
-	rows, err := c.c.QueryContext(context.Background(), t.scan, from)
+	rows, err := c.once(t.scan, from)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", t.name, err)
 	}
@@ -98,32 +97,71 @@ type treeCheck struct {
 	id      int64
 	partner noroshi.NodeID
 	edge    ledger.Tree
-	hashes  *sql.Rows
-	notes   *sql.Rows
+	hashes  *ahead
+	notes   *ahead
 	stored  int64  // hashes compared so far
 	tail    []byte // of the row not yet compared
 	first   []int64
 	lastAct int64
-	bad     bool
+}
+
+// ahead reads rows of an id and bytes of which one may be missing.
+type ahead struct {
+	rows *sql.Rows
+	id   int64
+	b    []byte
+	has  bool // id and b are a row that nobody has taken
+}
+
+// take returns the next row where it is the one wanted, or comes before it, or any
+// where that is negative; id is -1 where there is none.
+func (a *ahead) take(want int64) (id int64, b []byte, err error) {
+	if !a.has {
+		if a.has = a.rows.Next(); !a.has {
+			return -1, nil, a.rows.Err()
+		}
+		if err := a.rows.Scan(&a.id, &a.b); err != nil {
+			return -1, nil, err
+		}
+	}
+	if want >= 0 && a.id > want {
+		return -1, nil, nil
+	}
+	a.has = false
+	return a.id, a.b, nil
+}
+
+// rest tells fn the places in their tree of the rows that are left, of many the first.
+func (a *ahead) rest(fn func(row int64)) error {
+	for range maxNamed {
+		id, _, err := a.take(-1)
+		if err != nil || id < 0 {
+			return err
+		}
+		fn(id & (1<<treeShift - 1))
+	}
+	return nil
 }
 
 func (v *verifier) openTree(id int64, partner noroshi.NodeID) (*treeCheck, error) {
 	t := &treeCheck{v: v, id: id, partner: partner}
-	var err error
 	lo, hi := id<<treeShift, (id+1)<<treeShift
-	if t.hashes, err = v.c.c.QueryContext(context.Background(), "SELECT id, hashes FROM tree_hash WHERE id >= $1 AND id < $2 ORDER BY id", lo, hi); err != nil {
+	hashes, err := v.c.once("SELECT id, hashes FROM tree_hash WHERE id >= $1 AND id < $2 ORDER BY id", lo, hi)
+	if err != nil {
 		return nil, err
 	}
-	if t.notes, err = v.c.c.QueryContext(context.Background(), "SELECT id, note FROM checkpoint WHERE id >= $1 AND id < $2 ORDER BY id", lo, hi); err != nil {
-		t.hashes.Close()
+	notes, err := v.c.once("SELECT id, note FROM checkpoint WHERE id >= $1 AND id < $2 ORDER BY id", lo, hi)
+	if err != nil {
+		hashes.Close()
 		return nil, err
 	}
+	t.hashes, t.notes = &ahead{rows: hashes}, &ahead{rows: notes}
 	return t, nil
 }
 
 func (t *treeCheck) close() {
-	t.hashes.Close()
-	t.notes.Close()
+	t.hashes.rows.Close()
+	t.notes.rows.Close()
 }
 
 // add appends a leaf; act is whose it is.
@@ -148,18 +186,11 @@ func (t *treeCheck) add(leaf ledger.Hash, act int64) error {
 // compareChunk compares one row of stored hashes.
 func (t *treeCheck) compareChunk() error {
 	want := t.id<<treeShift | t.stored
-	var id int64
-	var got []byte
-	if t.hashes.Next() {
-		if err := t.hashes.Scan(&id, &got); err != nil {
-			return err
-		}
-	}
-	if err := t.hashes.Err(); err != nil {
+	id, got, err := t.hashes.take(want)
+	if err != nil {
 		return err
 	}
-	if !t.bad && (id != want || string(got) != string(t.tail)) {
-		t.bad = true
+	if id != want || string(got) != string(t.tail) {
 		at := t.first[0]
 		for i := range t.first {
 			if id == want && len(got) >= (i+1)*32 && string(got[i*32:(i+1)*32]) == string(t.tail[i*32:(i+1)*32]) && i+1 < len(t.first) {
@@ -178,14 +209,8 @@ func (t *treeCheck) compareChunk() error {
 // compareNote checks the checkpoint kept for the size the tree has now.
 func (t *treeCheck) compareNote(act int64) error {
 	want := t.id<<treeShift | int64(t.edge.Size()/checkpointRun)
-	var id int64
-	var note []byte
-	if t.notes.Next() {
-		if err := t.notes.Scan(&id, &note); err != nil {
-			return err
-		}
-	}
-	if err := t.notes.Err(); err != nil {
+	id, note, err := t.notes.take(want)
+	if err != nil {
 		return err
 	}
 	if id != want {
@@ -225,11 +250,13 @@ func (t *treeCheck) finish(acts int64) error {
 			return err
 		}
 	}
-	if t.hashes.Next() {
-		t.v.fault(acts, "tree", "tree_hash", "tree %d has more hashes than its leaves give", t.id)
+	err := t.hashes.rest(func(row int64) {
+		t.v.fault(acts, "tree", "tree_hash", "row %d of the hashes of tree %d is beyond its leaves", row, t.id)
+	})
+	if err != nil {
+		return err
 	}
-	if t.notes.Next() {
-		t.v.fault(acts, "checkpoint", "checkpoint", "tree %d has a checkpoint beyond its leaves", t.id)
-	}
-	return nil
+	return t.notes.rest(func(row int64) {
+		t.v.fault(acts, "checkpoint", "checkpoint", "checkpoint %d of tree %d is beyond its leaves", row, t.id)
+	})
 }

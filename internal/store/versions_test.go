@@ -310,3 +310,88 @@ func TestEnd(t *testing.T) {
 	put(t, s, at("04"))
 	check("withdrawn", 4, true, false, true, true, true)
 }
+
+// TestEndVersion: one version goes out of use, and what its owner brought before it and
+// after it stands, as if it had never come: also where it said that the object is
+// revoked, or stood in the place of another.
+func TestEndVersion(t *testing.T) {
+	for name, thiefs := range map[string]*store.Version{
+		"a later one":  indicator(t, 1, "2024-01-03T00:00:00Z"),
+		"one revoked":  indicator(t, 1, "2024-01-03T00:00:00Z", stix.Member{Name: "revoked", Value: true}),
+		"another body": indicator(t, 1, "2024-01-02T00:00:00Z", stix.Member{Name: "name", Value: "b"}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			comes := func(v *store.Version) int64 {
+				v.Source = partnerB
+				_, seq := put(t, s, v)
+				return seq
+			}
+			current := func(step string, want int64) {
+				t.Helper()
+				inUse, id := 0, thiefs.Object.ID
+				if err := s.Each(t.Context(), "indicator", 0, func(store.Record) error { inUse++; return nil }); err != nil || inUse != 1 {
+					t.Errorf("%s: %d are in use, %v", step, inUse, err)
+				}
+				if r, err := s.Current(t.Context(), id); err != nil || r.Seq != want || r.Withdrawn {
+					t.Errorf("%s: version %d is current, withdrawn %v, want %d; %v", step, r.Seq, r.Withdrawn, want, err)
+				}
+				if v := verify(t, s); len(v.Faults) > 0 {
+					t.Errorf("%s: faults: %v", step, v.Faults)
+				}
+			}
+			good := comes(indicator(t, 1, "2024-01-02T00:00:00Z"))
+			bad := comes(thiefs)
+			do(t, s, noroshi.Act{Action: noroshi.ActWithdraw}, func(tx *store.Tx) error { return tx.EndVersion(thiefs.Object.ID, partnerB.Owner(), bad) })
+			current("ended", good)
+			comes(indicator(t, 1, "2024-01-01T00:00:00Z"))
+			current("an older one", good)
+			current("a later one", comes(indicator(t, 1, "2024-01-04T00:00:00Z")))
+		})
+	}
+}
+
+// TestEndedBefore: a database in which a version whose term was over was current, as it
+// once was, is brought up to date: the version before it is current, and the audit finds
+// nothing.
+func TestEndedBefore(t *testing.T) {
+	path := address(t)
+	s := openAt(t, path)
+	good, thiefs, plain := indicator(t, 1, "2024-01-02T00:00:00Z"), indicator(t, 1, "2024-01-03T00:00:00Z"), indicator(t, 2, "2024-01-02T00:00:00Z")
+	good.Source, thiefs.Source, plain.Source = partnerB, partnerB, partnerB
+	_, want := put(t, s, good)
+	_, bad := put(t, s, thiefs)
+	_, alone := put(t, s, plain)
+	end := func(id stix.ID, seq int64) {
+		do(t, s, noroshi.Act{Action: noroshi.ActWithdraw}, func(tx *store.Tx) error { return tx.EndVersion(id, partnerB.Owner(), seq) })
+	}
+	end(thiefs.Object.ID, bad)
+	end(plain.Object.ID, alone)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw(t, path, "UPDATE head SET current = $1 WHERE current = $2", bad, want)
+	raw(t, path, "UPDATE mark SET bits = 2 WHERE seq = $1", bad) // withdrawn
+	raw(t, path, "INSERT INTO mark (seq, bits) VALUES ($1, 1)", want)
+	raw(t, path, "UPDATE meta SET v = $1 WHERE k = 'schema'", []byte("3"))
+
+	s = openAt(t, path)
+	if r, err := s.Current(t.Context(), good.Object.ID); err != nil || r.Seq != want || r.Withdrawn {
+		t.Errorf("version %d is current, withdrawn %v, want %d; %v", r.Seq, r.Withdrawn, want, err)
+	}
+	if v := verify(t, s); len(v.Faults) > 0 {
+		t.Errorf("faults: %v", v.Faults)
+	}
+}
+
+// A version without a run, of which nothing else is asked, has no run.
+func TestNoRun(t *testing.T) {
+	s := open(t)
+	v := indicator(t, 1, "2024-01-01T00:00:00Z")
+	v.Run = ""
+	put(t, s, v)
+	rec, err := s.Current(t.Context(), v.Object.ID)
+	if err != nil || rec.Run != "" {
+		t.Errorf("run %q, %v", rec.Run, err)
+	}
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,23 +13,26 @@ import (
 
 // withdrawals says, by owner, how much of its copies of an object was
 // withdrawn: the newest version, or "" for every one, or what had come up to a
-// sequence, "#" before it.
+// sequence, "#" before it, or with a sequence alone, "#=" before it.
 type withdrawals map[string][]string
 
-// came reads a withdrawal of what had come up to a sequence.
-func came(upto string) (seq int64, ok bool) {
+// came reads a withdrawal of what had come up to a sequence, or with it alone.
+func came(upto string) (seq int64, alone, ok bool) {
 	text, ok := strings.CutPrefix(upto, "#")
 	if !ok {
-		return 0, false
+		return 0, false, false
 	}
+	text, alone = strings.CutPrefix(text, "=")
 	seq, err := strconv.ParseInt(text, 10, 64)
-	return seq, err == nil
+	return seq, alone, err == nil
 }
 
-// ended reports whether a version is among what had come up to a sequence.
+// ended reports whether the term of a version is over: by what came up to a
+// sequence, or for it alone.
 func (w withdrawals) ended(c claim) bool {
 	for _, upto := range w[c.owner] {
-		if seq, ok := came(upto); ok && c.seq > 0 && c.seq <= seq {
+		seq, alone, ok := came(upto)
+		if ok && c.seq > 0 && (c.seq == seq || !alone && c.seq < seq) {
 			return true
 		}
 	}
@@ -54,7 +58,10 @@ func (w withdrawals) cover(c claim) bool {
 // covers reports whether a withdrawal of an owner's copies adds nothing.
 func (w withdrawals) covers(owner, upto string) bool {
 	c := claim{owner: owner}
-	c.seq, _ = came(upto)
+	var alone, seen bool
+	if c.seq, alone, seen = came(upto); seen && !alone { // what ends one version ends none before it
+		w = withdrawals{owner: slices.DeleteFunc(slices.Clone(w[owner]), func(x string) bool { return strings.HasPrefix(x, "#=") })}
+	}
 	c.modified, _ = stix.ParseTime(upto)
 	return w.cover(c)
 }
@@ -93,14 +100,73 @@ func (t *Tx) End(id stix.ID, owner string, seq int64) error {
 	return t.withdraw(id, owner, "#"+strconv.FormatInt(seq, 10))
 }
 
-// Ended counts the objects of which an owner's versions were taken out of use
+// EndVersion takes one version of an object out of use: its term is over. What the
+// same owner brought before it and after it stands.
+func (t *Tx) EndVersion(id stix.ID, owner string, seq int64) error {
+	if seq < 1 {
+		return noroshi.Errorf(noroshi.Invalid, "store.withdraw", "end no version of %s", string(id))
+	}
+	return t.withdraw(id, owner, "#="+strconv.FormatInt(seq, 10))
+}
+
+// Ended counts the objects of which a partner's versions were taken out of use
 // because their term was over.
 func (r Reads) Ended(ctx context.Context) (n int, err error) {
 	err = r.on(ctx, func(c *conn) error {
-		_, err := c.one(to(&n), "SELECT count(DISTINCT sid) FROM withdrawn WHERE upto LIKE '#%'")
+		_, err := c.one(to(&n), "SELECT count(DISTINCT sid) FROM withdrawn WHERE upto LIKE '#%' AND owner LIKE 'partner:%'")
 		return err
 	})
 	return n, err
+}
+
+// Banned says of each object whether a version as it is was withdrawn, whoever
+// had it, and no other is in use; what only came to the end of its term was not.
+// A nil object is not.
+func (r Reads) Banned(ctx context.Context, objects []*stix.Object) ([]bool, error) {
+	banned := make([]bool, len(objects))
+	err := r.on(ctx, func(c *conn) error {
+		upto, err := bansOf(ctx, c, objects)
+		if err != nil {
+			return err
+		}
+		for i, o := range objects {
+			if o == nil || !upto[o.ID].cover(claim{modified: o.Modified}) {
+				continue
+			}
+			f, err := r.familyOn(c, string(o.ID), r.s.key64(string(o.ID)))
+			if err != nil {
+				return err
+			}
+			banned[i] = !slices.ContainsFunc(f.marks, func(m int) bool { return m&withdrawn == 0 })
+		}
+		return nil
+	})
+	return banned, err
+}
+
+// bansOf returns how much of each object was withdrawn, under no owner's name.
+func bansOf(ctx context.Context, c *conn, objects []*stix.Object) (map[stix.ID]withdrawals, error) {
+	var ids []string
+	for _, o := range objects {
+		if o != nil {
+			ids = append(ids, string(o.ID))
+		}
+	}
+	bans := map[stix.ID]withdrawals{}
+	if len(ids) == 0 {
+		return bans, nil
+	}
+	w := &clauses{}
+	w.in("sid", len(ids), func(i int) any { return ids[i] })
+	return bans, c.each(ctx, func(rows *sql.Rows) error {
+		var sid, upto string
+		err := rows.Scan(&sid, &upto)
+		if bans[stix.ID(sid)] == nil {
+			bans[stix.ID(sid)] = withdrawals{}
+		}
+		bans[stix.ID(sid)][""] = append(bans[stix.ID(sid)][""], upto)
+		return err
+	}, "SELECT sid, upto FROM withdrawn WHERE upto NOT LIKE '#%' AND "+w.where[0], w.args...)
 }
 
 func (t *Tx) withdraw(id stix.ID, owner, upto string) error {

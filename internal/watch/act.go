@@ -20,7 +20,7 @@ import (
 const (
 	maxTitle    = 200    // characters
 	maxText     = 10_000 // characters
-	maxRefs     = 100
+	MaxRefs     = 100    // objects it is about
 	maxAudience = 32
 )
 
@@ -40,6 +40,8 @@ type Draft struct {
 	Refs       []stix.ID          `json:"refs"`               // at least one object it is about
 	Marking    string             `json:"marking"`            // such as tlp:amber
 	Marks      []stix.ID          `json:"marks,omitempty"`    // further markings, such as an exercise's
+	Machine    locale.Lang        `json:"machine,omitempty"`  // whose words a program drew from the other's
+	Checked    bool               `json:"checked,omitempty"`  // and the author has held them against those
 }
 
 // Bound is what the author's signature is bound to: the whole draft.
@@ -57,8 +59,8 @@ var actions = []string{"inform", "check", "investigate", "block", "isolate"}
 // texts are in locale under action.CODE and action.CODE.text.
 func Actions() []string { return slices.Clone(actions) }
 
-// check says what is wrong with a draft, naming the field.
-func (d Draft) check() error {
+// Check says what is wrong with a draft, naming the field.
+func (d Draft) Check() error {
 	bad := func(field, want string) error {
 		return noroshi.Errorf(noroshi.Invalid, "warning.field", "warning: %s: %s", field, want)
 	}
@@ -77,12 +79,18 @@ func (d Draft) check() error {
 		return bad("precedence", "routine, priority, immediate, flash")
 	case !slices.Contains(actions, d.Action):
 		return bad("action", "inform, check, investigate, block, isolate")
-	case len(d.Refs) == 0 || len(d.Refs) > maxRefs:
+	case len(d.Refs) == 0 || len(d.Refs) > MaxRefs:
 		return bad("refs", "1-100")
 	case len(d.Audience) > maxAudience:
 		return bad("audience", "0-32")
 	case d.Replaces != "" && (d.Replaces.Type() != "report" || d.Replaces == d.ID):
 		return bad("replaces", "report--UUID")
+	case d.Machine != "" && !slices.Contains(locale.Langs, d.Machine):
+		return bad("machine", "en, ja")
+	case d.Checked && d.Machine == "":
+		return bad("checked", "machine: en, ja")
+	case d.Machine == locale.EN && !d.Checked: // the report itself says it
+		return noroshi.Errorf(noroshi.Refused, "warning.unchecked", "the English text is a program's: whoever signs the warning must have checked it")
 	}
 	if _, err := noroshi.ParseTLP(d.Marking); err != nil {
 		return err
@@ -102,7 +110,7 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 	if _, err := w.ordered(ctx, by, noroshi.ActWarn, string(d.ID), d.Bound()); err != nil {
 		return err
 	}
-	if err := d.check(); err != nil {
+	if err := d.Check(); err != nil {
 		return err
 	}
 	if err := w.known(ctx, d.Audience); err != nil {
@@ -127,7 +135,11 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 	if err != nil {
 		return err
 	}
-	texts := map[locale.Lang]said{locale.EN: {d.TitleEN, d.TextEN}, locale.JA: {d.TitleJA, d.TextJA}}
+	texts := map[locale.Lang]said{locale.EN: {Title: d.TitleEN, Text: d.TextEN}, locale.JA: {Title: d.TitleJA, Text: d.TextJA}}
+	if t, ok := texts[d.Machine]; ok {
+		t.labels = noroshi.TranslationLabels(true, d.Checked)
+		texts[d.Machine] = t
+	}
 	warning := noroshi.Warning{ID: d.ID, Severity: d.Severity, Precedence: d.Precedence, Action: d.Action, Due: d.Due,
 		Audience: d.Audience, Replaces: d.Replaces, Refs: d.Refs}
 	tlp, err := noroshi.ParseTLP(d.Marking)
@@ -150,6 +162,9 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 		if err == nil && a.New != 2 {
 			return noroshi.Errorf(noroshi.Conflict, "warning.exists", "warning %s is there already", d.ID)
 		}
+		if err == nil && d.Precedence == noroshi.Flash {
+			err = w.useFlash(ctx, tx, by.Person)
+		}
 		return err
 	})
 	return err
@@ -157,16 +172,12 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 
 // known refuses an audience of which one is no partner, nor this node.
 func (w *Watch) known(ctx context.Context, audience []string) error {
-	docs, err := w.store.Docs(ctx, noroshi.DocPartner)
+	partners, err := w.store.Partners(ctx)
 	if err != nil {
 		return err
 	}
 	var signs []string
-	for _, body := range docs {
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return err
-		}
+	for _, p := range partners {
 		signs = append(signs, string(p.Organisation.CallSign))
 	}
 	slices.Sort(signs)
@@ -244,12 +255,12 @@ func ackRole(p noroshi.Person) noroshi.Role {
 // readsFollower is the follower that tells partners what was read here.
 const readsFollower = "watch-read"
 
-// followReads tells partners, in the order of the feed, that their warnings
-// were acknowledged here; it also keeps the board up to date. Its place is
+// Tell tells partners, in the order of the feed, that their warnings were
+// acknowledged here, until ctx ends; it does so beside the courier. Its place is
 // durable: what a crash interrupted is told again, which does no harm. What
 // cannot be told now is tried again until it can: no further change may come
 // that would remind of it.
-func (w *Watch) followReads(ctx context.Context) error {
+func (w *Watch) Tell(ctx context.Context) error {
 	after, err := w.store.Cursor(ctx, readsFollower)
 	if err != nil {
 		return err

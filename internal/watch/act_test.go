@@ -299,3 +299,41 @@ func TestAReportWithoutTheExtensionIsNoWarning(t *testing.T) {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 }
+
+// TestFlashIsRare: one person makes ten warnings an hour FLASH, and no more;
+// another person, and a lower precedence, are not concerned.
+func TestFlashIsRare(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.inForce("tlp:amber", "")
+	d.admit(fromFile, indicator(1, domain("one.example"), noroshi.Amber, ""))
+	d.hire("sato", noroshi.Duty)
+	d.hire("mori", noroshi.Duty)
+	give := func(by string, p noroshi.Precedence) error {
+		w := draft()
+		w.Precedence = p
+		return d.write(by, w)
+	}
+	for n := range 10 {
+		d.later(time.Minute)
+		if err := give("sato", noroshi.Flash); err != nil {
+			t.Fatalf("FLASH %d: %v", n+1, err)
+		}
+	}
+	if err := give("sato", noroshi.Flash); noroshi.KindOf(err) != noroshi.Refused {
+		t.Errorf("an eleventh FLASH: %v, want it refused", err)
+	}
+	if err := give("sato", noroshi.Immediate); err != nil {
+		t.Errorf("IMMEDIATE of the same person: %v", err)
+	}
+	if err := give("mori", noroshi.Flash); err != nil {
+		t.Errorf("FLASH of another: %v", err)
+	}
+	d.later(51 * time.Minute) // the first is an hour old
+	if err := give("sato", noroshi.Flash); err != nil {
+		t.Errorf("an hour after the first: %v", err)
+	}
+	if err := give("sato", noroshi.Flash); noroshi.KindOf(err) != noroshi.Refused {
+		t.Errorf("ten in this hour already: %v", err)
+	}
+}

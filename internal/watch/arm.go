@@ -267,6 +267,10 @@ func (w *Watch) arm(x store.Indicator) {
 	}
 }
 
+// Loaded reports whether the index was armed since the start: until then it is
+// being filled, and whoever asks it what is in it waits for that.
+func (w *Watch) Loaded() bool { return w.armoury.isLoaded() }
+
 // Armed counts.
 func (w *Watch) Armed(context.Context) (Armed, error) {
 	s := w.index.Stats()

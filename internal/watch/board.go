@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/locale"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -28,6 +27,7 @@ type Row struct {
 	noroshi.Warning
 	TitleJA   string         `json:"title_ja,omitempty"`
 	TextJA    string         `json:"text_ja,omitempty"`
+	Words     int64          `json:"words_seq,omitempty"` // of the translation that says them
 	Seq       int64          `json:"seq"`
 	Hash      noroshi.Hash   `json:"hash"`             // of the exact bytes: what an acknowledgement is bound to
 	From      noroshi.NodeID `json:"from,omitzero"`    // partner that sent it; zero = made here, or imported
@@ -78,7 +78,7 @@ type board struct {
 }
 
 // voice names a report and the source that speaks of it: only the source of a
-// warning gives it another language.
+// warning and this node give it another language.
 type voice struct {
 	report stix.ID
 	owner  string
@@ -87,7 +87,9 @@ type voice struct {
 // wording is a Japanese text of one version of a report.
 type wording struct {
 	said
-	of stix.Time
+	id   stix.ID
+	seq  int64 // of what says it
+	says noroshi.Translation
 }
 
 // catchUp brings the board up to the store; the lock is held.
@@ -157,6 +159,13 @@ func (w *Watch) notice(ctx context.Context, c store.Change) error {
 	case store.AckGiven:
 		return w.readAcks(ctx, id)
 	case store.ObjectWithdrawn:
+		if typ == "language-content" {
+			r, err := w.store.Current(ctx, id)
+			if err != nil {
+				return noNews(err)
+			}
+			return w.post(ctx, r)
+		}
 		if row := b.rows[id]; row != nil {
 			r, err := w.store.Current(ctx, id) // another's copy may have been withdrawn
 			switch {
@@ -205,18 +214,32 @@ func (w *Watch) post(ctx context.Context, r store.Record) error {
 		}
 	case "language-content":
 		if of, text, ok := readWording(r.Object); ok {
+			text.seq = r.Seq
 			v := voice{of, r.Source.Owner()}
-			b.words[v] = text
+			switch gone := r.Withdrawn || r.Object.Revoked; {
+			case !gone:
+				b.words[v] = text
+			case b.words[v].id == r.Object.ID:
+				delete(b.words, v)
+			}
 			b.speak(of)
 		}
 	case "report":
-		warning, ok := readWarning(r.Object)
+		warning, ok := noroshi.WarningOf(r.Object)
 		if !ok {
 			return nil
 		}
 		return w.postWarning(ctx, r, warning)
 	}
 	return nil
+}
+
+// noNews drops the error of what has no version that counts.
+func noNews(err error) error {
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return nil
+	}
+	return err
 }
 
 func (w *Watch) postWarning(ctx context.Context, r store.Record, warning noroshi.Warning) error {
@@ -261,18 +284,23 @@ func (b *board) replace(id stix.ID) {
 	}
 }
 
-// speak gives a row its Japanese words when they are of the version shown: a
-// translation of an older version is not shown as if it said what stands there.
+// speak gives a row its Japanese words when they are of the version shown and a
+// person answers for them: a translation of an older version, or a program's that
+// nobody checked, is not shown as if it said what stands there. What its source
+// does not say in Japanese, this node's own translation does.
 func (b *board) speak(id stix.ID) {
 	row := b.rows[id]
 	if row == nil {
 		return
 	}
-	words := b.words[voice{id, row.owner}]
-	if !words.of.IsZero() && words.of.Compare(row.modified) != 0 {
-		words = wording{}
+	row.TitleJA, row.TextJA, row.Words = "", "", 0
+	for _, owner := range []string{row.owner, noroshi.Source{Kind: noroshi.FromSelf}.Owner()} {
+		words := b.words[voice{id, owner}]
+		if words.Title != "" && !words.says.StaleAt(row.modified) && !words.says.Unchecked() {
+			row.TitleJA, row.TextJA, row.Words = words.Title, words.Text, words.seq
+			return
+		}
 	}
-	row.TitleJA, row.TextJA = words.Title, words.Text
 }
 
 // origin says where a warning came from, when, and until when it is to be
@@ -295,7 +323,7 @@ func (w *Watch) origin(ctx context.Context, r store.Record, row *Row) error {
 		return nil
 	}
 	row.From, row.Message = r.Source.Partner, r.Source.Message
-	body, err := w.store.Doc(ctx, noroshi.DocPartner, r.Source.Partner.String())
+	p, err := store.DocOf[noroshi.Partner](ctx, w.store.Reads, noroshi.DocPartner, r.Source.Partner.String())
 	if noroshi.KindOf(err) == noroshi.NotFound {
 		row.CallSign = r.Source.Partner.String()
 		return nil
@@ -303,12 +331,8 @@ func (w *Watch) origin(ctx context.Context, r store.Record, row *Row) error {
 	if err != nil {
 		return err
 	}
-	var p noroshi.Partner
-	if err := json.Unmarshal(body, &p); err != nil {
-		return err
-	}
 	row.CallSign = string(p.Organisation.CallSign)
-	a, err := w.agreementOf(ctx, body)
+	a, err := w.agreementOf(ctx, p)
 	if err != nil || a == nil {
 		return err
 	}
@@ -356,15 +380,8 @@ func (w *Watch) readAcks(ctx context.Context, id stix.ID) error {
 	return err
 }
 
-func acksOf(ctx context.Context, r store.Reads, id stix.ID) (acks []Ack, err error) {
-	body, err := r.Doc(ctx, docAck, string(id))
-	if noroshi.KindOf(err) == noroshi.NotFound {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return acks, json.Unmarshal(body, &acks)
+func acksOf(ctx context.Context, r store.Reads, id stix.ID) ([]Ack, error) {
+	return store.DocOrZero[[]Ack](ctx, r, docAck, string(id))
 }
 
 // readWording reads the Japanese text of a report from a language-content
@@ -374,16 +391,12 @@ func readWording(o *stix.Object) (of stix.ID, words wording, ok bool) {
 	if of.Type() != "report" {
 		return "", words, false
 	}
-	var contents struct {
-		JA struct {
-			Name        string `json:"name"`
-			Description string `json:"description"`
-		} `json:"ja"`
-	}
-	if json.Unmarshal(o.Property("contents"), &contents) != nil || contents.JA.Name == "" {
+	ja := noroshi.SaidIn(o)[string(locale.JA)]
+	if ja.Name == "" {
 		return "", words, false
 	}
-	words.said = said{contents.JA.Name, contents.JA.Description}
-	words.of, _ = stix.ParseTime(o.Text("object_modified"))
+	words.said = said{Title: ja.Name, Text: ja.Description}
+	words.id = o.ID
+	words.says, _ = noroshi.TranslationOf(o)
 	return of, words, true
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -16,6 +16,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 	"github.com/noroshi-cti/noroshi/internal/watch"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -87,7 +88,7 @@ func newDeskIn(t testing.TB, realm noroshi.Realm) *desk {
 	}
 	d.node = keys.NodeID()
 	public, sign := keys.Control()
-	d.store, err = store.Open(t.Context(), filepath.Join(t.TempDir(), realm.File()),
+	d.store, err = store.Open(t.Context(), storetest.Address(t, realm),
 		store.Options{Realm: d.realm, Node: d.node, Sign: sign, Key: public, Now: d.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,7 @@ func newDeskIn(t testing.TB, realm noroshi.Realm) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.gate = intake.New(d.store, intake.Options{Realm: d.realm, Node: d.node, Self: d.self, Lists: lists, Now: d.clock})
+	d.gate = intake.New(d.store, intake.Options{Realm: d.realm, Node: d.node, Self: d.self, Lists: func() *intake.WarningLists { return lists }, Now: d.clock})
 	d.restart()
 	d.hire("yamada", noroshi.Duty)
 	d.hire("tanaka", noroshi.Analyst)
@@ -234,7 +235,15 @@ func (d *desk) running() (stop func()) {
 	ctx, cancel := context.WithCancel(d.t.Context())
 	done := make(chan error, 1)
 	w := d.watch
-	go func() { done <- w.Run(ctx) }()
+	go func() {
+		told := make(chan error, 1)
+		go func() { told <- w.Tell(ctx) }()
+		err := w.Run(ctx)
+		if e := <-told; !errors.Is(e, context.Canceled) {
+			err = errors.Join(err, e)
+		}
+		done <- err
+	}()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -52,9 +50,9 @@ func (r *Row) clone() Row {
 	return c
 }
 
-// maxReferrers bounds how many objects that refer to an indicator are looked
-// at to count the events of a warning.
-const maxReferrers = 5000
+// maxSightings bounds how many sightings of an indicator are looked at to count
+// the events of a warning.
+const maxSightings = 5000
 
 // recount counts a warning's events anew when a sighting has come since.
 func (w *Watch) recount(ctx context.Context, row *Row) error {
@@ -86,33 +84,16 @@ func (w *Watch) countSightings(ctx context.Context, indicator stix.ID, row *Row,
 		count int
 	}
 	all := map[stix.ID]seen{}
-	after, looked := stix.ID(""), 0
-	for looked < maxReferrers {
-		ids, err := w.store.Referrers(ctx, indicator, after, 500)
-		if err != nil {
-			return err
+	list, err := w.store.Referring(ctx, indicator, "sighting", maxSightings)
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		s, err := r.Object.Sighting()
+		if err != nil || r.Withdrawn || r.Source.Owner() != row.owner {
+			continue
 		}
-		for _, id := range ids {
-			if !strings.HasPrefix(string(id), "sighting--") {
-				continue
-			}
-			r, err := w.store.Current(ctx, id)
-			if noroshi.KindOf(err) == noroshi.NotFound {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			s, err := r.Object.Sighting()
-			if err != nil || r.Withdrawn || r.Source.Owner() != row.owner {
-				continue
-			}
-			all[id] = seen{s.FirstSeen.Time().UTC().Format(time.DateOnly), max(s.Count, 1)}
-		}
-		if len(ids) < 500 {
-			break
-		}
-		after, looked = ids[len(ids)-1], looked+len(ids)
+		all[r.Object.ID] = seen{s.FirstSeen.Time().UTC().Format(time.DateOnly), max(s.Count, 1)}
 	}
 	for id, s := range all {
 		for _, ref := range row.Refs {
@@ -134,6 +115,15 @@ type Delivery struct {
 	Late     bool             `json:"late,omitempty"`   // its receipt came, or is missing, past the agreement's clock
 	Batch    string           `json:"batch,omitempty"`
 	Hold     string           `json:"hold,omitempty"`
+	Ways     []string         `json:"ways,omitempty"` // channels it was handed to, in their order
+	Steps    []Step           `json:"steps,omitempty"`
+}
+
+// Step is one thing a partner said of a warning of ours: "stored", "applied",
+// "read"; or what was done with it here: "withheld", "expired".
+type Step struct {
+	State string    `json:"state"`
+	Time  time.Time `json:"time"`
 }
 
 // Detail is a warning with who has it.
@@ -158,6 +148,9 @@ func (w *Watch) Show(ctx context.Context, id stix.ID) (Detail, error) {
 	return d, err
 }
 
+// Row returns one warning as lists show it, or NotFound.
+func (w *Watch) Row(ctx context.Context, id stix.ID) (Row, error) { return w.row(ctx, id) }
+
 func (w *Watch) row(ctx context.Context, id stix.ID) (Row, error) {
 	w.board.mu.Lock()
 	defer w.board.mu.Unlock()
@@ -173,18 +166,14 @@ func (w *Watch) row(ctx context.Context, id stix.ID) (Row, error) {
 }
 
 func (w *Watch) deliveries(ctx context.Context, seq int64) ([]Delivery, error) {
-	docs, err := w.store.Docs(ctx, noroshi.DocPartner)
+	partners, err := w.store.Partners(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var list []Delivery
-	for _, body := range docs {
-		var p noroshi.Partner
-		if err := json.Unmarshal(body, &p); err != nil {
-			return nil, err
-		}
+	for _, p := range partners {
 		d := Delivery{Partner: p.Node, CallSign: p.Organisation.CallSign}
-		a, err := w.agreementOf(ctx, body)
+		a, err := w.agreementOf(ctx, p)
 		if err != nil {
 			return nil, err
 		}
@@ -220,8 +209,10 @@ func (w *Watch) delivery(ctx context.Context, seq int64, a *noroshi.Agreement, d
 	}
 	d.State, d.Since = deliveryStates[state], since
 	t, err := w.store.Trail(ctx, d.Batch, seq)
+	d.Ways = t.Ways
 	for _, s := range t.Steps {
 		d.Reader = cmp.Or(d.Reader, courier.ReaderOf(s))
+		d.Steps = append(d.Steps, Step{deliveryStates[s.State], s.Time})
 	}
 	if err == nil && t.Created.IsZero() { // it waits for its message since its release
 		var b store.Batch

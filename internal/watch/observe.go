@@ -121,6 +121,7 @@ func (w *Watch) Observe(ctx context.Context, sensor string, hits []detect.Hit) (
 	if sensor == "" || len(sensor) > maxSensor {
 		return out, noroshi.Errorf(noroshi.Invalid, "watch.sensor", "a sensor's name must have 1 to %d bytes", maxSensor)
 	}
+	w.heard.note(sensor, len(hits), w.o.Now())
 	w.open.mu.Lock()
 	defer w.open.mu.Unlock()
 	salt, err := w.readSalt(ctx)

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"github.com/go-json-experiment/json"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -10,7 +9,10 @@ import (
 )
 
 // said is one warning's text in one language.
-type said struct{ Title, Text string }
+type said struct {
+	Title, Text string
+	labels      []string // noroshi.TranslationLabels
+}
 
 // warningObjects makes the two objects of a warning: a report with the warning
 // extension, in English, and the language-content that says it in Japanese
@@ -36,6 +38,7 @@ func warningObjects(w noroshi.Warning, texts map[locale.Lang]said, translation, 
 		stix.Member{Name: "created_by_ref", Value: self},
 		stix.Member{Name: "created", Value: at},
 		stix.Member{Name: "modified", Value: at},
+		stix.Member{Name: "labels", Value: texts[locale.EN].labels},
 		stix.Member{Name: "lang", Value: string(locale.EN)},
 		stix.Member{Name: "name", Value: texts[locale.EN].Title},
 		stix.Member{Name: "description", Value: texts[locale.EN].Text},
@@ -55,6 +58,7 @@ func warningObjects(w noroshi.Warning, texts map[locale.Lang]said, translation, 
 		stix.Member{Name: "created_by_ref", Value: self},
 		stix.Member{Name: "created", Value: at},
 		stix.Member{Name: "modified", Value: at},
+		stix.Member{Name: "labels", Value: texts[locale.JA].labels},
 		stix.Member{Name: "object_ref", Value: w.ID},
 		stix.Member{Name: "object_modified", Value: at},
 		stix.Member{Name: "contents", Value: []stix.Member{{Name: string(locale.JA), Value: []stix.Member{
@@ -64,40 +68,4 @@ func warningObjects(w noroshi.Warning, texts map[locale.Lang]said, translation, 
 		stix.Member{Name: "object_marking_refs", Value: marks},
 	)
 	return report, words, err
-}
-
-// readWarning returns the typed view of a report; ok is false when it is no
-// warning of ours or a partner's. A field it cannot read is left empty: the
-// object was admitted and is shown with what there is.
-func readWarning(o *stix.Object) (w noroshi.Warning, ok bool) {
-	if o.Type != "report" {
-		return w, false
-	}
-	var extensions map[stix.ID]struct {
-		Severity   noroshi.Severity `json:"severity"`
-		Precedence string           `json:"precedence"`
-		Action     string           `json:"action"`
-		Due        string           `json:"due"`
-		Audience   []string         `json:"audience"`
-		Replaces   stix.ID          `json:"replaces"`
-	}
-	if json.Unmarshal(o.Property("extensions"), &extensions) != nil {
-		return w, false
-	}
-	x, ok := extensions[noroshi.WarningExtension]
-	if !ok {
-		return w, false
-	}
-	w = noroshi.Warning{ID: o.ID, Title: o.Text("name"), Text: o.Text("description"), Severity: x.Severity,
-		Action: x.Action, Audience: x.Audience, Replaces: x.Replaces}
-	w.Precedence, _ = noroshi.ParsePrecedence(x.Precedence)
-	if t, err := stix.ParseTime(x.Due); err == nil {
-		w.Due = t.Time()
-	}
-	for _, r := range o.Refs() {
-		if len(r.Path) > 11 && r.Path[:11] == "object_refs" {
-			w.Refs = append(w.Refs, r.Target)
-		}
-	}
-	return w, true
 }

@@ -56,6 +56,7 @@ type Watch struct {
 	armoury armoury
 	board   board
 	open    openHours
+	heard   sources
 
 	saltOnce sync.Mutex // guards salt until it is read
 	salt     [16]byte
@@ -70,9 +71,9 @@ func New(s *store.Store, g *intake.Gate, x *detect.Index, r Reader, o Options) *
 }
 
 // Run follows the change feed until ctx ends: arms and disarms at once, keeps
-// the list of warnings, tells partners what was read here, closes hours. It
-// arms first when Arm was not called. When ctx ends, the counts of open hours
-// are written and Run returns nil.
+// the list of warnings, closes hours. It arms first when Arm was not called.
+// When ctx ends, the counts of open hours are written and Run returns nil. Every
+// process of a node that matches or shows warnings runs it; Tell one of them.
 func (w *Watch) Run(ctx context.Context) error {
 	if !w.armoury.isLoaded() {
 		if err := w.Arm(ctx); err != nil && ctx.Err() == nil {
@@ -81,7 +82,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
-	parts := []func(context.Context) error{w.followArms, w.countUnarmed, w.followReads, w.closeHours}
+	parts := []func(context.Context) error{w.followArms, w.countUnarmed, w.closeHours}
 	errs := make([]error, len(parts))
 	var wg sync.WaitGroup
 	for i, part := range parts {

@@ -142,7 +142,7 @@ func (w *Watch) raise(salt [16]byte, id stix.ID, r Rule, h *hour, value noroshi.
 	t := told{Value: value, Strength: r.Strength, Hour: h.Hour, Action: r.Action}
 	texts := map[locale.Lang]said{}
 	for _, l := range locale.Langs {
-		texts[l] = said{t.title(l), t.text(l)}
+		texts[l] = said{Title: t.title(l), Text: t.text(l)}
 	}
 	warning := noroshi.Warning{ID: id, Severity: r.Severity, Precedence: r.Precedence, Action: r.Action,
 		Due: now.Add(r.Due), Refs: []stix.ID{h.Indicator, h.id}}
@@ -190,13 +190,13 @@ func (w *Watch) readSalt(ctx context.Context) ([16]byte, error) {
 // sightingMark joins the marks for sightings of every agreement in force;
 // TLP:AMBER when there is none.
 func (w *Watch) sightingMark(ctx context.Context) (noroshi.TLP, error) {
-	docs, err := w.store.Docs(ctx, noroshi.DocPartner)
+	partners, err := w.store.Partners(ctx)
 	if err != nil {
 		return noroshi.NoTLP, err
 	}
 	mark := noroshi.NoTLP
-	for _, body := range docs {
-		a, err := w.agreementOf(ctx, body)
+	for _, p := range partners {
+		a, err := w.agreementOf(ctx, p)
 		if err != nil {
 			return noroshi.NoTLP, err
 		}
@@ -217,11 +217,7 @@ func (w *Watch) sightingMark(ctx context.Context) (noroshi.TLP, error) {
 
 // agreementOf reads the agreement in force with a partner, nil when there is
 // none, or it cannot be read.
-func (w *Watch) agreementOf(ctx context.Context, record []byte) (*noroshi.Agreement, error) {
-	var p noroshi.Partner
-	if err := json.Unmarshal(record, &p); err != nil {
-		return nil, err
-	}
+func (w *Watch) agreementOf(ctx context.Context, p noroshi.Partner) (*noroshi.Agreement, error) {
 	if p.Trust != noroshi.InForce || p.Agreement.IsZero() {
 		return nil, nil
 	}

@@ -37,3 +37,33 @@ func TestBanner(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestToneOf: a band has the colour of the strictest marking it says.
+func TestToneOf(t *testing.T) {
+	t.Parallel()
+	for label, want := range map[string]web.Tone{
+		"UNMARKED":                               web.ToneOpen,
+		"TLP:CLEAR":                              web.ToneClear,
+		"TLP:GREEN;EXERCISE:ex-1":                web.ToneGreen,
+		"TLP:AMBER+STRICT":                       web.ToneAmber,
+		"TLP:RED":                                web.ToneRed,
+		"TLP:GREEN;?granular":                    web.ToneRed,
+		"IEP:AMBER,2026-01-01T00:00:00Z":         web.ToneAmber,
+		"JPN:公開,JPN.MOD":                         web.ToneOpen,
+		"JPN:部内限り,JPN.MOD":                       web.ToneInternal,
+		"TLP:RED;JPN:秘,JPN.MOD":                  web.ToneConfidential,
+		"JPN:極秘,JPN.MOD":                         web.ToneSecret,
+		"JPN:特定秘密,JPN.MOD":                       web.ToneTopSecret,
+		"ACS:U,USA.DOD,priv-,share-":             web.ToneOpen,
+		"ACS:S,USA.DOD,priv-,share-,nat=JPN/USA": web.ToneSecret,
+		"ACS:TS,USA.DOD,priv-,share-":            web.ToneTopSecret,
+	} {
+		l, err := noroshi.KeptLabel(label)
+		if err != nil {
+			t.Error(label, err)
+		}
+		if got := web.ToneOf(l); got != want {
+			t.Errorf("%s: tone %d, want %d", label, got, want)
+		}
+	}
+}

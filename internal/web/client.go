@@ -51,7 +51,7 @@ func (c *Client) Call(ctx context.Context, op string, in any, body io.Reader, pr
 		}
 		switch {
 		case l.Error != nil:
-			return &noroshi.Error{Kind: l.Error.Kind, Code: l.Error.Code, Args: l.Error.Args, Msg: l.Error.Message}
+			return l.Error.Error(l.Error.Kind)
 		case l.Result != nil:
 			if out == nil {
 				return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/detect"
 	"github.com/noroshi-cti/noroshi/internal/intake"
+	"github.com/noroshi-cti/noroshi/internal/intake/sheet"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/watch"
 	"github.com/noroshi-cti/noroshi/stix"
@@ -45,13 +46,19 @@ type ObjectRow struct {
 	Revoked   bool     `json:"revoked,omitempty"`
 	Armed     bool     `json:"armed,omitempty"`
 	Flags     []string `json:"flags,omitempty"` // warning-lists that name a value
+
+	// Of what was searched for:
+	Values []string  `json:"values,omitempty"` // the first 20 that are matched
+	Label  string    `json:"label,omitempty"`  // the exact marking, in the kept form
+	Came   time.Time `json:"came,omitzero"`    // when this version came here
+	Until  time.Time `json:"valid_until,omitzero"`
 }
 
 func (s *Services) row(ctx context.Context, r store.Record) ObjectRow {
 	o := r.Object
 	return ObjectRow{Seq: r.Seq, ID: o.ID, Type: o.Type, Name: nameOf(o), Pattern: o.Text("pattern"), Modified: o.Modified.String(),
 		From: s.from(ctx, r.Source), Current: r.Current, Withdrawn: r.Withdrawn, Revoked: o.Revoked,
-		Armed: s.Running && o.Type == "indicator" && s.Index.Armed(o.ID), Flags: r.Flags}
+		Armed: s.Running && o.Type == "indicator" && s.Watch.Loaded() && s.Index.Armed(o.ID), Flags: r.Flags}
 }
 
 func (s *Services) from(ctx context.Context, src noroshi.Source) string {
@@ -62,47 +69,6 @@ func (s *Services) from(ctx context.Context, src noroshi.Source) string {
 		return src.Name
 	}
 	return string(src.Kind)
-}
-
-// FindRef is a search: a value (address, domain, URL, hash, CIDR) or words.
-type FindRef struct {
-	Query string `json:"query"`
-	After int64  `json:"after,omitempty"`
-	Limit int    `json:"limit,omitempty"`
-}
-
-// Found is a page of a search.
-type Found struct {
-	Data   []ObjectRow `json:"data"`
-	Next   int64       `json:"next,omitempty"`
-	Behind int64       `json:"behind,omitempty"` // changes the text index has not seen yet
-}
-
-func indicatorFind(ctx context.Context, c *Call) (any, error) {
-	in := FindRef{Limit: 100}
-	if err := c.Bind(&in); err != nil {
-		return nil, err
-	}
-	in.Limit = min(max(in.Limit, 1), 1000)
-	var f Found
-	var recs []store.Record
-	var err error
-	if v, perr := detect.ParseValue(in.Query); perr == nil {
-		recs, err = c.Store.ByValue(ctx, v, in.After, in.Limit)
-	} else {
-		recs, f.Behind, err = c.Store.Search(ctx, in.Query, in.After, in.Limit)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f.Data = []ObjectRow{}
-	for _, r := range recs {
-		f.Data = append(f.Data, c.row(ctx, r))
-	}
-	if len(recs) == in.Limit {
-		f.Next = recs[len(recs)-1].Seq
-	}
-	return f, nil
 }
 
 // ObjectRef names an object.
@@ -123,6 +89,8 @@ type ObjectDetail struct {
 
 	DerivedFrom []stix.ID `json:"derived_from,omitempty"` // what it was re-authored from
 	Derived     []stix.ID `json:"derived,omitempty"`      // and what was from it
+
+	record store.Record
 }
 
 // markingOf says what a version is marked: TLP, and what else stands on it by
@@ -153,20 +121,30 @@ func indicatorShow(ctx context.Context, c *Call) (any, error) {
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	r, err := c.Store.Current(ctx, in.ID)
+	d, _, err := c.detail(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	vs, err := c.Store.Versions(ctx, in.ID)
-	if err != nil {
+	if d.Referrers, err = c.Store.Referrers(ctx, in.ID, "", 100); err != nil {
 		return nil, err
 	}
-	refs, err := c.Store.Referrers(ctx, in.ID, "", 100)
+	d.DerivedFrom, d.Derived, err = c.kin(ctx, in.ID)
+	return d, err
+}
+
+// detail is an object without what hangs on it, and its versions.
+func (c *Call) detail(ctx context.Context, id stix.ID) (d ObjectDetail, versions []store.Record, err error) {
+	r, err := c.Store.Current(ctx, id)
 	if err != nil {
-		return nil, err
+		return d, nil, err
 	}
-	from, to, err := c.kin(ctx, in.ID)
-	return ObjectDetail{c.row(ctx, r), string(r.Object.Bytes()), r.Hash, len(vs), refs, r.Assigned, markingOf(r), c.origins(ctx, vs), from, to}, err
+	row := c.row(ctx, r)
+	if row.Label, err = c.wholeLabel(ctx, r); err != nil {
+		return d, nil, err
+	}
+	versions, err = c.Store.Versions(ctx, id)
+	return ObjectDetail{ObjectRow: row, JSON: string(r.Object.Bytes()), Hash: r.Hash, Versions: len(versions), Assigned: r.Assigned,
+		Marking: markingOf(r), Origins: c.origins(ctx, versions), record: r}, versions, err
 }
 
 func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
@@ -178,11 +156,7 @@ func indicatorWithdraw(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.person(ctx, in.By.Person)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.Check(in.By, noroshi.ActWithdraw, noroshi.ActDigest(c.Realm, c.Node, noroshi.ActWithdraw, in.Subject, r.Hash)); err != nil {
+	if err := c.signed(ctx, in.By, noroshi.ActWithdraw, in.Subject, r.Hash); err != nil {
 		return nil, err
 	}
 	if r.Source.Kind == noroshi.FromPartner {
@@ -287,7 +261,8 @@ type ImportRef struct {
 	Strict  bool   `json:"strict,omitempty"`
 	Size    int64  `json:"size,omitempty"`
 	ProfileRef
-	By *noroshi.Signed `json:"by,omitempty"` // who answers for it; nil = nobody
+	Columns *sheet.Mapping  `json:"columns,omitempty"` // of a table: what its columns mean
+	By      *noroshi.Signed `json:"by,omitempty"`      // who answers for it; nil = nobody
 }
 
 // ProfileRef names a profile of the program, or brings one.
@@ -307,29 +282,44 @@ func (r ProfileRef) profile() (*intake.Profile, error) {
 	return nil, nil
 }
 
+// options returns what it says.
+func (r ImportRef) options() (o intake.ImportOptions, err error) {
+	o = intake.ImportOptions{Name: r.Name, Format: r.Format, Strict: r.Strict, Size: r.Size, Columns: r.Columns}
+	if r.Columns != nil {
+		if err := r.Columns.Check(); err != nil {
+			return o, err
+		}
+	}
+	if r.Marking != "" {
+		if o.Marking, err = noroshi.ParseTLP(r.Marking); err != nil {
+			return o, err
+		}
+	}
+	o.Profile, err = r.profile()
+	return o, err
+}
+
 func importFile(ctx context.Context, c *Call) (any, error) {
 	var in ImportRef
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	o := intake.ImportOptions{Name: in.Name, Format: in.Format, Strict: in.Strict, Size: in.Size,
-		Progress: func(p intake.Progress) { c.Progress(p) }}
-	if in.Marking != "" {
-		var err error
-		if o.Marking, err = noroshi.ParseTLP(in.Marking); err != nil {
-			return nil, err
-		}
-	}
-	var err error
-	if o.Profile, err = in.profile(); err != nil {
+	o, err := in.options()
+	if err != nil {
 		return nil, err
 	}
-	body, by, err := c.brought(ctx, in)
+	o.Progress = func(p intake.Progress) { c.Progress(p) }
+	body, by, done, err := c.brought(ctx, in)
+	defer done()
 	if err != nil {
 		return nil, err
 	}
 	o.Person = by
-	return c.Gate.Import(ctx, body, o)
+	r, err := c.Gate.Import(ctx, body, o)
+	if err == nil && r.Nothing() {
+		err = noroshi.Errorf(noroshi.Invalid, "import.empty", "there is nothing in %s", o.Name)
+	}
+	return r, err
 }
 
 // HitsRef comes before a body of hits, one JSON object a line.
@@ -405,7 +395,7 @@ type FeedLine struct {
 	Time string           `json:"time"`
 }
 
-func feed(ctx context.Context, c *Call) (any, error) {
+func feedFollow(ctx context.Context, c *Call) (any, error) {
 	var in FeedRef
 	if err := c.Bind(&in); err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/door/feed"
+	"github.com/noroshi-cti/noroshi/internal/door/siem"
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
@@ -18,6 +20,7 @@ type Status struct {
 	Fingerprint string               `json:"fingerprint"` // what our officer reads aloud at an introduction
 	Running     bool                 `json:"running"`
 	Version     string               `json:"version"`
+	Console     string               `json:"console,omitempty"` // URL of the screens
 	Armed       int                  `json:"indicators_armed"`
 	NotArmed    int                  `json:"not_armed"`
 	Warnings    int                  `json:"warnings_open"`
@@ -27,7 +30,17 @@ type Status struct {
 	Ended       int                  `json:"retention_ended"`  // objects of which versions went out of use because their term was over
 	Alarms      []Alarm              `json:"alarms,omitempty"` // of the last days, the latest first
 	Unreadable  []noroshi.CallSign   `json:"unreadable_agreements,omitempty"`
+	SIEM        []siem.Status        `json:"siem,omitempty"`
+	Exports     []KeptExport         `json:"exports,omitempty"` // of a node that runs
+	Feeds       []feed.Status        `json:"feeds,omitempty"`
 	Links       []courier.LinkStatus `json:"links"`
+}
+
+// KeptExport is a file kept for sensors, and how it stands.
+type KeptExport struct {
+	File   string       `json:"file"`
+	Looked time.Time    `json:"looked,omitzero"` // when the file was last found or made to be what it should be
+	Error  noroshi.Told `json:"error,omitzero"`  // why it is not now
 }
 
 // Alarm is what should not have happened, and asks a person to look.
@@ -59,7 +72,7 @@ func (c *Call) alarms(ctx context.Context) ([]Alarm, error) {
 }
 
 func status(ctx context.Context, c *Call) (any, error) {
-	s := Status{CallSign: c.Self.CallSign, Realm: c.Realm, Node: c.Node, Fingerprint: c.Office.Fingerprint(), Running: c.Running, Version: c.Version}
+	s := Status{CallSign: c.Self.CallSign, Realm: c.Realm, Node: c.Node, Fingerprint: c.Office.Fingerprint(), Running: c.Running, Version: c.Version, Console: c.Console}
 	holds, err := c.Store.Holds(ctx, "open")
 	if err != nil {
 		return nil, err
@@ -90,6 +103,13 @@ func status(ctx context.Context, c *Call) (any, error) {
 	if s.Unreadable, err = c.Services.Unreadable(ctx); err != nil {
 		return nil, err
 	}
+	s.Exports = c.Services.Exports()
+	if s.SIEM, err = c.Services.SIEM(ctx); err != nil {
+		return nil, err
+	}
+	if s.Feeds, err = c.Feeds.Statuses(ctx); err != nil {
+		return nil, err
+	}
 	s.Links, err = c.Courier.Links(ctx)
 	return s, err
 }
@@ -106,10 +126,33 @@ type Tested struct {
 	RoundTrip string `json:"round_trip"`
 }
 
+// LinkTest asks for a round trip.
+type LinkTest struct {
+	Partner noroshi.CallSign `json:"partner"`
+	Channel string           `json:"channel,omitempty"` // as this node calls it; empty = by all
+}
+
 func linkList(ctx context.Context, c *Call) (any, error) { return c.Courier.Links(ctx) }
 
+// linkShow returns one link.
+func linkShow(ctx context.Context, c *Call) (any, error) {
+	p, err := c.partner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	links, err := c.Courier.Links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(links, func(l courier.LinkStatus) bool { return l.Partner == p.Node })
+	if i < 0 {
+		return nil, noroshi.Errorf(noroshi.NotFound, "courier.no-link", "there is no link with %s", p.Organisation.CallSign)
+	}
+	return links[i], nil
+}
+
 func linkTest(ctx context.Context, c *Call) (any, error) {
-	var in PartnerRef
+	var in LinkTest
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
@@ -119,7 +162,7 @@ func linkTest(ctx context.Context, c *Call) (any, error) {
 	}
 	ctx, stop := context.WithTimeout(ctx, testTime)
 	defer stop()
-	d, err := c.Courier.Test(ctx, p.Node)
+	d, err := c.Courier.Test(ctx, p.Node, in.Channel)
 	return Tested{d.Round(10 * time.Microsecond).String()}, err
 }
 
@@ -136,11 +179,7 @@ type Exchanged struct {
 // linkExchanged counts from the records: index, provenance and receipts, not
 // from any counter kept beside them.
 func linkExchanged(ctx context.Context, c *Call) (any, error) {
-	var in PartnerRef
-	if err := c.Bind(&in); err != nil {
-		return nil, err
-	}
-	p, err := c.Office.Partner(ctx, string(in.Partner))
+	p, err := c.partner(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -203,4 +242,33 @@ func releaseDecided(ctx context.Context, c *Call) (any, error) {
 	}
 	seq, err := c.Store.Cursor(ctx, "release")
 	return Decided{seq, head}, err
+}
+
+// GoOnRef is a person's word that a link goes on without what its partner was
+// asked for after a restore, or takes back what it says was lost.
+type GoOnRef struct {
+	Partner  noroshi.NodeID `json:"partner"`
+	TakeBack bool           `json:"take_back,omitempty"`
+	By       noroshi.Signed `json:"by"`
+}
+
+func linkGoOn(ctx context.Context, c *Call) (any, error) {
+	var in GoOnRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	return nil, c.Courier.GoOn(ctx, in.Partner, in.TakeBack, in.By)
+}
+
+// compareTime is how long link.compare waits for a partner's answers.
+const compareTime = time.Minute
+
+func linkCompare(ctx context.Context, c *Call) (any, error) {
+	p, err := c.partner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(ctx, compareTime)
+	defer stop()
+	return c.Courier.Compare(ctx, p.Node)
 }

@@ -35,12 +35,7 @@ func markingAssign(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.person(ctx, in.By.Person)
-	if err != nil {
-		return nil, err
-	}
-	digest := noroshi.ActDigest(c.Realm, c.Node, noroshi.ActAssignMarking, string(in.Object), intake.MarkBound(r.Hash, level))
-	if err := p.Check(in.By, noroshi.ActAssignMarking, digest); err != nil {
+	if err := c.signed(ctx, in.By, noroshi.ActAssignMarking, string(in.Object), intake.MarkBound(r.Hash, level)); err != nil {
 		return nil, err
 	}
 	changed, err := c.Gate.Mark(ctx, r, level, in.By)

@@ -22,6 +22,8 @@ func orderDraw(ctx context.Context, c *Call) (any, error) {
 	return c.Office.Draw(ctx, in)
 }
 
+func orderWaiting(ctx context.Context, c *Call) (any, error) { return c.Office.Waiting(ctx) }
+
 // orderGive makes the operation by which orders of one action are signed.
 func orderGive(action noroshi.Action) Op {
 	return Op{action, true, func(ctx context.Context, c *Call) (any, error) {

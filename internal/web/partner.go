@@ -2,6 +2,9 @@ package web
 
 import (
 	"context"
+	"fmt"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -11,11 +14,20 @@ import (
 
 // callSign is the partner's call sign, or its node id when it is not known.
 func (s *Services) callSign(ctx context.Context, n noroshi.NodeID) noroshi.CallSign {
-	p, err := s.Office.Partner(ctx, n.String())
+	sign, err := s.Office.CallSign(ctx, n)
 	if err != nil {
 		return noroshi.CallSign(n.String())
 	}
-	return p.Organisation.CallSign
+	return sign
+}
+
+// partner is the partner that the input names, which names nothing else.
+func (c *Call) partner(ctx context.Context) (partner.Row, error) {
+	var in PartnerRef
+	if err := c.Bind(&in); err != nil {
+		return partner.Row{}, err
+	}
+	return c.Office.Partner(ctx, string(in.Partner))
 }
 
 // CardRef asks for a card for a partner. The person signed ActIntroduce over
@@ -82,11 +94,7 @@ func partnerConfirm(ctx context.Context, c *Call) (any, error) {
 func partnerList(ctx context.Context, c *Call) (any, error) { return c.Office.Partners(ctx) }
 
 func partnerShow(ctx context.Context, c *Call) (any, error) {
-	var in PartnerRef
-	if err := c.Bind(&in); err != nil {
-		return nil, err
-	}
-	return c.Office.Partner(ctx, string(in.Partner))
+	return c.partner(ctx)
 }
 
 // DraftRef asks for the text of a new agreement with a partner.
@@ -94,6 +102,7 @@ type DraftRef struct {
 	With       noroshi.CallSign `json:"with"`
 	Days       int              `json:"days,omitempty"`       // how long it is to hold; 0 = 365
 	Statements []string         `json:"statements,omitempty"` // statement markings without effect
+	From       noroshi.Hash     `json:"from,omitzero"`        // an agreement whose text is taken, with a higher version and nothing else changed
 }
 
 func agreementDraft(ctx context.Context, c *Call) (any, error) {
@@ -116,10 +125,39 @@ func agreementDraft(ctx context.Context, c *Call) (any, error) {
 		}
 		version = old.Version + 1
 	}
+	if !in.From.IsZero() {
+		return c.draftFrom(ctx, p, in.From, version)
+	}
 	from := c.Now().UTC().Truncate(time.Hour)
 	return string(release.Template(release.Draft{Version: version, Realm: c.Realm, Self: party(c.Node, c.Self), Partner: party(p.Node, p.Organisation),
 		From: from, Until: from.AddDate(0, 0, max(in.Days, 1)), Statements: in.Statements})), nil
 }
+
+// draftFrom returns the text of an agreement with a partner under another version.
+func (c *Call) draftFrom(ctx context.Context, p partner.Row, from noroshi.Hash, version int) (string, error) {
+	row, err := c.Office.Agreement(ctx, from)
+	if err != nil {
+		return "", err
+	}
+	if row.Partner != p.Node {
+		return "", noroshi.Errorf(noroshi.NotFound, "agreement.none", "no agreement %s", from)
+	}
+	old, err := noroshi.ParseAgreement(row.File)
+	if err != nil {
+		return "", err
+	}
+	place := versionLine.FindIndex(row.File)
+	if place == nil || old.Version >= version {
+		return string(row.File), nil // it is raised by hand, or high enough
+	}
+	text := slices.Concat(row.File[:place[0]], fmt.Appendf(nil, "version = %d", version), row.File[place[1]:])
+	if now, err := noroshi.ParseAgreement(text); err != nil || len(noroshi.DiffAgreements(old, now)) != 1 {
+		return string(row.File), nil // what looked like the version stands within a text
+	}
+	return string(text), nil
+}
+
+var versionLine = regexp.MustCompile(`(?m)^version[ \t]*=[ \t]*[0-9]+`)
 
 func agreementList(ctx context.Context, c *Call) (any, error) {
 	rows, err := c.Office.Agreements(ctx)
@@ -134,8 +172,7 @@ func agreementList(ctx context.Context, c *Call) (any, error) {
 func (s *Services) Unreadable(ctx context.Context) (list []noroshi.CallSign, err error) {
 	rows, err := s.Office.Agreed(ctx)
 	for _, r := range rows {
-		a, err := noroshi.ParseAgreement(r.File)
-		if r.State == "unreadable" || err != nil || release.CheckClauses(a) != nil {
+		if _, err := readable(r.File); r.State == "unreadable" || err != nil {
 			list = append(list, r.CallSign)
 		}
 	}
@@ -163,13 +200,7 @@ func agreementShow(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	forms := map[string][]release.ClauseForm{}
-	for _, k := range a.Clauses {
-		if f, ok := release.FormsOf(k.Cedar); ok {
-			forms[k.ID] = f
-		}
-	}
-	return AgreementText{a, string(a.File), forms}, nil
+	return AgreementText{a, string(a.File), formsOf(a.Clauses)}, nil
 }
 
 // ClauseRef asks for the text of an agreement with one clause as forms write it.
@@ -199,11 +230,7 @@ func agreementPropose(ctx context.Context, c *Call) (any, error) {
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	a, err := noroshi.ParseAgreement(in.File)
-	if err != nil {
-		return nil, err
-	}
-	if err := release.CheckClauses(a); err != nil {
+	if _, err := readable(in.File); err != nil {
 		return nil, err
 	}
 	return c.Office.Propose(ctx, in.File, in.By)

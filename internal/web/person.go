@@ -28,6 +28,9 @@ func personSealed(ctx context.Context, c *Call) (any, error) {
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
+	if err := own(ctx, in.Person); err != nil {
+		return nil, err
+	}
 	p, err := c.person(ctx, in.Person)
 	return SealedPerson{c.Realm, c.Node, p}, err
 }
@@ -70,6 +73,7 @@ type PersonRow struct {
 	Roles []noroshi.Role `json:"roles"` // of their own
 
 	Delegated []noroshi.Delegation `json:"delegated,omitempty"` // those that last
+	Changes   int                  `json:"changes,omitempty"`   // of how they sign in, until now
 }
 
 func personList(ctx context.Context, c *Call) (any, error) {
@@ -78,7 +82,7 @@ func personList(ctx context.Context, c *Call) (any, error) {
 	for _, p := range register {
 		if !p.Removed {
 			last := slices.DeleteFunc(p.Delegated, func(d noroshi.Delegation) bool { return !register.Lasts(d, c.Now()) })
-			rows = append(rows, PersonRow{p.ID, p.Name, p.Roles, last})
+			rows = append(rows, PersonRow{p.ID, p.Name, p.Roles, last, p.Changes})
 		}
 	}
 	slices.SortFunc(rows, func(a, b PersonRow) int { return strings.Compare(a.ID, b.ID) })

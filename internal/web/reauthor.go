@@ -2,11 +2,11 @@ package web
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/intake"
-	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -46,12 +46,7 @@ func indicatorReauthor(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.person(ctx, in.By.Person)
-	if err != nil {
-		return nil, err
-	}
-	digest := noroshi.ActDigest(c.Realm, c.Node, noroshi.ActReauthor, string(in.Original), r.Bound())
-	if err := p.Check(in.By, noroshi.ActReauthor, digest); err != nil {
+	if err := c.signed(ctx, in.By, noroshi.ActReauthor, string(in.Original), r.Bound()); err != nil {
 		return nil, err
 	}
 	return nil, c.Gate.Reauthor(ctx, r, in.By)
@@ -60,33 +55,16 @@ func indicatorReauthor(ctx context.Context, c *Call) (any, error) {
 // kin returns what an object was derived from and what was derived from it, as
 // relationships that are in use here say.
 func (c *Call) kin(ctx context.Context, id stix.ID) (from, to []stix.ID, err error) {
-	for after := stix.ID(""); ; {
-		refs, err := c.Store.Referrers(ctx, id, after, store.MaxPage)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, ref := range refs {
-			if after = ref; ref.Type() != "relationship" {
-				continue
-			}
-			r, err := c.Store.Current(ctx, ref)
-			switch {
-			case noroshi.KindOf(err) == noroshi.NotFound:
-				continue
-			case err != nil:
-				return nil, nil, err
-			}
-			source, target := stix.ID(r.Object.Text("source_ref")), stix.ID(r.Object.Text("target_ref"))
-			switch {
-			case r.Withdrawn || r.Object.Revoked || r.Object.Text("relationship_type") != intake.DerivedFrom:
-			case source == id && !slices.Contains(from, target):
-				from = append(from, target)
-			case target == id && !slices.Contains(to, source):
-				to = append(to, source)
-			}
-		}
-		if len(refs) < store.MaxPage {
-			return from, to, nil
+	list, err := c.Store.Referring(ctx, id, "relationship", math.MaxInt)
+	for _, r := range list {
+		source, target := stix.ID(r.Object.Text("source_ref")), stix.ID(r.Object.Text("target_ref"))
+		switch {
+		case r.Withdrawn || r.Object.Revoked || r.Object.Text("relationship_type") != intake.DerivedFrom:
+		case source == id && !slices.Contains(from, target):
+			from = append(from, target)
+		case target == id && !slices.Contains(to, source):
+			to = append(to, source)
 		}
 	}
+	return from, to, err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +43,8 @@ func claimed(input []byte) (about, person string) {
 		Hash    string         `json:"hash"`
 		Message string         `json:"message"`
 		Node    string         `json:"node"`
+		Partner string         `json:"partner"`
+		Seq     int64          `json:"seq"` // in quarantine
 		For     string         `json:"for"`
 		Name    string         `json:"name"`
 		File    []byte         `json:"file"`
@@ -57,6 +60,14 @@ func claimed(input []byte) (about, person string) {
 		Removal struct {
 			Person string `json:"person"`
 		} `json:"removal"`
+		Enrolment struct {
+			Person string `json:"person"`
+		} `json:"enrolment"`
+		Token struct {
+			Name string `json:"name"`
+		} `json:"token"`
+		ID string `json:"id"` // of a token
+		Of string `json:"of"` // what a translation is of
 	}
 	if json.Unmarshal(input, &in) != nil {
 		return "?", in.By.Person
@@ -66,10 +77,13 @@ func claimed(input []byte) (about, person string) {
 			return noroshi.Sum(file).String(), in.By.Person
 		}
 	}
-	for _, s := range []string{in.Subject, in.Hash, in.Message, in.Order.Object, in.Order.Subject(), in.Draft.ID, in.Person.ID, in.Removal.Person, in.Node, in.For, in.Name} {
+	for _, s := range []string{in.Subject, in.Hash, in.Message, in.Order.Object, in.Order.Subject(), in.Draft.ID, in.Person.ID, in.Removal.Person, in.Enrolment.Person, in.Token.Name, in.ID, in.Of, in.Node, in.Partner, in.For, in.Name} {
 		if strings.Trim(s, "0") != "" {
 			return s, in.By.Person
 		}
+	}
+	if in.Seq != 0 {
+		return strconv.FormatInt(in.Seq, 10), in.By.Person
 	}
 	return "", in.By.Person
 }
@@ -121,6 +135,12 @@ func (r *Refusals) Settle(ctx context.Context) {
 	acts := r.ended(true)
 	r.mu.Unlock()
 	r.write(ctx, acts)
+}
+
+// Note puts on record that somebody was refused who called no operation: at the
+// door of the console.
+func (r *Refusals) Note(ctx context.Context, what, about, person, code string) {
+	r.add(context.WithoutCancel(ctx), what, about, person, code)
 }
 
 func (r *Refusals) add(ctx context.Context, op, about, person, code string) {

@@ -2,163 +2,13 @@ package web
 
 import (
 	"context"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
 )
-
-// HoldRow is one hold as lists show it.
-type HoldRow struct {
-	ID         string             `json:"id"`
-	Partner    noroshi.CallSign   `json:"partner"`
-	Key        noroshi.HoldKey    `json:"key"`
-	Label      string             `json:"label"`
-	Clause     string             `json:"clause,omitempty"`
-	Precedence noroshi.Precedence `json:"precedence"`
-	Count      int                `json:"count"`
-	Run        string             `json:"run,omitempty"`
-	State      string             `json:"state"`
-	Opened     string             `json:"opened"`
-	Approvals  []string           `json:"approvals,omitempty"` // persons
-	Reasons    []noroshi.Reason   `json:"reasons,omitempty"`
-}
-
-// HoldRef names a hold; State filters lists ("" = open, "all").
-type HoldRef struct {
-	Hold  string `json:"hold,omitempty"`
-	State string `json:"state,omitempty"`
-}
-
-func releaseList(ctx context.Context, c *Call) (any, error) {
-	var in HoldRef
-	if err := c.Bind(&in); err != nil {
-		return nil, err
-	}
-	switch in.State {
-	case "":
-		in.State = "open"
-	case "all":
-		in.State = ""
-	}
-	holds, err := c.Store.Holds(ctx, in.State)
-	if err != nil {
-		return nil, err
-	}
-	rows := []HoldRow{}
-	for _, h := range holds {
-		if emptied(h) {
-			continue
-		}
-		r, err := c.holdRow(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, r)
-	}
-	return rows, nil
-}
-
-// emptied reports whether everything that waited in an open hold has left it:
-// relabelled, superseded, withdrawn. Nobody has to look at it.
-func emptied(h store.HoldGroup) bool { return h.State == "open" && h.Count == 0 }
-
-func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, error) {
-	as, err := s.Store.Approvals(ctx, h.ID)
-	if err != nil {
-		return HoldRow{}, err
-	}
-	r := HoldRow{ID: h.ID, Partner: s.callSign(ctx, h.Partner), Key: h.Key, Label: h.Label, Clause: h.Clause,
-		Precedence: h.Precedence, Count: h.Count, Run: h.Run, State: h.State, Opened: rfc(h.Opened), Reasons: h.Reasons}
-	for _, a := range as {
-		r.Approvals = append(r.Approvals, a.Person)
-	}
-	return r, nil
-}
-
-// HoldDetail is a hold with what the partner would get.
-type HoldDetail struct {
-	HoldRow
-	Banner Banners      `json:"banner"`            // its label in words
-	Digest noroshi.Hash `json:"digest"`            // what a release officer signs; zeros when it is decided
-	Sample []Sample     `json:"sample"`            // definitions of its markings first
-	CutOut int          `json:"cut_out,omitempty"` // objects of the hold out of which something is cut
-	Less   int          `json:"less,omitempty"`    // and that say something less exactly
-}
-
-// Sample is one object of a hold.
-type Sample struct {
-	ID    stix.ID    `json:"id"`
-	Type  string     `json:"type"`
-	Name  string     `json:"name,omitempty"`
-	Cut   []Withheld `json:"cut,omitempty"`   // what the partner would not get of it
-	JSON  string     `json:"json"`            // the exact bytes the partner would get
-	Rules []Spoken   `json:"rules,omitempty"` // that spoke of it, while the hold is open
-}
-
-// Withheld is one part of an object that is cut out or said less exactly, as it
-// is held here.
-type Withheld struct {
-	Selector string      `json:"selector"`
-	Value    string      `json:"value"`          // JSON
-	How      noroshi.How `json:"how,omitempty"`  // it is said less exactly; "" = cut out
-	Sees     string      `json:"sees,omitempty"` // what the partner sees in place of it
-}
-
-func withheld(o *stix.Object, cut []string) (list []Withheld) {
-	for _, entry := range cut {
-		s, how := release.Generalised(entry)
-		w := Withheld{Selector: s, Value: string(stix.Select(o, s)), How: how}
-		if how != "" {
-			w.Sees, _ = how.Less(o, s)
-		}
-		list = append(list, w)
-	}
-	return list
-}
-
-func releaseShow(ctx context.Context, c *Call) (any, error) {
-	h, err := c.hold(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var d HoldDetail
-	if d.HoldRow, err = c.holdRow(ctx, h); err != nil {
-		return nil, err
-	}
-	table, err := c.levels(ctx, h.Agreement)
-	if err != nil {
-		return nil, err
-	}
-	d.Banner = bannersOf(h.Label, table)
-	if h.State == store.HoldOpen {
-		if d.Digest, err = c.Desk.Digest(ctx, h.ID); err != nil {
-			return nil, err
-		}
-	}
-	shown, err := c.Desk.Shown(ctx, h, 0, sampleSize)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range shown {
-		o := p.Record.Object
-		s := Sample{o.ID, o.Type, nameOf(o), withheld(o, p.Decision.Cut), string(p.View.Bytes()), nil}
-		if h.State == store.HoldOpen {
-			now, err := c.Desk.Preview(ctx, p.Record.Seq, h.Partner)
-			if err != nil {
-				return nil, err
-			}
-			s.Rules = spoken(now.Decision.Reasons)
-		}
-		d.Sample = append(d.Sample, s)
-	}
-	d.CutOut, d.Less, err = c.Desk.Cuts(ctx, h.ID)
-	return d, err
-}
-
-// sampleSize is how many objects of a hold are shown with it.
-const sampleSize = 5
 
 // PreviewRef asks what a partner would see: of one object, or of a hold's
 // objects after a sequence.
@@ -175,7 +25,8 @@ type Previewed struct {
 	Type    string          `json:"type"`
 	Outcome string          `json:"outcome"`
 	Key     noroshi.HoldKey `json:"key,omitempty"`
-	Label   string          `json:"label"`
+	Label   string          `json:"label"`                // of what would leave
+	Whole   string          `json:"held_label,omitempty"` // of everything that is held, also the portions that stay; "" of what is not held
 	Clause  string          `json:"clause,omitempty"`
 	Held    string          `json:"held"`           // as it is held here
 	Sees    string          `json:"sees,omitempty"` // as the partner would get it, "" when nothing leaves
@@ -209,9 +60,26 @@ func releasePreview(ctx context.Context, c *Call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, previewed(v))
+		row, err := c.heldBeside(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, row)
 	}
 	return list, nil
+}
+
+// heldBeside is an object that is held here beside what the partner would see.
+func (s *Services) heldBeside(ctx context.Context, v release.Preview) (row Previewed, err error) {
+	row = previewed(v)
+	row.Whole, err = s.wholeLabel(ctx, v.Record)
+	return row, err
+}
+
+// wholeLabel is the label of everything a version says, in the kept form.
+func (s *Services) wholeLabel(ctx context.Context, r store.Record) (string, error) {
+	l, err := s.Store.Labels(nil).Of(ctx, r)
+	return l.String(), err
 }
 
 func previewed(v release.Preview) Previewed {
@@ -255,38 +123,6 @@ func (c *Call) previewed(ctx context.Context, in PreviewRef) ([]int64, error) {
 	return seqs, nil
 }
 
-// levels returns what an agreement sets Japanese classes equal to.
-func (c *Call) levels(ctx context.Context, agreement noroshi.Hash) (noroshi.Kubuns, error) {
-	file, err := c.Store.Doc(ctx, noroshi.DocAgreement, agreement.String())
-	if noroshi.KindOf(err) == noroshi.NotFound {
-		return nil, nil // nothing is agreed
-	}
-	if err != nil {
-		return nil, err
-	}
-	if a, err := noroshi.ParseAgreement(file); err == nil {
-		return a.Japanese, nil
-	}
-	return nil, nil // what cannot be read sets nothing equal
-}
-
-func (c *Call) hold(ctx context.Context) (store.HoldGroup, error) {
-	var in HoldRef
-	if err := c.Bind(&in); err != nil {
-		return store.HoldGroup{}, err
-	}
-	holds, err := c.Store.Holds(ctx, "")
-	if err != nil {
-		return store.HoldGroup{}, err
-	}
-	for _, h := range holds {
-		if h.ID == in.Hold {
-			return h, nil
-		}
-	}
-	return store.HoldGroup{}, noroshi.Errorf(noroshi.NotFound, "hold.none", "no hold %q", in.Hold)
-}
-
 // SignedRef is a subject and a person's signature over it.
 type SignedRef struct {
 	Subject string         `json:"subject"`
@@ -299,9 +135,45 @@ type Approved struct {
 	Batch   string `json:"batch,omitempty"` // the decision, once none is
 }
 
+// HoldSigned is a hold, a person's signature over it, and what they were shown.
+type HoldSigned struct {
+	SignedRef
+	Digest noroshi.Hash `json:"digest,omitzero"` // of the hold as it was shown; zeros = not said
+	Why    string       `json:"why,omitempty"`   // of a return: bound into the signature by release.ReturnBound
+}
+
+// unchanged refuses what is not any more what the person was shown: a signature
+// over that would be refused too, without a word about the reason.
+func (c *Call) unchanged(ctx context.Context, in HoldSigned) error {
+	if in.Digest == (noroshi.Hash{}) {
+		return nil
+	}
+	h, err := c.Store.Hold(ctx, in.Subject)
+	if err != nil {
+		return err
+	}
+	switch h.State {
+	case store.HoldApproved:
+		return noroshi.Errorf(noroshi.Conflict, "hold.is-approved", "hold %s is approved already", in.Subject)
+	case store.HoldReturned:
+		return noroshi.Errorf(noroshi.Conflict, "hold.is-returned", "hold %s was returned already", in.Subject)
+	}
+	o, err := c.Desk.Outline(ctx, h.ID)
+	if err == nil && o.Digest != in.Digest {
+		err = noroshi.Errorf(noroshi.Conflict, "hold.changed", "hold %s is not what was shown: it has digest %s now", in.Subject, o.Digest.String())
+	}
+	return err
+}
+
 func releaseApprove(ctx context.Context, c *Call) (any, error) {
-	var in SignedRef
+	var in HoldSigned
 	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	if err := c.unchanged(ctx, in); err != nil {
+		if noroshi.CodeOf(err) == "hold.is-approved" && c.approvedBy(ctx, in) {
+			return Approved{}, nil
+		}
 		return nil, err
 	}
 	waiting, batch, err := c.Desk.Approve(ctx, in.Subject, in.By)
@@ -309,11 +181,36 @@ func releaseApprove(ctx context.Context, c *Call) (any, error) {
 }
 
 func releaseReturn(ctx context.Context, c *Call) (any, error) {
-	var in SignedRef
+	var in HoldSigned
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	return nil, c.Desk.Return(ctx, in.Subject, in.By)
+	if err := c.unchanged(ctx, in); err != nil {
+		if noroshi.CodeOf(err) == "hold.is-returned" && c.returnedBy(ctx, in) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return nil, c.Desk.Return(ctx, in.Subject, in.Why, in.By)
+}
+
+// approvedBy reports whether the same signature is among those by which a hold went:
+// a form that was sent twice did what it says, and once.
+func (c *Call) approvedBy(ctx context.Context, in HoldSigned) bool {
+	if c.signed(ctx, in.By, noroshi.ActApprove, in.Subject, in.Digest) != nil {
+		return false
+	}
+	as, err := c.Store.Approvals(ctx, in.Subject)
+	return err == nil && slices.ContainsFunc(as, func(a store.Approval) bool { return a.Person == in.By.Person && a.Digest == in.By.Digest })
+}
+
+// returnedBy reports whether the person returned a hold for the same reason.
+func (c *Call) returnedBy(ctx context.Context, in HoldSigned) bool {
+	if c.signed(ctx, in.By, noroshi.ActReturn, in.Subject, release.ReturnBound(in.Digest, in.Why)) != nil {
+		return false
+	}
+	r, err := c.Desk.WhyReturned(ctx, in.Subject)
+	return err == nil && r != nil && r.Person == in.By.Person && r.Why == in.Why
 }
 
 // ExplainRef asks why an object may or may not go to a partner.

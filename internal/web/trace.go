@@ -82,6 +82,8 @@ type Traced struct {
 	ID          stix.ID     `json:"id"`
 	Origins     []Origin    `json:"origins"`
 	Copies      []Copy      `json:"copies"`
+	Exports     []ExportHad `json:"exports"` // files that had it
+	Reads       []ReadHad   `json:"reads"`   // what clients fetched that may have had it
 	Recalls     []RecallRow `json:"recalls"`
 	Translation []stix.ID   `json:"translations"` // recalled with it
 	Referrers   []stix.ID   `json:"referrers"`    // the first 1000: they name it
@@ -97,8 +99,11 @@ func recallFind(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := Traced{ID: in.ID, Origins: c.origins(ctx, versions), Copies: []Copy{}, Recalls: []RecallRow{}, Translation: []stix.ID{}, Referrers: []stix.ID{}, Quarantined: []int64{}}
+	t := Traced{ID: in.ID, Origins: c.origins(ctx, versions), Copies: []Copy{}, Exports: []ExportHad{}, Reads: []ReadHad{}, Recalls: []RecallRow{}, Translation: []stix.ID{}, Referrers: []stix.ID{}, Quarantined: []int64{}}
 	if err := c.copies(ctx, versions, &t); err != nil {
+		return nil, err
+	}
+	if err := c.beside(ctx, versions, &t); err != nil {
 		return nil, err
 	}
 	rows, err := c.recallRows(ctx)
@@ -160,6 +165,48 @@ func (c *Call) copies(ctx context.Context, versions []store.Record, t *Traced) e
 		}
 	}
 	return nil
+}
+
+// ExportHad is an export that had an object.
+type ExportHad struct {
+	ID      string           `json:"id"`
+	Format  string           `json:"format"`
+	Partner noroshi.CallSign `json:"partner,omitempty"` // to whom; "" = inside
+	Made    time.Time        `json:"made"`
+	Marking string           `json:"marking"`
+}
+
+// ReadHad is what a client fetched, which may have had an object.
+type ReadHad struct {
+	Client     string    `json:"client"`
+	Collection string    `json:"collection"`
+	Format     string    `json:"format,omitempty"` // of an export; "" = a page
+	Time       time.Time `json:"time"`
+	Count      int       `json:"count"` // objects in it
+}
+
+// beside fills in what left by the door: exports and what clients read.
+func (c *Call) beside(ctx context.Context, versions []store.Record, t *Traced) error {
+	seqs := make([]int64, len(versions))
+	for i, v := range versions {
+		seqs[i] = v.Seq
+	}
+	exports, err := c.Door.Exports(ctx, seqs)
+	if err != nil {
+		return err
+	}
+	for _, x := range exports {
+		had := ExportHad{ID: x.ID, Format: x.Format, Made: x.Made, Marking: x.Label}
+		if x.Partner != (noroshi.NodeID{}) {
+			had.Partner = c.callSign(ctx, x.Partner)
+		}
+		t.Exports = append(t.Exports, had)
+	}
+	reads, err := c.Door.Reads(ctx, seqs)
+	for _, r := range reads {
+		t.Reads = append(t.Reads, ReadHad{r.Client, r.Collection, r.Format, r.At, r.Count})
+	}
+	return err
 }
 
 // around fills in what else says something of the object.

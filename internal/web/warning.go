@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/watch"
@@ -25,14 +26,6 @@ func warningList(ctx context.Context, c *Call) (any, error) {
 	return rows, err
 }
 
-func warningShow(ctx context.Context, c *Call) (any, error) {
-	var in ObjectRef
-	if err := c.Bind(&in); err != nil {
-		return nil, err
-	}
-	return c.Watch.Show(ctx, in.ID)
-}
-
 // NewWarning is a draft and its author's signature.
 type NewWarning struct {
 	Draft watch.Draft    `json:"draft"`
@@ -44,7 +37,29 @@ func warningNew(ctx context.Context, c *Call) (any, error) {
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	return nil, c.Watch.New(ctx, in.Draft, in.By)
+	given, err := c.VerbatimIn(ctx, in.Draft)
+	if err == nil && given != "" {
+		err = staysMarked()
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = c.Watch.New(ctx, in.Draft, in.By)
+	if noroshi.CodeOf(err) == "warning.exists" && c.madeBy(ctx, in) {
+		return nil, nil
+	}
+	return nil, err
+}
+
+// madeBy reports whether the act that made a warning has the same signature, over
+// the same words: a form that was sent twice did what it says, and once.
+func (c *Call) madeBy(ctx context.Context, in NewWarning) bool {
+	r, err := c.Store.Current(ctx, in.Draft.ID)
+	if err != nil || r.Source.Kind != noroshi.FromSelf {
+		return false
+	}
+	e, err := c.entry(ctx, r.Act)
+	return err == nil && e.Act.Action == noroshi.ActWarn && slices.ContainsFunc(e.Act.Persons, func(s noroshi.Signed) bool { return s.Person == in.By.Person && s.Digest == in.By.Digest })
 }
 
 func warningAck(ctx context.Context, c *Call) (any, error) {

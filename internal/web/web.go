@@ -17,7 +17,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/noroshi-cti/noroshi"
 )
@@ -53,8 +52,8 @@ type Op struct {
 	Run    func(context.Context, *Call) (any, error)
 }
 
-// Invoke runs an operation by name; NotFound when there is none. That a person's
-// act was refused goes on record.
+// Invoke runs an operation by name; NotFound when there is none. Passkeys that
+// signed for it are counted, and that a person's act was refused goes on record.
 func Invoke(ctx context.Context, s *Services, name string, input []byte, body io.Reader, progress func(any)) (any, error) {
 	op, ok := Ops[name]
 	if !ok {
@@ -67,7 +66,11 @@ func Invoke(ctx context.Context, s *Services, name string, input []byte, body io
 		progress = func(any) {}
 	}
 	c := &Call{Services: s, Input: input, Body: body, Progress: progress}
-	result, err := op.Run(ctx, c)
+	var result any
+	err := c.counted(ctx)
+	if err == nil {
+		result, err = op.Run(ctx, c)
+	}
 	if err != nil {
 		c.refused(ctx, name, op, err)
 	}
@@ -76,10 +79,8 @@ func Invoke(ctx context.Context, s *Services, name string, input []byte, body io
 
 // Problem is an error as the API tells it.
 type Problem struct {
-	Code    string       `json:"code"`
-	Message string       `json:"message"` // English; callers have the text of the code
-	Kind    noroshi.Kind `json:"kind"`
-	Args    []string     `json:"args,omitempty"`
+	noroshi.Told
+	Kind noroshi.Kind `json:"kind"`
 }
 
 // line is one line of an answer.
@@ -93,28 +94,41 @@ type line struct {
 // is mounted on the folder's socket only.
 func Handler(s *Services) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /api/v1/{op}", func(w http.ResponseWriter, r *http.Request) {
-		in := bufio.NewReaderSize(r.Body, 64<<10)
-		input, err := readLine(in)
-		w.Header().Set("Content-Type", "application/jsonl")
-		flush := http.NewResponseController(w)
-		_ = flush.EnableFullDuplex()
-		out := json.NewEncoder(w)
-		progress := func(v any) {
-			if b, err := json.Marshal(v); err == nil && out.Encode(line{Progress: b}) == nil {
-				_ = flush.Flush()
-			}
-		}
-		var result any
-		if err == nil {
-			result, err = Invoke(r.Context(), s, r.PathValue("op"), input, in, progress)
-		}
-		if err != nil {
-			w.Header().Set("Connection", "close") // the rest of the body may be unread
-		}
-		_ = out.Encode(answer(s.Log, r.PathValue("op"), result, err))
-	})
+	mux.HandleFunc("POST /api/v1/{op}", func(w http.ResponseWriter, r *http.Request) { Serve(s, w, r, r.PathValue("op")) })
 	return mux
+}
+
+// Serve runs one operation for a request and writes its answer. Who may is the
+// caller's to say.
+func Serve(s *Services, w http.ResponseWriter, r *http.Request, op string) {
+	in := bufio.NewReaderSize(r.Body, 64<<10)
+	input, err := readLine(in)
+	w.Header().Set("Content-Type", "application/jsonl")
+	flush := http.NewResponseController(w)
+	_ = flush.EnableFullDuplex()
+	out := json.NewEncoder(w)
+	progress := func(v any) {
+		if b, err := json.Marshal(v); err == nil && out.Encode(line{Progress: b}) == nil {
+			_ = flush.Flush()
+		}
+	}
+	var result any
+	if err == nil {
+		result, err = Invoke(r.Context(), s, op, input, in, progress)
+	}
+	if err != nil {
+		w.Header().Set("Connection", "close") // the rest of the body may be unread
+	}
+	_ = out.Encode(answer(s.Log, op, result, err, callerOf(r.Context()) != ""))
+}
+
+// Fail answers a request from outside that runs no operation, as an operation
+// that failed does.
+func Fail(s *Services, w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/jsonl")
+	w.Header().Set("Connection", "close")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer(s.Log, "", nil, err, true))
 }
 
 func readLine(r *bufio.Reader) ([]byte, error) {
@@ -133,7 +147,9 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func answer(log *slog.Logger, op string, result any, err error) line {
+// answer is the last line of an answer. What nobody classified may say anything
+// about the machine: outside hears its code alone, and the log has its text.
+func answer(log *slog.Logger, op string, result any, err error, outside bool) line {
 	if err == nil {
 		b, merr := json.Marshal(result)
 		if merr == nil {
@@ -143,8 +159,15 @@ func answer(log *slog.Logger, op string, result any, err error) line {
 	}
 	var e *noroshi.Error
 	if errors.As(err, &e) {
-		return line{Error: &Problem{Code: e.Code, Message: err.Error(), Kind: e.Kind, Args: e.Args}}
+		return line{Error: &Problem{noroshi.Tell(err), e.Kind}}
 	}
-	log.Error("operation failed", "op", op, "err", strings.ReplaceAll(err.Error(), "\n", " "))
-	return line{Error: &Problem{Code: "internal", Message: err.Error(), Kind: noroshi.Other}}
+	if errors.Is(err, context.Canceled) { // the node stops; who called is there still, or nobody reads this
+		return line{Error: &Problem{Told: noroshi.Tell(noroshi.Errorf(noroshi.Other, "api.broken-off", "the node broke off: %w", err))}}
+	}
+	number := Incident(log, "operation failed", err, "op", op)
+	told := noroshi.Told{Code: "internal", Message: err.Error()}
+	if outside {
+		told = noroshi.Told{Code: "internal.incident", Message: "something unexpected failed: the node's log has it as incident " + number, Args: []string{number}}
+	}
+	return line{Error: &Problem{told, noroshi.Other}}
 }

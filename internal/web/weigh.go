@@ -18,6 +18,7 @@ import (
 // which follows the input, if they were imported with a marking or a profile.
 type WeighRef struct {
 	Partner noroshi.CallSign `json:"partner"`
+	Name    string           `json:"name"` // of the file
 	Marking string           `json:"marking,omitempty"`
 	ProfileRef
 }
@@ -55,7 +56,7 @@ func releaseWeigh(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, unreadable, err := weighable(c.Body)
+	objects, unreadable, err := weighable(c.Body, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +93,8 @@ func (in WeighRef) assign() (func(*stix.Object) []stix.ID, *Weighed, error) {
 }
 
 // weighable reads the objects of a file, each id once.
-func weighable(body io.Reader) (objects []*stix.Object, unreadable int, err error) {
-	file, err := intake.Open(body, maxWeighed)
+func weighable(body io.Reader, name string) (objects []*stix.Object, unreadable int, err error) {
+	file, err := intake.Open(body, name, maxWeighed)
 	if err != nil {
 		return nil, 0, err
 	}

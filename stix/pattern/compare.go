@@ -6,27 +6,10 @@ import (
 )
 
 // testOr and testAnd: AND binds tighter than OR.
-func (p *parser) testOr() (Test, error)  { return p.testChain(Or, p.testAnd) }
-func (p *parser) testAnd() (Test, error) { return p.testChain(And, p.propTest) }
+func (p *parser) testOr() (Test, error)  { return chain(p, Or, p.testAnd, junction) }
+func (p *parser) testAnd() (Test, error) { return chain(p, And, p.propTest, junction) }
 
-func (p *parser) testChain(op Operator, term func() (Test, error)) (Test, error) {
-	first, err := term()
-	if err != nil || !p.is(tKeyword, string(op)) {
-		return first, err
-	}
-	j := &Junction{Op: op, Terms: []Test{first}}
-	for p.is(tKeyword, string(op)) {
-		if err := p.advance(); err != nil {
-			return nil, err
-		}
-		next, err := term()
-		if err != nil {
-			return nil, err
-		}
-		j.Terms = append(j.Terms, next)
-	}
-	return j, nil
-}
+func junction(op Operator, terms []Test) Test { return &Junction{Op: op, Terms: terms} }
 
 // propTest reads one comparison, EXISTS, or a group in parentheses.
 func (p *parser) propTest() (Test, error) {

@@ -75,27 +75,30 @@ func (p *parser) nest() error {
 }
 
 // followed: FOLLOWEDBY binds weaker than OR, OR weaker than AND.
-func (p *parser) followed() (Expr, error)   { return p.chain(FollowedBy, p.observeOr) }
-func (p *parser) observeOr() (Expr, error)  { return p.chain(Or, p.observeAnd) }
-func (p *parser) observeAnd() (Expr, error) { return p.chain(And, p.qualified) }
+func (p *parser) followed() (Expr, error)   { return chain(p, FollowedBy, p.observeOr, combination) }
+func (p *parser) observeOr() (Expr, error)  { return chain(p, Or, p.observeAnd, combination) }
+func (p *parser) observeAnd() (Expr, error) { return chain(p, And, p.qualified, combination) }
 
-func (p *parser) chain(op Operator, term func() (Expr, error)) (Expr, error) {
+func combination(op Operator, terms []Expr) Expr { return &Combination{Op: op, Terms: terms} }
+
+// chain reads a term, or several with an operator between them, which are joined.
+func chain[T any](p *parser, op Operator, term func() (T, error), join func(Operator, []T) T) (none T, err error) {
 	first, err := term()
 	if err != nil || !p.is(tKeyword, string(op)) {
 		return first, err
 	}
-	c := &Combination{Op: op, Terms: []Expr{first}}
+	terms := []T{first}
 	for p.is(tKeyword, string(op)) {
 		if err := p.advance(); err != nil {
-			return nil, err
+			return none, err
 		}
 		next, err := term()
 		if err != nil {
-			return nil, err
+			return none, err
 		}
-		c.Terms = append(c.Terms, next)
+		terms = append(terms, next)
 	}
-	return c, nil
+	return join(op, terms), nil
 }
 
 // qualified reads an observation or a group and its qualifiers. The same kind

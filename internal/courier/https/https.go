@@ -8,18 +8,20 @@
 //
 // Request: POST /nx1, content type application/octet-stream, one envelope of
 // at most 24 MiB. Everything else is answered 404 with nothing more. 503 asks
-// to come again later.
+// to come again later. While the node has a door for others on the same address
+// (Options.Door), who shows no partner's key is let through TLS too, and gets
+// that door, or nothing.
 package https
 
 import (
 	"cmp"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -39,6 +41,9 @@ const (
 	bulkSlots   = 4        // larger envelopes at once, per partner
 	smallSlots  = 16       // small ones at once, per partner
 	maxConns    = 256      // connections of all partners
+	maxGuests   = 192      // of them, those of who did not show a partner's key, from the moment they come
+	maxOthers   = 64       // of those, who have sent a request
+	maxVisits   = 32       // answers of the door to all who come, at once
 	headTimeout = 10 * time.Second
 	bodyTimeout = 2 * time.Minute
 	idleTimeout = 5 * time.Minute
@@ -58,6 +63,10 @@ type Options struct {
 	// Silence is after which a sender takes a connection that says nothing for
 	// cut and makes a new one; 0 = 10 s.
 	Silence time.Duration
+
+	Names []string     // host names and addresses the certificate says, for who checks them
+	Door  http.Handler // answers everything but Path; nil = nothing does
+	Open  func() bool  // whether anybody may come to the door now; nil = no
 }
 
 // New returns both ends of the channel: what sends to partners, and what
@@ -69,32 +78,42 @@ func New(ln net.Listener, o Options) (*Sender, *Listener, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	cert, err := certificate(o.Key)
+	der, err := Certificate(o.Key, o.Names)
 	if err != nil {
 		return nil, nil, err
 	}
+	cert := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: o.Key}
 	s := &Sender{cert: cert, peers: o.Peers, now: o.Now, silence: cmp.Or(o.Silence, silence), clients: map[noroshi.NodeID]*http.Client{}, pauses: map[string]time.Time{}}
-	return s, &Listener{ln: ln, cert: cert, peers: o.Peers}, nil
+	return s, &Listener{ln: ln, cert: cert, peers: o.Peers, door: o.Door, open: o.Open, visits: make(chan struct{}, maxVisits)}, nil
 }
 
-// certificate makes the self-signed certificate that only carries the key.
-// What it says is checked by nobody; the key is.
-func certificate(key crypto.Signer) (tls.Certificate, error) {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+// Certificate makes the self-signed certificate that carries the key, in DER:
+// the same bytes for the same key and names, so that who was given it as a file
+// (noroshi taxii certificate) goes on trusting it until one of them changes.
+// Partners check the key and nothing else. An address is a name as well.
+func Certificate(key crypto.Signer, names []string) ([]byte, error) {
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
-		return tls.Certificate{}, err
+		return nil, err
 	}
+	id := sha256.Sum256(public)
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%x %q", id, names)))
 	template := x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "NX/1"},
+		SerialNumber: new(big.Int).SetBytes(append([]byte{1}, sum[:15]...)), Subject: pkix.Name{CommonName: "NX/1"},
 		NotBefore: time.Unix(0, 0), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		SubjectKeyId: id[:20], // RFC 7093 §2
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, err
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else if name != "" {
+			template.DNSNames = append(template.DNSNames, name)
+		}
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	// Without randomness ECDSA signs as RFC 6979 says: the same each time.
+	return x509.CreateCertificate(nil, &template, &template, key.Public(), key)
 }
 
 // config is TLS 1.3 for both ends: our certificate, and a check of the other

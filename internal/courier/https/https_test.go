@@ -112,23 +112,23 @@ func TestPinnedBothWays(t *testing.T) {
 	ctx := t.Context()
 	big := bytes.Repeat([]byte{7}, 3<<20)
 	for _, body := range [][]byte{[]byte("x"), big} {
-		if err := a.sender.Send(ctx, b.partner(), body); err != nil {
+		if err := a.sender.Ways(1)[0].Send(ctx, b.partner(), noroshi.Routine, body); err != nil {
 			t.Fatalf("send %d bytes: %v", len(body), err)
 		}
 	}
 	if len(b.got) != 2 || !bytes.Equal(b.got[1], big) || b.from[0] != a.id {
 		t.Fatalf("b got %d envelopes from %v", len(b.got), b.from)
 	}
-	if err := c.sender.Send(ctx, b.partner(), []byte("x")); noroshi.KindOf(err) == noroshi.Other || err == nil || len(b.got) != 2 {
+	if err := c.sender.Ways(1)[0].Send(ctx, b.partner(), noroshi.Routine, []byte("x")); noroshi.KindOf(err) == noroshi.Other || err == nil || len(b.got) != 2 {
 		t.Errorf("a stranger's envelope: error %v, b has %d", err, len(b.got))
 	}
 	wrong := b.partner()
 	wrong.Endpoints = []string{"https://" + c.addr} // somebody else answers there
-	if err := a.sender.Send(ctx, wrong, []byte("x")); noroshi.KindOf(err) != noroshi.Broken {
+	if err := a.sender.Ways(1)[0].Send(ctx, wrong, noroshi.Routine, []byte("x")); noroshi.KindOf(err) != noroshi.Broken {
 		t.Errorf("a listener with another key: got %v, want Broken", err)
 	}
 	b.forgets(a) // at once, also on a kept-alive connection
-	if err := a.sender.Send(ctx, b.partner(), []byte("y")); err == nil || len(b.got) != 2 {
+	if err := a.sender.Ways(1)[0].Send(ctx, b.partner(), noroshi.Routine, []byte("y")); err == nil || len(b.got) != 2 {
 		t.Errorf("after the key was withdrawn: error %v, b has %d", err, len(b.got))
 	}
 }
@@ -139,7 +139,7 @@ func TestBusyAsksToComeAgain(t *testing.T) {
 	a.knows(b)
 	b.knows(a)
 	b.busy = true
-	if err := a.sender.Send(t.Context(), b.partner(), []byte("x")); noroshi.KindOf(err) != noroshi.Busy {
+	if err := a.sender.Ways(1)[0].Send(t.Context(), b.partner(), noroshi.Routine, []byte("x")); noroshi.KindOf(err) != noroshi.Busy {
 		t.Errorf("got %v, want Busy", err)
 	}
 }
@@ -153,14 +153,14 @@ func TestUnreachable(t *testing.T) {
 	}
 	p := noroshi.Partner{Node: noroshi.NodeID{9}, Endpoints: []string{"https://" + ln.Addr().String()}}
 	ln.Close()
-	if err := a.sender.Send(t.Context(), p, []byte("x")); noroshi.KindOf(err) != noroshi.Queued {
+	if err := a.sender.Ways(1)[0].Send(t.Context(), p, noroshi.Routine, []byte("x")); noroshi.KindOf(err) != noroshi.Queued {
 		t.Errorf("refused connection: got %v, want Queued", err)
 	}
-	if err := a.sender.Send(t.Context(), p, []byte("x")); noroshi.KindOf(err) != noroshi.Busy {
+	if err := a.sender.Ways(1)[0].Send(t.Context(), p, noroshi.Routine, []byte("x")); noroshi.KindOf(err) != noroshi.Busy {
 		t.Errorf("right after a failure: got %v, want Busy", err)
 	}
-	if err := a.sender.Send(t.Context(), noroshi.Partner{}, []byte("x")); noroshi.KindOf(err) != noroshi.Invalid {
-		t.Errorf("no endpoint: got %v, want Invalid", err)
+	if err := a.sender.Ways(1)[0].Send(t.Context(), noroshi.Partner{}, noroshi.Routine, []byte("x")); noroshi.KindOf(err) != noroshi.NotFound {
+		t.Errorf("no endpoint: got %v, want NotFound", err)
 	}
 }
 
@@ -238,12 +238,12 @@ func TestAMuteWire(t *testing.T) {
 		w.tasks.Wait()
 	})
 	p := noroshi.Partner{Node: b.id, Endpoints: []string{"https://" + w.ln.Addr().String()}}
-	if err := sender.Send(t.Context(), p, []byte("x")); err != nil {
+	if err := sender.Ways(1)[0].Send(t.Context(), p, noroshi.Routine, []byte("x")); err != nil {
 		t.Fatal(err)
 	}
 	w.mute.Store(true)
 	begun := time.Now()
-	if err := sender.Send(t.Context(), p, []byte("x")); noroshi.KindOf(err) != noroshi.Queued {
+	if err := sender.Ways(1)[0].Send(t.Context(), p, noroshi.Routine, []byte("x")); noroshi.KindOf(err) != noroshi.Queued {
 		t.Errorf("over a mute wire: got %v, want Queued", err)
 	}
 	if took := time.Since(begun); took > 20*time.Second {
@@ -251,7 +251,7 @@ func TestAMuteWire(t *testing.T) {
 	}
 	w.mute.Store(false)
 	for err = errors.New("not sent"); err != nil; {
-		if err = sender.Send(t.Context(), p, []byte("y")); err != nil && time.Since(begun) > 30*time.Second {
+		if err = sender.Ways(1)[0].Send(t.Context(), p, noroshi.Routine, []byte("y")); err != nil && time.Since(begun) > 30*time.Second {
 			t.Fatalf("the wire is back: %v", err)
 		}
 		<-time.After(5 * time.Millisecond)
@@ -275,7 +275,7 @@ func TestAnEndpointThatRefusesIsTriedSoon(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 10 {
-		if err := sender.Send(t.Context(), p, []byte("x")); noroshi.KindOf(err) != noroshi.Queued {
+		if err := sender.Ways(1)[0].Send(t.Context(), p, noroshi.Routine, []byte("x")); noroshi.KindOf(err) != noroshi.Queued {
 			t.Errorf("a quarter of a second after a refusal: got %v, want it tried", err)
 		}
 		now = now.Add(250 * time.Millisecond)

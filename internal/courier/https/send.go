@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
 )
 
 // Bounds of a sender.
@@ -26,8 +28,8 @@ const (
 	maxClients  = 1024
 )
 
-// Sender pushes envelopes to partners over kept-alive connections. It is the
-// channel named "https".
+// Sender pushes envelopes to partners over kept-alive connections, by the channels
+// that Ways returns.
 type Sender struct {
 	cert    tls.Certificate
 	peers   Peers
@@ -39,18 +41,65 @@ type Sender struct {
 	pauses  map[string]time.Time // by endpoint: until when it is left alone
 }
 
-// Name is "https".
-func (s *Sender) Name() string { return "https" }
+// Certificate is what both ends of the channel show.
+func (s *Sender) Certificate() tls.Certificate { return s.cert }
 
-// Send posts an envelope to the first of the partner's endpoints that takes
-// it. An endpoint that failed is left alone for as long as the failure took, two
-// seconds at most: one that refuses costs nothing and is tried again soon, one
-// that does not answer must not hold up the others each time. Errors have the codes https.pin, https.timeout, https.refused,
-// https.paused and https.answer.
-func (s *Sender) Send(ctx context.Context, p noroshi.Partner, envelope []byte) error {
-	err := error(noroshi.Errorf(noroshi.Invalid, "https.no-endpoint", "partner %s has no https endpoint", p.Organisation.CallSign))
-	for _, endpoint := range p.Endpoints {
-		if err = s.post(ctx, p.Node, endpoint, envelope); err == nil {
+// Way is the endpoint of a partner at one place of its card as a channel of its
+// own: when one fails another is taken, on record. The last way has all endpoints
+// from its place on, and tries one after the other.
+type Way struct {
+	sender *Sender
+	place  int
+	last   bool
+}
+
+// Ways returns n channels, named "https", "https:2" and so on: a partner with
+// fewer endpoints is not reached by those that are left over.
+func (s *Sender) Ways(n int) []Way {
+	ways := make([]Way, n)
+	for i := range ways {
+		ways[i] = Way{s, i, i == n-1}
+	}
+	return ways
+}
+
+// Name is "https", with the place from the second one on.
+func (w Way) Name() string {
+	if w.place == 0 {
+		return noroshi.ChannelHTTPS
+	}
+	return fmt.Sprintf("%s:%d", noroshi.ChannelHTTPS, w.place+1)
+}
+
+// Leads reports whether a partner has an endpoint there. The first place is a way
+// to every partner: one that cannot be reached is known by it.
+func (w Way) Leads(p noroshi.Partner) bool {
+	return w.place == 0 || w.place < len(p.Ways(noroshi.ChannelHTTPS))
+}
+
+// Traits of the channel: wide, quick, both ways, preferred to other kinds.
+func (w Way) Traits() message.Traits {
+	return message.Traits{Kind: noroshi.ChannelHTTPS, Largest: message.MaxEnvelope, Cost: 1 + w.place}
+}
+
+// Send posts an envelope to the endpoint; precedence is a matter of connections
+// here, and changes nothing. An endpoint that failed is left alone for as long as
+// the failure took, two seconds at most: one that refuses costs nothing and is
+// tried again soon, one that does not answer must not hold up the others each
+// time. Errors have the codes https.no-endpoint, https.pin, https.timeout,
+// https.refused, https.paused and https.answer.
+func (w Way) Send(ctx context.Context, p noroshi.Partner, _ noroshi.Precedence, envelope []byte) error {
+	list := p.Ways(noroshi.ChannelHTTPS)
+	if len(list) <= w.place {
+		return noroshi.Errorf(noroshi.NotFound, "https.no-endpoint", "partner %s has no https endpoint %d", p.Organisation.CallSign, w.place+1)
+	}
+	list = list[w.place:]
+	if !w.last {
+		list = list[:1]
+	}
+	var err error
+	for _, endpoint := range list {
+		if err = w.sender.post(ctx, p.Node, endpoint, envelope); err == nil {
 			return nil
 		}
 	}

@@ -4,9 +4,12 @@ package cable
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
+	"time"
 )
 
 // Cable is the wire between two nodes: it listens where a card points to and
@@ -18,18 +21,39 @@ type Cable struct {
 	mu    sync.Mutex // guards what follows
 	l     net.Listener
 	conns map[net.Conn]bool
+	rate  int // bytes a second each way of a connection, 0 = as they come
+	delay time.Duration
 	group sync.WaitGroup
 }
 
 // Lay lays a cable to an address and plugs it in.
 func Lay(ctx context.Context, to string) (*Cable, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	l, err := Listen(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c := &Cable{from: l.Addr().String(), to: to, conns: map[net.Conn]bool{}}
 	c.serve(l)
 	return c, nil
+}
+
+// Listen listens on a port of loopback below those that systems give to whoever
+// asks for any: while nobody listens there, nobody is given it.
+func Listen(ctx context.Context) (l net.Listener, err error) {
+	for range 100 {
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
+}
+
+// Shape makes the connections that come carry at most rate bytes a second each
+// way, each bunch of them a while later.
+func (c *Cable) Shape(rate int, delay time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rate, c.delay = rate, delay
 }
 
 // From is the address that stands on the card.
@@ -94,10 +118,13 @@ func (c *Cable) pass(a net.Conn) {
 	if !c.hold(a, b) {
 		return
 	}
+	c.mu.Lock()
+	rate, delay := c.rate, c.delay
+	c.mu.Unlock()
 	var both sync.WaitGroup
 	for _, pair := range [][2]net.Conn{{a, b}, {b, a}} {
 		both.Go(func() {
-			_, _ = io.Copy(pair[0], pair[1])
+			flow(pair[0], pair[1], rate, delay)
 			a.Close()
 			b.Close()
 		})
@@ -107,6 +134,21 @@ func (c *Cable) pass(a net.Conn) {
 	delete(c.conns, a)
 	delete(c.conns, b)
 	c.mu.Unlock()
+}
+
+// flow carries one way of a connection until either end closes.
+func flow(to, from net.Conn, rate int, delay time.Duration) {
+	if rate == 0 {
+		_, _ = io.Copy(to, from)
+		return
+	}
+	for bunch := make([]byte, 16<<10); ; {
+		n, err := from.Read(bunch)
+		time.Sleep(delay + time.Duration(n)*time.Second/time.Duration(rate))
+		if _, failed := to.Write(bunch[:n]); err != nil || failed != nil {
+			return
+		}
+	}
 }
 
 // hold remembers a pair of connections so that Cut can end them; false when

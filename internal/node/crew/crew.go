@@ -47,6 +47,9 @@ type Crew struct {
 	keys  map[string]ed25519.PrivateKey
 }
 
+// Patience is how long is waited for what takes seconds on a quiet machine.
+const Patience = 3 * time.Minute
+
 // Signed signs an act as a person; the key is opened with the person's
 // passphrase the first time.
 func (c *Crew) Signed(ctx context.Context, person string, a noroshi.Action, subject string, bound noroshi.Hash) (noroshi.Signed, error) {
@@ -213,7 +216,7 @@ func Sign(ctx context.Context, a, b *Crew, file []byte) (*noroshi.Agreement, err
 }
 
 func (c *Crew) untilAgreement(ctx context.Context, h noroshi.Hash, ok func(partner.AgreementRow) bool) error {
-	return Until(ctx, time.Minute, "agreement at "+string(c.Sign), func() (bool, error) {
+	return Until(ctx, Patience, "agreement at "+string(c.Sign), func() (bool, error) {
 		var rows []partner.AgreementRow
 		err := c.Do(ctx, "agreement.list", nil, &rows)
 		return slices.ContainsFunc(rows, func(r partner.AgreementRow) bool { return r.Hash == h && ok(r) }), err
@@ -228,7 +231,7 @@ func (c *Crew) Settled(ctx context.Context) (head int64, err error) {
 		return 0, err
 	}
 	head = d.Head
-	return head, Until(ctx, 2*time.Minute, "release decided at "+string(c.Sign), func() (bool, error) {
+	return head, Until(ctx, Patience, "release decided at "+string(c.Sign), func() (bool, error) {
 		err := c.Do(ctx, "release.decided", nil, &d)
 		return d.UpTo >= head, err
 	})
@@ -245,7 +248,7 @@ func (c *Crew) ApproveHolds(ctx context.Context) (holds, count int, err error) {
 		if h.Key != noroshi.TwoPersons {
 			return 0, 0, fmt.Errorf("hold %s needs %s: %v", h.ID, h.Key, h.Reasons)
 		}
-		if err := c.approve(ctx, h.ID); err != nil {
+		if err := c.Approve(ctx, h.ID, "release1", "release2"); err != nil {
 			return 0, 0, err
 		}
 		holds++
@@ -254,8 +257,9 @@ func (c *Crew) ApproveHolds(ctx context.Context) (holds, count int, err error) {
 	return holds, count, nil
 }
 
-func (c *Crew) approve(ctx context.Context, hold string) error {
-	for _, officer := range []string{"release1", "release2"} {
+// Approve signs a hold as officers who have not, one after the other.
+func (c *Crew) Approve(ctx context.Context, hold string, officers ...string) error {
+	for _, officer := range officers {
 		var d web.HoldDetail
 		if err := c.Do(ctx, "release.show", web.HoldRef{Hold: hold}, &d); err != nil {
 			return err
@@ -276,7 +280,7 @@ func (c *Crew) approve(ctx context.Context, hold string) error {
 
 // Armed waits until an indicator is armed at the crew's node.
 func (c *Crew) Armed(ctx context.Context, id stix.ID) error {
-	return Until(ctx, time.Minute, string(id)+" armed at "+string(c.Sign), func() (bool, error) {
+	return Until(ctx, Patience, string(id)+" armed at "+string(c.Sign), func() (bool, error) {
 		var a web.ArmedState
 		err := c.Do(ctx, "indicator.armed", web.ArmedRef{ID: id, Wait: 10_000}, &a)
 		return a.IsArmed, err

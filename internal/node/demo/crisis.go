@@ -23,7 +23,7 @@ func (s *show) cutAndMend(ctx context.Context) error {
 	s.jpn.cable.Cut()
 	s.noted("■", "cut")
 	cut := time.Now()
-	flash, err := s.flash(ctx)
+	flash, err := s.flash(ctx, wiper, "demo-00.example")
 	if err != nil {
 		return err
 	}
@@ -55,20 +55,22 @@ func (s *show) cutAndMend(ctx context.Context) error {
 	return nil
 }
 
-// flash writes a warning of precedence FLASH at USA-01 about an indicator.
-func (s *show) flash(ctx context.Context) (stix.ID, error) {
+// wiper is what the FLASH of the demo says.
+var wiper = watch.Draft{TitleEN: "Wiper on grid dispatch servers", TitleJA: "給電指令サーバーで破壊型マルウェアを確認",
+	TextEN: "Isolate dispatch servers that contacted this name.", TextJA: "この名前と通信した給電指令サーバーを隔離してください。",
+	Severity: noroshi.Critical, Precedence: noroshi.Flash, Action: "isolate", Marking: "tlp:amber"}
+
+// flash writes a warning at USA-01 about an indicator, to be answered within an
+// hour.
+func (s *show) flash(ctx context.Context, d watch.Draft, about string) (stix.ID, error) {
 	var f web.Found
-	if err := s.usa.call(ctx, "indicator.find", web.FindRef{Query: "demo-00.example"}, &f); err != nil {
+	if err := s.usa.call(ctx, "indicator.find", web.FindRef{Query: about}, &f); err != nil {
 		return "", err
 	}
 	if len(f.Data) == 0 {
-		return "", errors.New("demo-00.example is not found by its value")
+		return "", fmt.Errorf("%s is not found by its value", about)
 	}
-	d := watch.Draft{ID: stix.NewID("report"),
-		TitleEN: "Wiper on grid dispatch servers", TitleJA: "給電指令サーバーで破壊型マルウェアを確認",
-		TextEN: "Isolate dispatch servers that contacted this name.", TextJA: "この名前と通信した給電指令サーバーを隔離してください。",
-		Severity: noroshi.Critical, Precedence: noroshi.Flash, Action: "isolate", Marking: "tlp:amber",
-		Due: time.Now().UTC().Add(time.Hour).Truncate(time.Second), Refs: []stix.ID{f.Data[0].ID}}
+	d.ID, d.Due, d.Refs = stix.NewID("report"), time.Now().UTC().Add(time.Hour).Truncate(time.Second), []stix.ID{f.Data[0].ID}
 	by, err := s.usa.Signed(ctx, "duty", noroshi.ActWarn, string(d.ID), d.Bound())
 	if err != nil {
 		return "", err
@@ -102,29 +104,13 @@ func (p *party) hasWarning(ctx context.Context, id stix.ID) (bool, error) {
 // acknowledge has JPN-01's duty officer acknowledge the FLASH; USA-01 sees it
 // read.
 func (s *show) acknowledge(ctx context.Context) error {
-	var rows []watch.Row
-	if err := s.jpn.call(ctx, "warning.list", web.WarningsRef{}, &rows); err != nil {
-		return err
-	}
-	var flash *watch.Row
-	for i := range rows {
-		if rows[i].Precedence == noroshi.Flash {
-			flash = &rows[i]
-		}
-	}
-	if flash == nil {
-		return errors.New("the FLASH is not among JPN-01's open warnings")
-	}
-	by, err := s.jpn.Signed(ctx, "duty", noroshi.ActAck, string(flash.ID), flash.Hash)
+	flash, err := s.jpn.acknowledgeFlash(ctx)
 	if err != nil {
-		return err
-	}
-	if err := s.jpn.call(ctx, "warning.ack", web.SignedRef{Subject: string(flash.ID), By: by}, nil); err != nil {
 		return err
 	}
 	var d watch.Detail
 	err = s.until(ctx, time.Minute, "READ at USA-01", func() (bool, error) {
-		err := s.usa.call(ctx, "warning.show", web.ObjectRef{ID: flash.ID}, &d)
+		err := s.usa.call(ctx, "warning.show", web.ObjectRef{ID: flash}, &d)
 		return len(d.Deliveries) == 1 && d.Deliveries[0].State == "read", err
 	})
 	if err != nil {
@@ -132,6 +118,32 @@ func (s *show) acknowledge(ctx context.Context) error {
 	}
 	s.said("acknowledged")
 	return nil
+}
+
+// acknowledgeFlash has the duty officer acknowledge each FLASH that is open, and
+// returns the last of them.
+func (p *party) acknowledgeFlash(ctx context.Context) (last stix.ID, err error) {
+	var rows []watch.Row
+	if err := p.call(ctx, "warning.list", web.WarningsRef{}, &rows); err != nil {
+		return "", err
+	}
+	for _, r := range rows {
+		if r.Precedence != noroshi.Flash {
+			continue
+		}
+		by, err := p.Signed(ctx, "duty", noroshi.ActAck, string(r.ID), r.Hash)
+		if err != nil {
+			return "", err
+		}
+		if err := p.call(ctx, "warning.ack", web.SignedRef{Subject: string(r.ID), By: by}, nil); err != nil {
+			return "", err
+		}
+		last = r.ID
+	}
+	if last == "" {
+		return "", fmt.Errorf("no FLASH is among the open warnings of %s", p.Sign)
+	}
+	return last, nil
 }
 
 // count waits until both streams are whole and counts what was lost.

@@ -6,6 +6,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,10 +63,11 @@ type Figures struct {
 // show is one run of the demo.
 type show struct {
 	Options
-	usa, jpn *party
-	dir      string
-	start    time.Time
-	f        Figures
+	usa, jpn   *party
+	dir        string
+	passphrase string // of everybody
+	start      time.Time
+	f          Figures
 }
 
 // step is one step: what it does; it says its own line when done.
@@ -90,7 +92,8 @@ var steps = []step{
 
 // Run plays the demo; nil only when every step held.
 func Run(ctx context.Context, o Options) error {
-	s := &show{Options: o, start: time.Now()}
+	text := rand.Text()
+	s := &show{Options: o, start: time.Now(), passphrase: text[:4] + "-" + text[4:8] + "-" + text[8:12]}
 	if err := s.folder(); err != nil {
 		return err
 	}
@@ -111,11 +114,10 @@ func Run(ctx context.Context, o Options) error {
 		s.print(locale.T(o.Lang, "demo.look-again"))
 		return nil
 	}
-	s.print(locale.T(o.Lang, "demo.look", s.usa.dir, s.jpn.dir))
 	if !o.Once {
-		s.print(locale.T(o.Lang, "demo.stop"))
-		<-ctx.Done()
+		return s.stay(ctx)
 	}
+	s.print(locale.T(o.Lang, "demo.look", s.usa.dir, s.jpn.dir))
 	return nil
 }
 

@@ -2,12 +2,10 @@ package demo
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,10 +25,11 @@ import (
 // started again when it dies, its persons and the cable to its listener.
 type party struct {
 	crew.Crew
-	exe    string
-	dir    string
-	cable  *cable.Cable
-	client *web.Client
+	exe     string
+	dir     string
+	screens string // address of the console
+	cable   *cable.Cable
+	client  *web.Client
 
 	restarts atomic.Int32
 	stop     context.CancelFunc
@@ -38,8 +37,8 @@ type party struct {
 }
 
 // newParty makes a node with its persons, by the same commands a user types.
-func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token, region string) (*party, error) {
-	listen, err := freeAddress()
+func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token, region, passphrase string, names map[string]string) (*party, error) {
+	listen, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -47,41 +46,65 @@ func newParty(ctx context.Context, exe, dir string, sign noroshi.CallSign, token
 	if err != nil {
 		return nil, err
 	}
-	p := &party{exe: exe, dir: dir, cable: wire, client: web.NewClient(node.SocketPath(dir, noroshi.Real))}
-	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(person string) ([]byte, error) { return os.ReadFile(p.passphraseFile(person)) }}
-	if err := p.command(ctx, "init", "--yes", "--org", string(sign), "--org-token", token, "--listen", listen, "--endpoint", "https://"+wire.From(),
-		"--sector", "energy", "--region", region); err != nil {
+	console, err := freeAddress(ctx) // kept when the node starts again, so that links stay good
+	if err != nil {
 		return nil, err
 	}
+	p := &party{exe: exe, dir: dir, screens: console, cable: wire, client: web.NewClient(node.SocketPath(dir, noroshi.Real))}
+	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil }}
+	if err := p.command(ctx, "init", "--yes", "--org", string(sign), "--org-token", token, "--listen", listen, "--endpoint", "https://"+wire.From(),
+		"--console", console, "--sector", "energy", "--region", region); err != nil {
+		return nil, err
+	}
+	if err := p.asksPassphrase(); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(p.passphraseFile(), []byte(passphrase), 0o600); err != nil {
+		return nil, err
+	}
+	return p, p.join(ctx, names)
+}
+
+// join adds the persons of the crew.
+func (p *party) join(ctx context.Context, names map[string]string) error {
+	file := p.passphraseFile()
 	for i, who := range crew.Members {
-		file := p.passphraseFile(who.ID)
-		if err := os.WriteFile(file, []byte(rand.Text()), 0o600); err != nil {
-			return nil, err
-		}
-		args := []string{"person", "add", who.ID, "--passphrase-file", file}
+		args := []string{"person", "add", who.ID, "--name", names[who.ID], "--passphrase-file", file}
 		for _, r := range who.Roles {
 			args = append(args, "--role", string(r))
 		}
 		if i > 0 {
-			args = append(args, "--as", "admin", "--as-passphrase-file", p.passphraseFile("admin"))
+			args = append(args, "--as", "admin", "--as-passphrase-file", file)
 		}
 		if who.With != "" {
-			args = append(args, "--with", who.With, "--with-passphrase-file", p.passphraseFile(who.With))
+			args = append(args, "--with", who.With, "--with-passphrase-file", file)
 		}
 		if err := p.command(ctx, args...); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, nil
+	return nil
 }
 
-func (p *party) passphraseFile(person string) string {
-	return filepath.Join(p.dir, "passphrase-"+person)
+// passphraseFile is the file with the passphrase that all persons of the demo
+// share: nobody looks at two throw-away nodes who has to copy ten of them.
+func (p *party) passphraseFile() string { return filepath.Join(p.dir, "passphrase") }
+
+// asksPassphrase sets in noroshi.toml that a passphrase is enough to sign in, as
+// where no second factor is to be had.
+func (p *party) asksPassphrase() error {
+	f, err := os.OpenFile(filepath.Join(p.dir, "noroshi.toml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("\n[sign_in]\nasks = \"passphrase\"\n")
+	return errors.Join(err, f.Close())
 }
 
-// freeAddress returns a loopback address nobody listens on now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddress returns a loopback address nobody listens on now, nor is given until
+// the node does, and while it is down.
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := cable.Listen(ctx)
 	if err != nil {
 		return "", err
 	}

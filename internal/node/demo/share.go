@@ -25,10 +25,10 @@ const mitre = "Copyright 2015-2025, The MITRE Corporation. MITRE ATT&CK and ATT&
 
 func (s *show) nodesUp(ctx context.Context) error {
 	var err error
-	if s.usa, err = newParty(ctx, s.Exe, filepath.Join(s.dir, "usa"), "USA-01", "USA.DOD", "northern-america"); err != nil {
+	if s.usa, err = newParty(ctx, s.Exe, filepath.Join(s.dir, "usa"), "USA-01", "USA.DOD", "northern-america", s.passphrase, americans); err != nil {
 		return err
 	}
-	if s.jpn, err = newParty(ctx, s.Exe, filepath.Join(s.dir, "jpn"), "JPN-01", "JPN.MOD", "eastern-asia"); err != nil {
+	if s.jpn, err = newParty(ctx, s.Exe, filepath.Join(s.dir, "jpn"), "JPN-01", "JPN.MOD", "eastern-asia", s.passphrase, japanese); err != nil {
 		return err
 	}
 	for _, p := range []*party{s.usa, s.jpn} {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/partner"
@@ -19,11 +20,7 @@ import (
 // refusals returns the refusals of an operation on record, oldest first.
 func refusals(t *testing.T, p *nodetest.Party, op string) (said []string) {
 	t.Helper()
-	entries, err := p.Node.Store.Acts(t.Context(), 0, 10_000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
+	for _, e := range record(t, p.Node.Store) {
 		if e.Act.Action == noroshi.ActRefuse && strings.HasPrefix(e.Act.Subject, op+" ") {
 			said = append(said, e.Act.Subject)
 		}
@@ -55,6 +52,7 @@ func approval(t *testing.T, p *nodetest.Party, person, hold string) noroshi.Sign
 // administrator, an approval replayed after one byte changed, and the approval
 // of another digest are refused, and each refusal is on record.
 func TestRefusedApprovals(t *testing.T) {
+	t.Parallel()
 	usa, _ := nodetest.Alliance(t, noroshi.Real)
 	tool := func(name, modified string) {
 		usa.Import("tool.json", "", strings.NewReader(fmt.Sprintf(`[{"type":"tool","id":"tool--00000000-0000-4000-8000-0000000000e1","spec_version":"2.1","created":"2026-01-01T00:00:00.000Z","modified":%q,"name":"(C) %s","object_marking_refs":[%q]}]`,
@@ -152,6 +150,7 @@ func second(t *testing.T, p *nodetest.Party, id string) {
 // TestRefusedSignatures: the same of an agreement. It is in force only with both
 // nodes' consent to one hash, two officers each.
 func TestRefusedSignatures(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.New(t, "USA-01", noroshi.Real), nodetest.New(t, "JPN-01", noroshi.Real)
 	if _, err := crew.Introduce(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
 		t.Fatal(err)
@@ -200,6 +199,9 @@ func TestRefusedSignatures(t *testing.T) {
 	}
 	var rows []partner.AgreementRow
 	usa.Must("agreement.list", nil, &rows)
+	if len(rows) == 0 {
+		t.Error("no agreement is listed")
+	}
 	for _, r := range rows {
 		if r.State != "proposed" || r.Ours {
 			t.Errorf("agreement %s is %s after refusals, ours %v", r.Hash, r.State, r.Ours)
@@ -225,10 +227,11 @@ func order(t *testing.T, p *nodetest.Party, op string, want noroshi.Order) {
 	}
 }
 
-// TestSuspendStopsWhatIsQueued: what was on its way when an agreement was
-// suspended does not arrive, at both ends nothing goes, and all of it goes when
-// it is resumed.
+// TestSuspendStopsWhatIsQueued: of what was queued when an agreement was suspended
+// nothing arrives, at both ends nothing goes, and all of it goes when it
+// is resumed.
 func TestSuspendStopsWhatIsQueued(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	nodetest.Whole(t, usa, jpn)
 	state := func(p *nodetest.Party, want string) {
@@ -249,10 +252,19 @@ func TestSuspendStopsWhatIsQueued(t *testing.T) {
 	jpn.Stop()
 	usa.Import("queued.txt", "tlp:green", strings.NewReader("queued.example\n"))
 	usa.Settle()
+	usa.Until("no path", func() (bool, error) { // the first try ends before anybody listens again
+		alarms, err := usa.Node.Store.Alarms(t.Context(), 10)
+		return slices.ContainsFunc(alarms, func(e store.Entry) bool { return e.Act.Subject == "no-path" }), err
+	})
 	var rows []partner.AgreementRow
 	usa.Must("agreement.list", nil, &rows)
 	h := rows[0].Hash
 	order(t, usa, "agreement.suspend", noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	usa.Until("its link suspended", func() (bool, error) { // the order is given; the link hears of it from the feed
+		var l courier.LinkStatus
+		err := usa.Do(t.Context(), "link.show", web.PartnerRef{Partner: "JPN-01"}, &l)
+		return l.Trust != noroshi.InForce, err
+	})
 	jpn.Start()
 	state(usa, "suspended")
 	state(jpn, "suspended")
@@ -262,12 +274,20 @@ func TestSuspendStopsWhatIsQueued(t *testing.T) {
 	jpn.Settle()
 	for range 3 { // the control stream goes on: what would go has had its turns
 		for _, pair := range [][2]*nodetest.Party{{usa, jpn}, {jpn, usa}} {
-			if _, err := pair[0].Node.Courier.Test(t.Context(), pair[1].Node.Keys.NodeID()); err != nil {
+			if _, err := pair[0].Node.Courier.Test(t.Context(), pair[1].Node.Keys.NodeID(), ""); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	if got, want := [2]int{lists(usa), lists(jpn)}, [2]int{2, 1}; got != want {
+		for _, p := range []*nodetest.Party{usa, jpn} {
+			if err := p.Node.Store.Each(t.Context(), "indicator", 0, func(r store.Record) error { t.Logf("%s has %+v", p.Sign, r); return nil }); err != nil {
+				t.Log(err)
+			}
+			for _, e := range record(t, p.Node.Store) {
+				t.Logf("%s %s %s %s %d", p.Sign, e.Time.Format("05.000"), e.Act.Action, e.Act.Subject, e.Act.Count)
+			}
+		}
 		t.Fatalf("suspended, the nodes hold %v indicators, want %v", got, want)
 	}
 	order(t, usa, "agreement.resume", noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h})
@@ -285,6 +305,7 @@ func TestSuspendStopsWhatIsQueued(t *testing.T) {
 // way and the sender does not know yet. Nothing of it is taken, and nothing is
 // lost when the agreement is resumed.
 func TestSuspendMeetsWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	nodetest.Whole(t, usa, jpn)
 	jpn.Stop()

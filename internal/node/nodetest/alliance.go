@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,8 +20,12 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/intake"
+	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/node/backup"
 	"github.com/noroshi-cti/noroshi/internal/node/crew"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
@@ -35,9 +40,16 @@ type Party struct {
 	Log   *Log
 	Ahead time.Duration // how far the node's clock is ahead, from the next Start on
 
+	Checkpoint time.Duration        // of its configuration, from the next Start on
+	Quota      int64                // likewise, MiB; 0 = as configured
+	SIEM       []node.SIEMConfig    // likewise
+	Translate  node.TranslateConfig // likewise, where it names a service
+
 	t     testing.TB
 	realm noroshi.Realm
 	addr  string // where partners reach it, from the first start on
+	dsn   string // of its database, "" when its store is a file
+	roles node.Roles
 	stop  context.CancelFunc
 	gone  sync.WaitGroup
 }
@@ -62,24 +74,53 @@ func (l *Log) String() string {
 	return l.b.String()
 }
 
-const passphrase = "correct-horse-battery"
+// Passphrase opens the key of every member of a party's crew.
+const Passphrase = "correct-horse-battery"
 
 // New makes a node with a crew in a folder of the test and serves it until the
 // test ends.
 func New(t testing.TB, sign noroshi.CallSign, realm noroshi.Realm) *Party {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), strings.ToLower(string(sign)))
-	if err := node.Init(t.Context(), dir, node.Config{CallSign: sign, Tokens: []string{sign.Country() + ".MOD"}}); err != nil {
+	return joined(t, begin(t, filepath.Join(t.TempDir(), strings.ToLower(string(sign))), sign, realm))
+}
+
+// begin makes a node in a folder.
+func begin(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm) *Party {
+	t.Helper()
+	config := node.Config{CallSign: sign, Tokens: []string{sign.Country() + ".MOD"}}
+	if storetest.Engine() == storetest.Postgres {
+		config.Store.DSN = storetest.DSN(t)
+	}
+	if err := node.Init(t.Context(), dir, config); err != nil {
 		t.Fatal(err)
 	}
-	return In(t, dir, sign, realm)
+	return newParty(t, dir, sign, realm, config.Store.DSN)
+}
+
+// Bare makes a node without persons, and serves it until the test ends.
+func Bare(t testing.TB, sign noroshi.CallSign, realm noroshi.Realm) *Party {
+	t.Helper()
+	p := begin(t, filepath.Join(t.TempDir(), strings.ToLower(string(sign))), sign, realm)
+	p.Start()
+	t.Cleanup(p.Stop)
+	return p
 }
 
 // In serves a realm of a node that Init made in dir, with a crew of its own.
 func In(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm) *Party {
 	t.Helper()
-	p := &Party{Dir: dir, Log: &Log{}, t: t, realm: realm}
-	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil }}
+	return joined(t, newParty(t, dir, sign, realm, ""))
+}
+
+func newParty(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm, dsn string) *Party {
+	p := &Party{Dir: dir, Log: &Log{}, t: t, realm: realm, dsn: dsn}
+	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(string) ([]byte, error) { return []byte(Passphrase), nil }}
+	return p
+}
+
+// joined serves a party until the test ends, and adds its crew.
+func joined(t testing.TB, p *Party) *Party {
+	t.Helper()
 	p.Start()
 	if err := p.Join(t.Context()); err != nil {
 		t.Fatal(err)
@@ -88,19 +129,32 @@ func In(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm) *P
 	return p
 }
 
+// Beside starts another process of the party's node, in effect: a node of its
+// own on the same folder and database.
+func (p *Party) Beside(roles ...node.Role) *Party {
+	p.t.Helper()
+	q := &Party{Dir: p.Dir, Log: &Log{}, t: p.t, realm: p.realm, dsn: p.dsn, addr: p.addr, roles: roles}
+	q.Crew = crew.Crew{Sign: p.Sign, Do: q.call, Passphrase: p.Passphrase}
+	q.Start()
+	p.t.Cleanup(q.Stop)
+	return q
+}
+
 // Start opens and serves the node.
 func (p *Party) Start() {
 	p.t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(p.t.Context()))
 	ahead := p.Ahead
-	n, err := node.Open(ctx, p.Dir, p.realm, node.Options{Serving: true, Now: func() time.Time { return time.Now().Add(ahead) }, Log: slog.New(slog.NewJSONHandler(p.Log, nil)),
-		Override: func(c *node.Config) { c.Listen = cmp.Or(p.addr, c.Listen) }})
+	n, err := node.Open(ctx, p.Dir, p.realm, node.Options{Serving: true, Roles: p.roles, Now: func() time.Time { return time.Now().Add(ahead) }, Log: slog.New(slog.NewJSONHandler(p.Log, nil)),
+		Override: p.override})
 	if err != nil {
 		stop()
 		p.t.Fatalf("%s: %v", p.Sign, err)
 	}
 	p.Node, p.stop = n, stop
-	p.addr = strings.TrimPrefix(n.Endpoints()[0], "https://") // partners know it
+	if e := n.Endpoints(); len(e) > 0 && len(n.Config.Endpoints) == 0 {
+		p.addr = strings.TrimPrefix(e[0], "https://") // partners know it
+	}
 	ready := make(chan struct{})
 	open := sync.OnceFunc(func() { close(ready) })
 	p.gone.Go(func() {
@@ -113,6 +167,92 @@ func (p *Party) Start() {
 		}
 	})
 	<-ready
+}
+
+func (p *Party) override(c *node.Config) {
+	c.Checkpoint, c.Quota = cmp.Or(p.Checkpoint, c.Checkpoint), cmp.Or(p.Quota, c.Quota)
+	c.SIEM = append(c.SIEM, p.SIEM...)
+	if p.Translate.URL != "" {
+		c.Translate = p.Translate
+	}
+	c.Listen, c.Store.DSN = cmp.Or(p.addr, c.Listen), cmp.Or(p.dsn, c.Store.DSN)
+}
+
+// Backup copies the store of a node that is stopped; restore, called while it is
+// stopped again, puts the node back to that.
+func (p *Party) Backup() (restore func()) {
+	p.t.Helper()
+	file := filepath.Join(p.Dir, p.realm.File())
+	copied := storetest.In(p.t, p.t.TempDir(), p.realm)
+	if _, err := store.Copy(p.t.Context(), cmp.Or(p.dsn, file), copied, p.realm, nil); err != nil {
+		p.t.Fatal(err)
+	}
+	return func() {
+		if p.dsn != "" {
+			p.dsn = copied
+			return
+		}
+		if err := os.Rename(copied, file); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// BackupTo has the running node write a backup under the crew's passphrase.
+func (p *Party) BackupTo(file string) (done web.BackedUp) {
+	p.t.Helper()
+	s, err := backup.Seal(backup.Passphrase, []byte(Passphrase))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.Must("backup", web.BackupOrder{File: file, How: string(s.How), Salt: s.Salt, Key: s.Key}, &done)
+	return done
+}
+
+// Restore puts a node that is stopped back from a backup, on another disk: of
+// the old folder and database nothing is left to it. Two officers sign.
+func (p *Party) Restore(file string) {
+	p.t.Helper()
+	dir := p.t.TempDir()
+	if p.dsn != "" { // a database is named by the configuration of the new folder
+		config, err := os.ReadFile(filepath.Join(p.Dir, "noroshi.toml"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		dsn := storetest.DSN(p.t)
+		if err := os.WriteFile(filepath.Join(dir, "noroshi.toml"), bytes.ReplaceAll(config, []byte(p.dsn), []byte(dsn)), 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+		p.dsn = dsn
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := node.BeginRestore(p.t.Context(), dir, f, func(backup.How) ([]byte, error) { return []byte(Passphrase), nil })
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var by []noroshi.Signed
+	for _, id := range []string{"release1", "release2"} {
+		person, err := r.Person(id)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		key, err := person.Unseal([]byte(Passphrase))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		by = append(by, noroshi.SignAct(id, key, r.Digest()))
+	}
+	if _, err := r.Commit(p.t.Context(), by); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := r.Abandon(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.Dir = dir
 }
 
 // Stop ends the node gracefully; Start runs it again.
@@ -198,7 +338,7 @@ func (p *Party) Approve() (holds, count int) {
 // Until waits for something for at most a minute.
 func (p *Party) Until(what string, ok func() (bool, error)) {
 	p.t.Helper()
-	if err := crew.Until(p.t.Context(), time.Minute, what, ok); err != nil {
+	if err := crew.Until(p.t.Context(), crew.Patience, what, ok); err != nil {
 		p.t.Fatalf("%s: %v", p.Sign, err)
 	}
 }
@@ -232,6 +372,35 @@ func Ally(t testing.TB, a, b *Party) {
 	}
 	if _, err := crew.Agree(t.Context(), &a.Crew, &b.Crew, Mitre); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Harden introduces two nodes, puts an agreement in force that lists suite S1H,
+// and waits until both have the keys for it.
+func Harden(t testing.TB, a, b *Party) {
+	t.Helper()
+	if _, err := crew.Introduce(t.Context(), &a.Crew, &b.Crew); err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	a.Must("agreement.draft", web.DraftRef{With: b.Sign, Days: 365, Statements: []string{Mitre}}, &text)
+	text = strings.Replace(text, `suites = ["S1", "S2"]`, `suites = ["S1", "S1H", "S2"]`, 1)
+	if _, err := crew.Sign(t.Context(), &a.Crew, &b.Crew, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	for _, side := range [][2]*Party{{a, b}, {b, a}} {
+		from, to := side[0], side[1]
+		if err := from.Node.Renew(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		to.Until("the keys of "+string(from.Sign), func() (bool, error) {
+			doc, err := to.Node.Store.Doc(t.Context(), noroshi.DocKeyset, from.Node.Keys.NodeID().String())
+			if err != nil {
+				return false, err
+			}
+			ks, err := message.ParseKeyset(to.realm, doc)
+			return err == nil && ks.Has(message.S1H, time.Now()), err
+		})
 	}
 }
 

@@ -36,6 +36,7 @@ func claimed(uuid, maker, value, modified, members string) string {
 // TestThirdParty is L10 between nodes: what JPN-01 gave USA-01 as AMBER never reaches KOR-01, nor
 // does what USA-01 makes of it: sighting, warning, translation; not their ids.
 func TestThirdParty(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	kor := nodetest.New(t, "KOR-01", noroshi.Real)
 	nodetest.Ally(t, usa, kor)
@@ -72,10 +73,17 @@ func TestThirdParty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	free := 0
 	for _, r := range got {
-		if r.Object.Type != "identity" && r.Object.Text("name") != "free" {
+		switch {
+		case strings.Contains(string(r.Object.Bytes()), "free.example"):
+			free++
+		case r.Object.Type != "identity" && r.Object.Text("name") != "free":
 			t.Errorf("KOR-01 has %s", r.Object.Bytes())
 		}
+	}
+	if free == 0 {
+		t.Error("KOR-01 has nothing of what may go to it")
 	}
 	kor.Stop()
 	var words []string
@@ -90,6 +98,7 @@ func TestThirdParty(t *testing.T) {
 // and disarms nothing of USA-01's or KOR-01's, and what it brings as
 // another's stays its own word.
 func TestALyingPartner(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	kor := nodetest.New(t, "KOR-01", noroshi.Real)
 	nodetest.Ally(t, usa, kor)
@@ -139,9 +148,29 @@ func TestALyingPartner(t *testing.T) {
 	usa.Intact()
 }
 
+// newToken is a token that a person may make.
+func newToken(person string) web.Token {
+	_, id := web.NewTokenText()
+	now := time.Now().UTC()
+	return web.Token{ID: id, Person: person, Name: "collector", Scope: []string{"read"}, Made: now, Expires: now.Add(time.Hour)}
+}
+
+// addToken gives a person a token.
+func addToken(t *testing.T, p *nodetest.Party, person string) web.Token {
+	t.Helper()
+	made := newToken(person)
+	by, err := p.Signed(t.Context(), person, noroshi.ActToken, made.ID, made.Bound())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Must("token.add", web.TokenAdd{Token: made, By: by}, nil)
+	return made
+}
+
 // TestEverySignedOperation: an operation the table calls signed writes nothing
 // for nobody, for a stranger, or for a person whose role may not.
 func TestEverySignedOperation(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	usa.Import("list.txt", "tlp:amber", strings.NewReader("host.example\n"))
 	usa.Settle()
@@ -159,6 +188,7 @@ func TestEverySignedOperation(t *testing.T) {
 	file := []byte("version = 1")
 	var draft string
 	usa.Must("agreement.draft", web.DraftRef{With: "JPN-01"}, &draft)
+	kept := addToken(t, usa, "release1")
 	inputs := map[string]func(by noroshi.Signed) any{
 		"indicator.withdraw": func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
 		"marking.assign":     func(by noroshi.Signed) any { return web.MarkRef{Object: stix.ID(about), Marking: "tlp:red", By: by} },
@@ -176,19 +206,35 @@ func TestEverySignedOperation(t *testing.T) {
 			return web.NewWarning{Draft: watch.Draft{ID: stix.NewID("report"), TitleEN: "x", TitleJA: "x", TextEN: "x", TextJA: "x", Severity: noroshi.Low,
 				Precedence: noroshi.Routine, Action: "inform", Refs: []stix.ID{recs[0].Object.ID}, Marking: "tlp:green"}, By: by}
 		},
-		"warning.ack":     func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
-		"release.approve": func(by noroshi.Signed) any { return web.SignedRef{Subject: holds[0].ID, By: by} },
-		"release.return":  func(by noroshi.Signed) any { return web.SignedRef{Subject: holds[0].ID, By: by} },
+		"translation.write": func(by noroshi.Signed) any {
+			return web.TranslateRef{Wording: intake.Wording{Of: stix.ID(about), Version: recs[0].Object.Modified.String(), Lang: "ja", Texts: map[string]string{"name": "x"}}, By: by}
+		},
+		"translation.check": func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
+		"warning.ack":       func(by noroshi.Signed) any { return web.SignedRef{Subject: about, By: by} },
+		"release.approve":   func(by noroshi.Signed) any { return web.SignedRef{Subject: holds[0].ID, By: by} },
+		"release.return": func(by noroshi.Signed) any {
+			return web.HoldSigned{SignedRef: web.SignedRef{Subject: holds[0].ID, By: by}, Why: "x"}
+		},
 		"partner.card":    func(by noroshi.Signed) any { return web.CardRef{For: "KOR-01", By: by} },
 		"partner.receive": func(by noroshi.Signed) any { return web.ReceiveRef{Card: file, By: by} },
 		"partner.confirm": func(by noroshi.Signed) any {
 			return web.ConfirmRef{Node: jpn.Node.Keys.NodeID(), Fingerprint: "1", By: by}
 		},
-		"agreement.propose": func(by noroshi.Signed) any { return web.ProposeRef{File: []byte(draft), By: by} },
-		"agreement.sign":    func(by noroshi.Signed) any { return web.SignRef{Hash: noroshi.Sum(file), By: by} },
+		"quarantine.release": func(by noroshi.Signed) any { return web.QuarantineRef{Seq: 1, By: by} },
+		"agreement.propose":  func(by noroshi.Signed) any { return web.ProposeRef{File: []byte(draft), By: by} },
+		"agreement.sign":     func(by noroshi.Signed) any { return web.SignRef{Hash: noroshi.Sum(file), By: by} },
+		"link.go-on":         func(by noroshi.Signed) any { return web.GoOnRef{Partner: jpn.Node.Keys.NodeID(), By: by} },
+		"quarantine.decide": func(by noroshi.Signed) any {
+			return courier.HeldDecision{Message: noroshi.Sum(file), Apply: true, By: by}
+		},
 		"person.remove": func(by noroshi.Signed) any {
 			return web.PersonRemove{Removal: partner.Removal{Person: "duty"}, By: by}
 		},
+		"person.enrol": func(by noroshi.Signed) any {
+			return web.EnrolRef{Enrolment: partner.Enrolment{Person: "release1", NoCode: true}, By: by}
+		},
+		"token.add":    func(by noroshi.Signed) any { return web.TokenAdd{Token: newToken(by.Person), By: by} },
+		"token.revoke": func(by noroshi.Signed) any { return web.TokenRef{ID: kept.ID, By: by} },
 	}
 	for name, action := range map[string]noroshi.Action{"agreement.suspend": noroshi.ActSuspendAgreement, "agreement.resume": noroshi.ActResumeAgreement,
 		"agreement.emergency": noroshi.ActDeclareEmergency, "standing.add": noroshi.ActStandingRule, "standing.end": noroshi.ActEndStandingRule,
@@ -197,12 +243,20 @@ func TestEverySignedOperation(t *testing.T) {
 			return web.OrderRef{Order: noroshi.Order{Action: action, At: time.Now().UTC(), Person: "duty", Role: noroshi.ReleaseOffice}, By: by}
 		}
 	}
+	for name, order := range map[string]noroshi.Order{
+		"key.rotate": {Action: noroshi.ActRotateKey, Key: &noroshi.KeyOrder{Use: noroshi.KeyRelease}},
+		"key.revoke": {Action: noroshi.ActRevokeKey, Key: &noroshi.KeyOrder{ID: keyRow(usa, noroshi.KeyRelease).Key}}} {
+		inputs[name] = func(by noroshi.Signed) any {
+			order.At = time.Now().UTC()
+			return web.OrderRef{Order: order, By: by}
+		}
+	}
 	before := orders(t, usa)
 	for name, op := range web.Ops {
 		if op.Signed != (inputs[name] != nil) {
 			t.Errorf("%s: signed is %v in the table and the test says otherwise", name, op.Signed)
 		}
-		if !op.Signed {
+		if inputs[name] == nil {
 			continue
 		}
 		// An officer's good signature, over the act of another action.
@@ -236,6 +290,7 @@ func TestEverySignedOperation(t *testing.T) {
 // once at once and once with its count, when a minute is over or the node ends;
 // and what differs without end is not told apart without end.
 func TestRefusalsDoNotFloodTheRecord(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := node.Init(t.Context(), dir, node.Config{CallSign: "USA-01"}); err != nil {
 		t.Fatal(err)
@@ -259,11 +314,7 @@ func TestRefusalsDoNotFloodTheRecord(t *testing.T) {
 	}
 	counts := func() (list []int) {
 		t.Helper()
-		entries, err := n.Store.Acts(t.Context(), 0, 10_000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
+		for _, e := range record(t, n.Store) {
 			if e.Act.Action == noroshi.ActRefuse {
 				list = append(list, e.Act.Count)
 			}
@@ -311,11 +362,7 @@ func TestRefusalsDoNotFloodTheRecord(t *testing.T) {
 // orders counts the acts in a node's ledger that only persons order.
 func orders(t *testing.T, p *nodetest.Party) (n int) {
 	t.Helper()
-	entries, err := p.Node.Store.Acts(t.Context(), 0, 10_000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
+	for _, e := range record(t, p.Node.Store) {
 		switch e.Act.Action {
 		case noroshi.ActRefuse, noroshi.ActReceive, noroshi.ActReceipt, noroshi.ActSend, noroshi.ActAttempt, noroshi.ActEpoch:
 		default:
@@ -328,6 +375,7 @@ func orders(t *testing.T, p *nodetest.Party) (n int) {
 // TestPersonsJoinOneAtATime: of many first persons at once one joins without a
 // signature; a key that is here already gets no second account.
 func TestPersonsJoinOneAtATime(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := node.Init(t.Context(), dir, node.Config{CallSign: "USA-01"}); err != nil {
 		t.Fatal(err)
@@ -379,6 +427,7 @@ func TestPersonsJoinOneAtATime(t *testing.T) {
 // TestClausesTheGateCannotRead: a partner proposes clauses that are no Cedar;
 // nobody can sign them here, and what is in force goes on.
 func TestClausesTheGateCannotRead(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	var text string
 	jpn.Must("agreement.draft", web.DraftRef{With: "USA-01"}, &text)

@@ -26,6 +26,7 @@ const canaryMarking = `{"type":"marking-definition","spec_version":"2.1","id":"m
 // the partner, nor anything that names them: the words are searched in the
 // partner's files, logs and answers, and in our own logs and error texts.
 func TestNothingLeaks(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	kinds := []struct{ name, uuid, members string }{
 		{"unmarked", "aaaaaaaa-1111-4111-8111-111111111111", ""},

@@ -21,9 +21,9 @@ import (
 // something else too.
 func derivations(t *testing.T, p *nodetest.Party, id stix.ID, name string) (says []stix.ID, both stix.ID) {
 	t.Helper()
-	translation := stix.NewID("language-content")
+	translation, now := stix.NewID("language-content"), stix.TimeOf(time.Now()).String()
 	p.Import("translation.json", "tlp:green", strings.NewReader(fmt.Sprintf(`[{"type":"language-content","spec_version":"2.1","id":%q,
-		"created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","object_ref":%q,"contents":{"ja":{"name":"名前 %s"}}}]`, translation, id, name)))
+		"created":%q,"modified":%q,"object_ref":%q,"contents":{"ja":{"name":"名前 %s"}}}]`, translation, now, now, id, name)))
 	seen, err := p.Node.Watch.Observe(t.Context(), "tap-1", []detect.Hit{{Indicator: id, Time: time.Now(), Strength: detect.Strong,
 		Value: noroshi.Value{Kind: noroshi.DomainName, Text: name}}})
 	if err != nil || len(seen.Warnings) != 1 {

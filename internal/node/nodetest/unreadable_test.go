@@ -16,6 +16,7 @@ import (
 // TestAgreementNobodyCanRead: an agreement that cannot be read any more is not
 // in force, is told, and stops nothing else. A new one takes its place.
 func TestAgreementNobodyCanRead(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	kor := nodetest.New(t, "KOR-01", noroshi.Real)
 	nodetest.Ally(t, usa, kor)

@@ -36,11 +36,13 @@ func warn(t *testing.T, p *nodetest.Party, audience ...string) (stix.ID, error) 
 
 // TestWhoHasRead: who sent a warning sees in what role it was read, and no name.
 func TestWhoHasRead(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	id, err := warn(t, usa)
 	if err != nil {
 		t.Fatal(err)
 	}
+	usa.Settle()
 	nodetest.Whole(t, usa, jpn)
 	show := func(p *nodetest.Party) (d watch.Detail) {
 		t.Helper()
@@ -68,6 +70,7 @@ func TestWhoHasRead(t *testing.T) {
 // TestReceiptsThatAreLate: what has no receipt by the agreement's clock, or got
 // it after, is shown as late.
 func TestReceiptsThatAreLate(t *testing.T) {
+	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	link := func() courier.LinkStatus {
 		t.Helper()

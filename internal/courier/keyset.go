@@ -1,0 +1,173 @@
+package courier
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// keyVersions are our KEYSET and the one we hold of the partner, as STATE says
+// them.
+func (l *link) keyVersions() [2]message.KeyVersion {
+	return [2]message.KeyVersion{l.c.o.Keys.Keyset().KeyVersion(), l.view.Load().keys.KeyVersion()}
+}
+
+// heldThere is the version of our KEYSET that the partner's last STATE names; of
+// one that has said nothing yet, the first, which is on the card.
+func (l *link) heldThere() uint64 {
+	return max(l.known.Load(), 1)
+}
+
+// keysThere takes what a STATE says of the KEYSET of ours that the partner
+// holds: an old one is sent again, another of the same version is an alarm, for
+// somebody else signs with our root.
+func (l *link) keysThere(held message.KeyVersion) {
+	l.known.Store(held.Version)
+	now := l.c.o.Keys.Keyset()
+	switch ours := now.KeyVersion(); {
+	case held.Version == 0 || held == ours:
+	case held.Version >= ours.Version:
+		l.spawn(func(ctx context.Context) { l.alarm(ctx, "keyset-there", held.Version) })
+	default:
+		l.spawn(func(ctx context.Context) { l.note(quiet(ctx, l.c.Document(ctx, l.node(), now.Bytes()))) })
+	}
+}
+
+// keysLacked sends our KEYSET to a life of the partner's that does not count yet and
+// that names an older one, as one begun anew from before it. It may be by that KEYSET
+// alone that such a life can read the challenge that it has to echo, to count.
+func (l *link) keysLacked(held message.KeyVersion) {
+	now := l.c.o.Keys.Keyset()
+	l.mu.Lock()
+	_, waits := l.papers[noroshi.Sum(now.Bytes()).String()]
+	l.mu.Unlock()
+	if !waits && held.Version < now.Version {
+		l.spawn(func(ctx context.Context) { l.note(quiet(ctx, l.c.Document(ctx, l.node(), now.Bytes()))) })
+	}
+}
+
+// keysChanged does what a new KEYSET of the partner asks for: what a revoked key
+// signed is taken out of use, what is held is looked at again, and the partner is told
+// which version is held.
+func (l *link) keysChanged(ctx context.Context) {
+	l.note(quiet(ctx, l.doubtKeys(ctx)))
+	l.resume(ctx)
+	l.step(message.Probe{})
+}
+
+// Reopen begins a new log to every partner, after a key of ours was revoked: who
+// stole it may have put something behind the end of the old one. What of the old
+// one is not to be believed goes again.
+func (c *Courier) Reopen() {
+	for _, l := range c.all() {
+		l.step(message.Reopen{})
+		l.spawn(func(ctx context.Context) { l.note(quiet(ctx, l.disavow(ctx))) })
+	}
+}
+
+// KeysHeld is the KEYSET of ours that a partner holds.
+type KeysHeld struct {
+	Partner            noroshi.NodeID
+	message.KeyVersion // version 0 = it has said nothing yet
+}
+
+// KeysThere returns for each partner the KEYSET of ours that it holds, as its
+// last STATE says.
+func (c *Courier) KeysThere(ctx context.Context) ([]KeysHeld, error) {
+	list, err := KeysOnRecord(ctx, c.s, c.o.Realm)
+	for i := range list {
+		if l, err := c.link(list[i].Partner); err == nil {
+			l.mu.Lock()
+			known := l.side.Status().Known[1]
+			l.mu.Unlock()
+			list[i].KeyVersion = known
+		}
+	}
+	return list, err
+}
+
+// KeysOnRecord is KeysThere of a node whose courier does not run: as the last
+// STATE on record says.
+func KeysOnRecord(ctx context.Context, s *store.Store, realm noroshi.Realm) ([]KeysHeld, error) {
+	partners, err := s.Partners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []KeysHeld
+	for _, p := range partners {
+		if p.Trust != noroshi.Introduced && p.Trust != noroshi.InForce {
+			continue
+		}
+		x := KeysHeld{Partner: p.Node}
+		if _, signed, err := s.Evidence(ctx, p.Node, uint8(message.StateKind), message.Epoch{}); err == nil {
+			if st, err := message.DecodeStatement(realm, signed); err == nil {
+				if told, err := message.DecodeState(st.Body); err == nil {
+					x.KeyVersion = told.Keys[1]
+				}
+			}
+		}
+		list = append(list, x)
+	}
+	slices.SortFunc(list, func(a, b KeysHeld) int { return slices.Compare(a.Partner[:], b.Partner[:]) })
+	return list, nil
+}
+
+// Ends returns, for each log of this node, the last message to be believed when
+// one of its keys is revoked: its end, or the last made before a time. Logs in
+// use come first; the rest by age, as many as one revocation has room for.
+func (c *Courier) Ends(ctx context.Context, r store.Reads, before time.Time) ([]message.LastGood, error) {
+	docs, err := r.Docs(ctx, docLink)
+	if err != nil {
+		return nil, err
+	}
+	var present, past []message.LastGood
+	for key, body := range docs {
+		var node noroshi.NodeID
+		var m memo
+		if node.UnmarshalText([]byte(key)) != nil || json.Unmarshal(body, &m) != nil {
+			return nil, noroshi.Errorf(noroshi.Broken, "courier.memo", "the link with %s cannot be read: run audit verify", key)
+		}
+		for i := len(m.Mine) - 1; i >= 0; i-- {
+			g, err := endOf(ctx, r, node, message.Epoch(m.Mine[i]), before)
+			switch {
+			case err != nil:
+				return nil, err
+			case g.Seq == 0:
+			case i == len(m.Mine)-1:
+				present = append(present, g)
+			default:
+				past = append(past, g)
+			}
+		}
+	}
+	list := append(present, past...)
+	return list[:min(len(list), message.MaxLastGood)], nil
+}
+
+func endOf(ctx context.Context, r store.Reads, node noroshi.NodeID, e message.Epoch, before time.Time) (message.LastGood, error) {
+	g := message.LastGood{Epoch: e}
+	for {
+		out, err := r.Out(ctx, node, e, g.Seq+1, store.MaxPage)
+		if err != nil {
+			return g, err
+		}
+		for _, o := range out {
+			if !before.IsZero() && !o.Created.Before(before) {
+				return g, nil
+			}
+			g.Seq, g.Chain = o.Seq, o.Chain
+		}
+		if len(out) < store.MaxPage {
+			return g, nil
+		}
+	}
+}
+
+// kid writes a key's id.
+func kid(id [4]byte) string { return hex.EncodeToString(id[:]) }

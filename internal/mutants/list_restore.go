@@ -1,0 +1,37 @@
+package main
+
+// restores are bugs in what a node that was put back takes, believes and gives.
+func restores() []mutant {
+	return []mutant{
+		{
+			name: "given-back-ended-by-anybody", promise: "a RECALL ends of what was given back only what its sender made",
+			file: "internal/courier/givenback.go",
+			old:  `(v.Object.CreatedBy == maker || v.Object.ID == maker) && concerns`, new: `maker != "" && concerns`,
+			in: "internal/courier", test: "TestRecallOfWhatWasGivenBack",
+		},
+		{
+			name: "file-ended-with-what-was-given-back", promise: "what a file brought stands when what was given back is ended",
+			file: "internal/courier/givenback.go",
+			old:  `tx.EndVersion(id, v.Source.Owner(), v.Seq)`, new: `tx.End(id, v.Source.Owner(), v.Seq)`,
+			in: "internal/courier", test: "TestRecallOfWhatWasGivenBack",
+		},
+		{
+			name: "closed-under-a-letter", promise: "no sequence is closed as lost while a letter may bring its message",
+			file: "internal/courier/recover_ask.go",
+			old:  `if waits && r.A > head.Head+1 {`, new: `if waits && r.A > r.B {`,
+			in: "internal/courier", test: "TestLettersInTheWrongOrder",
+		},
+		{
+			name: "returned-by-any-channel", promise: "what is given back goes by no channel that may not carry all of it",
+			file: "internal/courier/seal.go",
+			old:  `	if err := l.admits(kind, p); err != nil {`, new: `	if err := l.admits(kind, p); err != nil && p.Message != nil {`,
+			in: "internal/courier", test: "TestReturnIsSealedForItsChannels",
+		},
+		{
+			name: "more-returned-than-asked", promise: "a partner that gives back more than it was asked for closes nothing that may still come to it",
+			file: "internal/courier/takeback.go",
+			old:  `l.nobodyHas(st, m, head.Head+1)`, new: `l.nobodyHas(st, m, m.Header.Seq)`,
+			in: "internal/courier", test: "TestMoreIsReturnedThanAsked",
+		},
+	}
+}

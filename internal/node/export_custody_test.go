@@ -1,0 +1,13 @@
+package node
+
+import (
+	"context"
+
+	"github.com/noroshi-cti/noroshi/internal/partner"
+)
+
+// Custody is what the office keeps keys with.
+func (n *Node) Custody() partner.Custody { return n.custody() }
+
+// SettleKeys is what a start does about a change of keys that a crash came into.
+func (n *Node) SettleKeys(ctx context.Context) error { return n.settleKeys(ctx) }

@@ -1,0 +1,125 @@
+package sim_test
+
+import (
+	"encoding/hex"
+	"slices"
+
+	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// closedOn are the sequences between two nodes that a sender which had lost what it
+// sent closed, and under which its receiver has that.
+func (w *world) closedOn(a, b int) (list []slot) {
+	for at := range w.seen.closed {
+		if link(at.from, at.to) == link(a, b) {
+			list = append(list, at)
+		}
+	}
+	return list
+}
+
+// onlyClosed reports whether two nodes differ in nothing but such sequences (I15).
+func (w *world) onlyClosed(a, b int, c courier.Comparison) bool {
+	closed := w.closedOn(a, b)
+	return len(c.Differences) > 0 && !c.More && !slices.ContainsFunc(c.Differences, func(d courier.Difference) bool {
+		return d.What != courier.SecondID || !slices.ContainsFunc(closed, func(at slot) bool { return hex.EncodeToString(at.epoch[:]) == d.Epoch && at.seq == d.Seq })
+	})
+}
+
+// wentUnder are the messages that went under a sequence.
+func (w *world) wentUnder(at slot) (list []*message.Message) {
+	for _, m := range w.seen.plain[[2]int{at.from, at.to}] {
+		if m.Context.Epoch == at.epoch && m.Header.Seq == at.seq {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// carried are the objects of which such messages between two nodes tell: which they
+// brought, or which were in what they closed. Not those they recalled: the recalls
+// file has them, and they are recalled again.
+func (w *world) carried(a, b int) map[stix.ID]bool {
+	ids := map[stix.ID]bool{}
+	for _, at := range w.closedOn(a, b) {
+		for _, m := range w.wentUnder(at) {
+			w.tellsOf(at, m, ids)
+		}
+	}
+	return ids
+}
+
+func (w *world) tellsOf(at slot, m *message.Message, ids map[stix.ID]bool) {
+	switch m.Header.Kind {
+	case message.Data:
+		for _, id := range objectsIn(m) {
+			ids[id] = true
+		}
+	case message.Tombstone:
+		lines, _ := message.DecodeTombstones(m.Content)
+		for _, t := range lines {
+			for _, x := range w.wentUnder(slot{at.from, at.to, t.Epoch, t.Seq}) {
+				if x.Header.Kind != message.Tombstone {
+					w.tellsOf(at, x, ids)
+				}
+			}
+		}
+	}
+}
+
+func objectsIn(m *message.Message) (ids []stix.ID) {
+	objects, _ := message.DecodeObjects(m.Content)
+	for _, o := range objects {
+		if x, err := stix.Parse(o.Bytes); err == nil {
+			ids = append(ids, x.ID)
+		}
+	}
+	return ids
+}
+
+// keptSeconds checks that what came when its sequence was closed as lost is kept for a
+// person, whole (I6).
+func (w *world) keptSeconds(l *life) {
+	seconds, err := l.store.Docs(bg, "courier-second")
+	if err != nil {
+		w.failf("%s: %v", l.n.sign, err)
+		return
+	}
+	kept := map[string]bool{}
+	for after := int64(0); len(seconds) > 0; {
+		list, err := l.store.QuarantineList(bg, after, 500)
+		if err != nil {
+			w.failf("%s: %v", l.n.sign, err)
+			return
+		}
+		for _, q := range list {
+			after, kept[string(q.Raw)] = q.Seq, true
+		}
+		if len(list) < 500 {
+			break
+		}
+	}
+	for key := range seconds {
+		var m *message.Message
+		for way, all := range w.seen.plain {
+			for _, x := range all {
+				if way[1] == l.n.i && w.nodes[way[0]].id().String()+"/"+x.ID().String() == key {
+					m, w.seen.second[way] = x, true
+				}
+			}
+		}
+		if m == nil {
+			w.failf("I2: %s has %s, which never went", l.n.sign, key)
+			continue
+		}
+		w.tally("came when closed", 1)
+		objects, _ := message.DecodeObjects(m.Content)
+		for _, o := range objects {
+			if m.Header.Kind == message.Data && !kept[string(o.Bytes)] {
+				w.failf("I6: of message %d, which came when it was closed, %s has not kept %s", m.Header.Seq, l.n.sign, o.Bytes)
+			}
+		}
+	}
+}

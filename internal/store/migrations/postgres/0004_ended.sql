@@ -1,0 +1,2 @@
+-- A version whose term is over gives way to any other: what is current is decided again
+-- where one is (migrate_ended.go).

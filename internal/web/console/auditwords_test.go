@@ -1,0 +1,42 @@
+package console_test
+
+import (
+	"html"
+	"strings"
+	"testing"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// TestRecordInWords: what the node wrote down for itself about paths and
+// checkpoints is read in words; what it does not know it shows as it stands.
+func TestRecordInWords(t *testing.T) {
+	t.Parallel()
+	p := nodetest.New(t, "JPN-01", noroshi.Real)
+	r := newReader(t, p)
+	r.signIn("admin")
+	r.post("/prefer", "lang", "ja")
+	said := map[string]noroshi.Act{
+		"HTTPS → メール（従来の経路に応答なし）":               {Action: noroshi.ActChangePath, Subject: "https > mail, silent"},
+		"経路なし → HTTPS（優先する経路が応答）":               {Action: noroshi.ActChangePath, Subject: "- > https, better"},
+		"duty：127.0.0.1 からの署名（パスフレーズの誤り）":       {Action: noroshi.ActRefuse, Subject: "sign 127.0.0.1 duty person.passphrase-wrong"},
+		"only-analyst：report--1 に対する受領確認（権限なし）": {Action: noroshi.ActRefuse, Subject: "warning.ack report--1 only-analyst api.forbidden"},
+		"?：127.0.0.1 からの要員登録（招待番号の誤り又は使用済み）":    {Action: noroshi.ActRefuse, Subject: "join 127.0.0.1 ? console.join-code"},
+		"by an older program": {Action: noroshi.ActChangePath, Subject: "by an older program"},
+		"確認点（365件目まで）":        {Action: noroshi.ActCosign, Subject: "checkpoint 365"},
+	}
+	for _, act := range said {
+		act.Precedence = noroshi.Routine
+		if _, err := p.Node.Store.Do(t.Context(), act, func(*store.Tx) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, body := r.get("/audit")
+	for want := range said {
+		if !strings.Contains(html.UnescapeString(body), want) {
+			t.Errorf("the record does not say %q:\n%s", want, body)
+		}
+	}
+}

@@ -1,0 +1,310 @@
+package console_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/partner"
+	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
+	"github.com/noroshi-cti/noroshi/internal/watch"
+	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/internal/web/console"
+	"github.com/noroshi-cti/noroshi/internal/web/console/consoletest"
+	"github.com/noroshi-cti/noroshi/stix"
+)
+
+// staff adds one person for each set of roles, named after the first.
+func staff(t *testing.T, p *nodetest.Party, sets ...[]noroshi.Role) {
+	t.Helper()
+	for _, roles := range sets {
+		id := "only-" + string(roles[0])
+		who, err := noroshi.NewPerson(id, "", roles, []byte(nodetest.Passphrase))
+		if err != nil {
+			t.Fatal(err)
+		}
+		by, err := p.Signed(t.Context(), "admin", noroshi.ActAddPerson, id, partner.PersonBound(who))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := web.PersonAdd{Person: who, By: &by}
+		if slices.Contains(roles, noroshi.ReleaseOffice) {
+			with, err := p.Signed(t.Context(), "release1", noroshi.ActCountersign, id, by.Digest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.With = &with
+		}
+		p.Must("person.add", in, nil)
+	}
+}
+
+var (
+	moving   = regexp.MustCompile(`<b data-offset="[^"]*">[^<]*</b>|<input type="hidden" name="to" value="[^"]*">|<p class="lost" role="status" id="ending".*?</p>|<noscript>.*?</noscript>|hx-sse:connect="[^"]*"|data-(?:in|last|left|until|began)="[^"]*"|<div class="navfoot".*?</div>`)
+	wildcard = regexp.MustCompile(`\{[a-z]+(?:\.\.\.)?\}`)
+)
+
+// still is a page without what differs from one moment and address to the next.
+func still(body string) string { return moving.ReplaceAllString(body, "") }
+
+// objectsOf are objects as a node's console may be asked for: its own, a partner's,
+// and two that look alike to it, one that the partner withholds and one that is
+// nowhere.
+func objectsOf(t *testing.T, there, here *nodetest.Party) map[string]stix.ID {
+	t.Helper()
+	newest := func(p *nodetest.Party) stix.ID {
+		recs, err := p.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 100})
+		if err != nil || len(recs) == 0 {
+			t.Fatalf("%d indicators: %v", len(recs), err)
+		}
+		return recs[len(recs)-1].Object.ID
+	}
+	ids := map[string]stix.ID{"foreign warning": warnOf(t, there, noroshi.Flash, "Of there", "先方の警報")}
+	here.Until("the partner's warning is here", func() (bool, error) {
+		id := ids["foreign warning"]
+		held, err := here.Node.Store.Held(t.Context(), []stix.ID{id})
+		return held[id], err
+	})
+	ids["foreign indicator"] = newest(there)
+	there.Import("withheld.txt", "tlp:red", strings.NewReader("withheld.example\n"))
+	ids["withheld"] = newest(there)
+	ids["own warning"] = warnOf(t, here, noroshi.Priority, "Of here", "当方の警報")
+	ids["own indicator"] = newest(here)
+	ids["unknown"] = "indicator--00000000-0000-4000-8000-000000000000"
+	return ids
+}
+
+// TestEveryRouteByRole: what a role may not do, what a partner withholds and what
+// does not exist look the same to it, whatever the address and whatever stands
+// behind it; what it may see opens.
+func TestEveryRouteByRole(t *testing.T) {
+	t.Parallel()
+	usa, p := nodetest.Alliance(t, noroshi.Real)
+	ids := objectsOf(t, usa, p)
+	var sets [][]noroshi.Role
+	for _, role := range noroshi.Roles {
+		sets = append(sets, []noroshi.Role{role})
+	}
+	staff(t, p, sets...)
+	opened, seen := map[string]int{}, map[bool]int{}
+	for _, role := range noroshi.Roles {
+		r := newReader(t, p)
+		r.strays = true
+		r.signIn("only-" + string(role))
+		_, nowhere := r.get("/no-such-page")
+		for _, route := range console.Routes() {
+			method, path, _ := strings.Cut(route.Pattern, " ")
+			if route.Open || strings.Contains(path, "/live") || path == "/signout" {
+				continue
+			}
+			may := noroshi.May(role, route.Action)
+			seen[may]++
+			kinds := []string{"unknown"}
+			if strings.Contains(path, "{id}") {
+				kinds = []string{"unknown", "withheld", "foreign warning", "foreign indicator", "own warning", "own indicator"}
+			}
+			absent := ""
+			for _, kind := range kinds {
+				id := string(ids[kind])
+				ask := strings.TrimSuffix(wildcard.ReplaceAllString(path, id), "{$}")
+				status, body := r.get(ask)
+				if method == http.MethodPost {
+					status, body = r.post(ask)
+				}
+				shape := fmt.Sprint(status, strings.ReplaceAll(still(body), id, "ID"))
+				switch kind {
+				case "unknown":
+					absent = shape
+				case "withheld":
+					if shape != absent {
+						t.Errorf("%s as %s: what a partner withholds is not like what does not exist:\n%s", route.Pattern, role, cmp.Diff(absent, shape))
+					}
+				default:
+					if status == http.StatusOK && method == http.MethodGet {
+						opened[path+" "+kind]++
+					}
+				}
+				switch none := kind == "unknown" || kind == "withheld"; {
+				case !may && (status != http.StatusNotFound || still(body) != still(nowhere)):
+					t.Errorf("%s of %s as %s: %d, and not like an address that is none:\n%s", route.Pattern, kind, role, status, cmp.Diff(still(nowhere), still(body)))
+				case may && status >= 500:
+					t.Errorf("%s of %s as %s: %d\n%s", route.Pattern, kind, role, status, body)
+				case may && method == http.MethodGet && ask == path && status != http.StatusOK:
+					t.Errorf("%s as %s: %d", route.Pattern, role, status)
+				case may && none && method == http.MethodGet && strings.Contains(path, "{id}") && (status != http.StatusNotFound || still(body) != still(nowhere)):
+					t.Errorf("%s of %s as %s, which does not exist: %d", route.Pattern, kind, role, status)
+				}
+			}
+		}
+	}
+	if seen[true] < 50 || seen[false] < 20 {
+		t.Errorf("allowed and refused: %v", seen)
+	}
+	for _, at := range []string{"/warnings/{id} own warning", "/warnings/{id} foreign warning", "/indicators/{id} own indicator", "/indicators/{id} foreign indicator"} {
+		if opened[at] != len(noroshi.Roles) {
+			t.Errorf("%s opened for %d roles of %d", at, opened[at], len(noroshi.Roles))
+		}
+	}
+}
+
+// readers are two persons who together see every screen.
+var readers = [][]noroshi.Role{
+	{noroshi.Duty, noroshi.Analyst, noroshi.ReleaseOffice, noroshi.Liaison, noroshi.Auditor},
+	{noroshi.Administrator},
+}
+
+// furnished is a node with a partner, a warning, and a release that waits.
+func furnished(t *testing.T) *nodetest.Party {
+	t.Helper()
+	_, party := nodetest.Alliance(t, noroshi.Real)
+	party.Import("list.txt", "tlp:green", strings.NewReader("c2.port.example\n198.51.100.9\nhttps://port.example/"+endless(1000)+"\n"))
+	party.Import("two.txt", "tlp:amber", strings.NewReader("staging.port.example\n"))
+	recs, err := party.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 1})
+	if err != nil || len(recs) != 1 {
+		t.Fatalf("%d indicators: %v", len(recs), err)
+	}
+	d := watch.Draft{ID: stix.NewID("report"), TitleEN: "Remote logins to a port terminal system", TitleJA: "港湾ターミナル管理システムへの遠隔ログイン",
+		TextEN: "A vendor account is used outside the shift roster.", TextJA: "保守業者用のアカウントが勤務時間外に使われています。", Severity: noroshi.High,
+		Precedence: noroshi.Flash, Action: "check", Refs: []stix.ID{recs[0].Object.ID}, Marking: "tlp:green"}
+	long := d
+	long.ID, long.TitleEN, long.TextEN, long.TitleJA, long.TextJA = stix.NewID("report"), endless(190), endless(2000), "監視"+endless(180), endless(2000)
+	for _, d := range []watch.Draft{d, long} {
+		by, err := party.Signed(t.Context(), "duty", noroshi.ActWarn, string(d.ID), d.Bound())
+		if err != nil {
+			t.Fatal(err)
+		}
+		party.Must("warning.new", web.NewWarning{Draft: d, By: by}, nil)
+	}
+	party.Settle()
+	return party
+}
+
+// endless is a text of n letters that has no place to break.
+func endless(n int) string { return strings.Repeat("sha256", n/6+1)[:n] }
+
+// way is how a page is looked at.
+type way struct {
+	lang, theme string
+	width       int64
+}
+
+// ways are all of them; in the small tier a page is looked at in two that between
+// them have both languages, themes and widths, others from page to page.
+func ways(page int) (list []way) {
+	for _, lang := range []string{"en", "ja"} {
+		for _, theme := range []string{"light", "dark"} {
+			for _, width := range []int64{1440, 320} {
+				list = append(list, way{lang, theme, width})
+			}
+		}
+	}
+	if tier.N(0, 1) == 1 {
+		return list
+	}
+	pairs := [][2]int{{0, 7}, {1, 6}, {2, 5}, {3, 4}}
+	pair := pairs[page%len(pairs)]
+	return []way{list[pair[0]], list[pair[1]]}
+}
+
+// answered are forms whose answer is a page that no link leads to: what is signed
+// next, what is shown once, and what was wrong.
+var answered = map[noroshi.Role][]struct {
+	path   string
+	fields url.Values
+}{
+	noroshi.Duty: {
+		{"/warnings/new", url.Values{"do": {"preview"}, "action": {"check"}, "severity": {"high"}, "precedence": {"priority"}, "marking": {"tlp:green"}, "about": {"indicator--f387e1ad-3efc-592e-8a55-c563485b4323"},
+			"title_en": {endless(190)}, "title_ja": {"監視" + endless(180)}, "text_en": {endless(1000)}, "text_ja": {endless(1000)}}},
+		{"/warnings/new", url.Values{"do": {"preview"}, "title_en": {endless(190)}}},
+		{"/me/token", url.Values{"name": {endless(50)}, "days": {"9"}, "scope": {"read"}, "passphrase": {nodetest.Passphrase}}},
+		{"/me/token", url.Values{"name": {endless(50)}, "days": {"9"}, "scope": {"read"}, "passphrase": {"another passphrase"}}},
+	},
+	noroshi.Administrator: {
+		{"/settings/people/invite", url.Values{"person": {"sato"}, "name": {endless(60)}, "role": {"analyst"}}},
+		{"/settings/people/invite", url.Values{"person": {"s"}, "name": {endless(60)}}},
+	},
+}
+
+// TestEveryPage looks at one page of each address that can be come to by links, and
+// at those that answer forms, as who sees it: nothing lies outside the window, no text is missing or in the
+// other language, and no rule of WCAG that a machine can look at is broken.
+func TestEveryPage(t *testing.T) {
+	t.Parallel()
+	party := furnished(t)
+	staff(t, party, readers...)
+	for _, roles := range readers {
+		t.Run(string(roles[0]), func(t *testing.T) {
+			t.Parallel()
+			p := consoletest.Open(t, consoleOf(party))
+			p.SignIn("only-"+string(roles[0]), nodetest.Passphrase, "en")
+			known, queue := map[string]bool{}, []string{"/"}
+			for page := 0; len(queue) > 0 && page < 60; page++ {
+				path := queue[0]
+				queue = queue[1:]
+				for _, w := range ways(page) {
+					judge(t, p, path, nil, w)
+				}
+				for _, link := range p.Links() {
+					if pattern := patternOf(link); pattern != "" && !known[pattern] {
+						known[pattern] = true
+						queue = append(queue, link)
+					}
+				}
+			}
+			for i, form := range answered[roles[0]] {
+				for _, w := range ways(i) {
+					judge(t, p, form.path, form.fields, w)
+				}
+			}
+			if len(known) < 7 {
+				t.Errorf("only these pages were found: %v", known)
+			}
+		})
+	}
+}
+
+// patternOf is the route that answers an address, "" for none that shows a page.
+func patternOf(link string) string {
+	path, _, _ := strings.Cut(link, "?")
+	mux := http.NewServeMux()
+	for _, r := range console.Routes() {
+		if strings.HasPrefix(r.Pattern, "GET ") && !strings.Contains(r.Pattern, "/live") {
+			mux.HandleFunc(r.Pattern, http.NotFound)
+		}
+	}
+	req, err := http.NewRequest(http.MethodGet, path, nil)
+	if err != nil {
+		return ""
+	}
+	_, pattern := mux.Handler(req)
+	return pattern
+}
+
+// names are what stands on the pages of a furnished node and has no language.
+var names = []string{"admin", "duty", "liaison", "release", "only-", "two", "list", "Remote logins", "Copyright", "stix", "tsv", "csv", "misp", "kev", "csaf"}
+
+// judge looks at the page of an address, or at the one that answers a form.
+func judge(t *testing.T, p *consoletest.Page, path string, form url.Values, w way) {
+	t.Helper()
+	p.Prefer("lang", w.lang)
+	p.Prefer("theme", w.theme)
+	p.Size(w.width, 900)
+	if form == nil {
+		p.Go(path)
+	} else {
+		p.Post(path, form)
+	}
+	name := fmt.Sprintf("%s %s %s %d", path, w.lang, w.theme, w.width)
+	for _, wrong := range slices.Concat(p.Layout(), p.Language(w.lang, names...), p.Axe()) {
+		t.Errorf("%s: %s", name, wrong)
+	}
+	look(t, p, strings.NewReplacer("/", "_", "?", "_", "&", "_", " ", "-", ":", "_").Replace(name))
+}

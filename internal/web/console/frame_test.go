@@ -1,0 +1,243 @@
+package console_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/locale"
+	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/web/console"
+	"github.com/noroshi-cti/noroshi/internal/web/console/consoletest"
+)
+
+// packed is how many bytes something has on its way to a browser.
+func packed(b []byte) int {
+	var out bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	_, _ = w.Write(b)
+	_ = w.Close()
+	return out.Len()
+}
+
+func glob(t *testing.T, pattern string) (files map[string][]byte, all []byte) {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%s: %v, %v", pattern, names, err)
+	}
+	files = map[string][]byte{}
+	for _, n := range names {
+		b, err := os.ReadFile(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[n], all = b, append(all, b...)
+	}
+	return files, all
+}
+
+// TestFilesOfOthersAreAsPublished: htmx and its extension are byte for byte the
+// published ones, but for the line that names a source map.
+func TestFilesOfOthersAreAsPublished(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"htmx.min.js":   "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
+		"hx-sse.min.js": "18ef2761356ec1fe0bb6d92612315b37517a7c1e9856b661c5ae81fef239d103",
+	} {
+		b, err := os.ReadFile("static/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != want {
+			t.Errorf("%s is another: %x", name, sum)
+		}
+	}
+}
+
+// TestFirstLoadIsSmall: our own style stays under 12 kB, our own script under
+// 6 kB, all that a first page needs under 60 kB, compressed.
+func TestFirstLoadIsSmall(t *testing.T) {
+	t.Parallel()
+	_, css := glob(t, "static/css/*.css")
+	_, js := glob(t, "static/js/*.js")
+	_, lib := glob(t, "static/*.js")
+	if n := packed(css); n > 12_000 {
+		t.Errorf("style: %d bytes", n)
+	}
+	if n := packed(js); n > 6_000 {
+		t.Errorf("script: %d bytes", n)
+	}
+	r := newReader(t, nodetest.New(t, "JPN-01", noroshi.Real))
+	r.signIn("duty")
+	_, page := r.get("/")
+	if n := packed(css) + packed(js) + packed(lib) + packed([]byte(page)); n > 60_000 {
+		t.Errorf("first load: %d bytes", n)
+	}
+}
+
+var (
+	saying  = regexp.MustCompile(`\{\{[^}]*\b(?:t|text) "([a-z][^"]*[^".])"`)
+	inline  = regexp.MustCompile(`(?i)<script(?:>|\s[^>]*>\s*[^<\s])|\sstyle=|\son[a-z]+=|hx-on|javascript:|\bjs:`)
+	comment = regexp.MustCompile(`(?s)\{\{/\*.*?\*/\}\}`)
+)
+
+// TestTemplates: every text a template says is in the catalogue, nothing is
+// inline.
+func TestTemplates(t *testing.T) {
+	t.Parallel()
+	files, _ := glob(t, "templates/*.html")
+	said := 0
+	for name, b := range files {
+		text := comment.ReplaceAllString(string(b), "")
+		for _, m := range saying.FindAllStringSubmatch(text, -1) {
+			if said++; !locale.Has(m[1]) {
+				t.Errorf("%s says %s, which is not in the catalogue", name, m[1])
+			}
+		}
+		if m := inline.FindString(text); m != "" {
+			t.Errorf("%s has something inline: %s", name, m)
+		}
+	}
+	if said < 100 {
+		t.Errorf("only %d texts found in the templates", said)
+	}
+}
+
+var variable = regexp.MustCompile(`--([a-z0-9]+):(#[0-9a-f]{3,6})`)
+
+// TestContrast: text on each ground it stands on keeps 4.5 to 1, what is drawn 3
+// to 1, in both themes (WCAG 2.2, 1.4.3 and 1.4.11).
+func TestContrast(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("static/css/0-frame.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	themes := regexp.MustCompile(`(?m)^(:root,\[data-theme=light\]|\[data-theme=dark\])\{([^}]*)\}`).FindAllStringSubmatch(string(b), -1)
+	if len(themes) != 2 {
+		t.Fatalf("%d themes", len(themes))
+	}
+	for _, theme := range themes {
+		colours := map[string]string{}
+		for _, m := range variable.FindAllStringSubmatch(theme[2], -1) {
+			colours[m[1]] = m[2]
+		}
+		for ground, texts := range map[string]string{
+			"sf": "ink ink2 ink3 acc acct ok cau ser crit", "sf2": "ink ink2 ink3", "bg": "ink ink2 ink3", "accs": "ink acct",
+			"crits": "ink crit", "caus": "ink cau", "oks": "ink ok", "acc": "onacc", "crit": "onhot pre", "ser": "pre",
+		} {
+			for text := range strings.FieldsSeq(texts) {
+				if c := contrast(t, colours[text], colours[ground]); c < 4.5 {
+					t.Errorf("%s: %s on %s: %.2f", theme[1], text, ground, c)
+				}
+			}
+		}
+		if c := contrast(t, colours["cauf"], colours["sf"]); c < 3 {
+			t.Errorf("%s: cauf on sf: %.2f", theme[1], c)
+		}
+	}
+}
+
+// contrast of two colours by WCAG 2.2.
+func contrast(t *testing.T, a, b string) float64 {
+	t.Helper()
+	x, y := luminance(t, a), luminance(t, b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+func luminance(t *testing.T, colour string) float64 {
+	t.Helper()
+	hexes := strings.TrimPrefix(colour, "#")
+	if len(hexes) == 3 {
+		hexes = fmt.Sprintf("%[1]c%[1]c%[2]c%[2]c%[3]c%[3]c", hexes[0], hexes[1], hexes[2])
+	}
+	if len(hexes) != 6 {
+		t.Fatalf("colour %q", colour)
+	}
+	var sum float64
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		n, err := strconv.ParseUint(hexes[2*i:2*i+2], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := float64(n) / 255; c <= 0.04045 {
+			sum += weight * c / 12.92
+		} else {
+			sum += weight * math.Pow((c+0.055)/1.055, 2.4)
+		}
+	}
+	return sum
+}
+
+// TestAFailureHasANumber: a page that failed for no reason that has words says a
+// number, and nothing of the reason, which stands in the log beside that number.
+func TestAFailureHasANumber(t *testing.T) {
+	t.Parallel()
+	for _, l := range locale.Langs {
+		var log strings.Builder
+		w := console.Failed(l, slog.New(slog.NewTextHandler(&log, nil)), errors.New("open /srv/secret: broken"))
+		number := regexp.MustCompile(`incident=([A-Z2-7]{8}) path=/partners err="open /srv/secret`).FindStringSubmatch(log.String())
+		if number == nil {
+			t.Fatalf("the log: %s", log.String())
+		}
+		if body := w.Body.String(); w.Code != http.StatusInternalServerError || !strings.Contains(body, number[1]) || strings.Contains(body, "secret") || strings.Contains(body, "{0}") {
+			t.Errorf("%s: %d\n%s", l, w.Code, body)
+		}
+	}
+}
+
+// TestHeaders: every answer forbids what is not ours.
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, nodetest.New(t, "JPN-01", noroshi.Real))
+	for _, path := range []string{"/signin", "/no-such-page", "/static/console.css", "/live"} {
+		res, err := r.http.Get(r.base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if policy := res.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none';") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.base+"/signin", strings.NewReader("person=duty"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Sec-Fetch-Site", "cross-site")
+	res, err := r.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusForbidden {
+		t.Errorf("a form that another site sent: %d", res.StatusCode)
+	}
+}
+
+// TestTextBecomesHTMLInOnePlace: a page's scripts write no HTML, and make no policy
+// by which they could, but for the one that htmx reads answers with.
+func TestTextBecomesHTMLInOnePlace(t *testing.T) {
+	t.Parallel()
+	p := consoletest.Open(t, consoleOf(nodetest.New(t, "JPN-01", noroshi.Real)))
+	p.Expect("Trusted")
+	p.Go("/signin")
+	for _, what := range []string{`document.body.innerHTML = "<b>x</b>"`, `document.createElement("script").text = "1"`, `trustedTypes.createPolicy("other", {})`, `trustedTypes.createPolicy("noroshi", {})`} {
+		p.Until(`(() => { try { ` + what + ` } catch (e) { return e instanceof TypeError } return false })()`)
+	}
+}
