@@ -256,7 +256,7 @@ func (c *Courier) refreshLink(ctx context.Context, p noroshi.Partner) error {
 		switch was := l.view.Swap(v); {
 		case was.keys.Hash() != v.keys.Hash():
 			l.spawn(l.keysChanged)
-		case v.agreement != nil && was.agreement == nil, was.suspended() && !v.suspended(): // what came before may be applied
+		case v.another(was), was.suspended() && !v.suspended(): // what came before may be applied
 			l.spawn(l.resume)
 		}
 		l.rewire()
@@ -324,6 +324,11 @@ func (c *Courier) view(ctx context.Context, p noroshi.Partner) (*view, error) {
 		v.agreement, v.packings = v.spoken, message.Packings(v.spoken)
 	}
 	return v, nil
+}
+
+// another reports whether an agreement is in force that was not.
+func (v *view) another(was *view) bool {
+	return v.agreement != nil && (was.agreement == nil || v.agreement.Hash != was.agreement.Hash)
 }
 
 // suspended reports whether nothing of the agreement is given or taken.

@@ -19,7 +19,7 @@ const tryPause = time.Minute
 // are stored Step has. It is guarded by the mu of the link.
 type left struct {
 	held map[arrival]message.In // never more than are held
-	next time.Time              // when all is tried again; zero = when an agreement comes into force
+	next time.Time              // when all is tried again; zero = when another agreement is in force
 }
 
 // take returns what is held, by epoch and sequence, and forgets it.
@@ -51,10 +51,15 @@ func (l *link) leave(in message.In) {
 // to be in force when one comes to be. It is called when that is left: an agreement
 // that comes into force only then finds it.
 func (l *link) unapplied(ctx context.Context, k message.Kind, err error) {
-	now := l.c.o.Now()
-	_, flows := l.view.Load().inForce(now)
+	now, v := l.c.o.Now(), l.view.Load()
+	_, flows := v.inForce(now)
 	switch {
-	case err == errSuspended && l.keptOut(k), errors.Is(err, errNothing) && !flows:
+	case err == errSuspended && l.keptOut(k):
+		return
+	case errors.Is(err, errNothing) && !flows:
+		if a := v.agreement; a != nil && now.Before(a.From) {
+			l.tryAt(a.From)
+		}
 		return
 	case err != errSuspended && !errors.Is(err, errNothing):
 		l.note(quiet(ctx, err))
@@ -63,11 +68,14 @@ func (l *link) unapplied(ctx context.Context, k message.Kind, err error) {
 }
 
 // tryLater has resume come in a while.
-func (l *link) tryLater() {
+func (l *link) tryLater() { l.tryAt(l.c.o.Now().Add(tryPause)) }
+
+// tryAt has resume come at a time, unless it comes before.
+func (l *link) tryAt(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.left.next.IsZero() {
-		l.left.next = l.c.o.Now().Add(tryPause)
+	if l.left.next.IsZero() || at.Before(l.left.next) {
+		l.left.next = at
 	}
 	signal(l.kick)
 }
@@ -87,7 +95,7 @@ func (l *link) tryAgain() {
 
 // resume looks at all that waits to be applied: after a start, which may have come
 // between a point and what waited for it, after another KEYSET, which may state others,
-// when an agreement comes into force, and when something could not be applied before.
+// when another agreement comes into force, and when something could not be applied before.
 func (l *link) resume(ctx context.Context) {
 	l.mu.Lock()
 	held, left := l.side.Held(), l.left.take()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/release"
 )
 
 // TestReadyWhileSuspended: what a message waits for comes while the agreement is
@@ -57,6 +58,50 @@ func TestReadyWhileSuspended(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestReadyUnderNoAgreement: what a message waits for comes when the agreement it came
+// under is over. It is applied under the next one, when the time of that begins.
+func TestReadyUnderNoAgreement(t *testing.T) {
+	warmCoders(t)
+	for name, after := range map[string]time.Duration{"already": -time.Minute, "later": time.Hour} {
+		t.Run("begins "+name, func(t *testing.T) {
+			cryptotest.SetGlobalRandom(t, 35)
+			synctest.Test(t, func(t *testing.T) {
+				h, f, _ := twoFoes(t, 0)
+				under := func(from, until time.Time) noroshi.Hash {
+					file := release.Template(release.Draft{Realm: noroshi.Real, Self: f.party(), Partner: h.v.party(), From: from, Until: until})
+					h.v.meet(f.node, file, f.out, f.in)
+					synctest.Wait()
+					return noroshi.Sum(file)
+				}
+				f.agreement = under(f.now().AddDate(0, -1, 0), f.now().Add(time.Hour))
+				d := data(noroshi.Routine)
+				d.Seq = 2
+				m := f.sign(d, f.objects(f.indicator(f.newID(), f.ident, "")))
+				chain := message.ChainStart(noroshi.Real, f.id(), f.v.id(), f.epoch)
+				chain = message.ChainNext(message.ChainNext(chain, tomb(f.epoch, 1).ID), m.ID())
+				f.revoke(f.keys, m.KeyID, message.LastGood{Epoch: f.epoch, Seq: 2, Chain: chain})
+				h.v.takeKeys(f.node)
+				synctest.Wait()
+				f.hands(m)
+				time.Sleep(2 * time.Hour)
+				f.hands(f.sign(message.Header{Seq: 3, Kind: message.Tombstone, Prec: noroshi.Priority, Form: message.ControlForm}, tombs(tomb(f.epoch, 1))))
+				if n, held := h.v.count("indicator"), h.heldOf(); n != 0 || held[m.ID()] != "agreement" {
+					t.Fatalf("the agreement is over, %d indicators are in use and held are %v", n, held)
+				}
+				under(f.now().Add(after), f.now().AddDate(1, 0, 0))
+				if n := h.v.count("indicator"); n > 0 && after > 0 {
+					t.Errorf("%d indicators are in use before the next one is in force", n)
+				}
+				time.Sleep(max(after, 0))
+				synctest.Wait()
+				if n, held := h.v.count("indicator"), h.heldOf(); n != 1 || len(held) > 0 {
+					t.Errorf("the next is in force, %d indicators are in use and held are %v", n, held)
+				}
+			})
+		})
 	}
 }
 
