@@ -378,6 +378,39 @@ func TestWhatMayGoNoMoreTakesNoPlace(t *testing.T) {
 	}
 }
 
+// TestWhatMayGoAgainCountsAnew: what a narrow path may carry again waits there for a
+// place, as if it had never gone by it, and goes at once when there is one.
+func TestWhatMayGoAgainCountsAnew(t *testing.T) {
+	t.Parallel()
+	line := slow(way("line", 1), 2*time.Second)
+	o := newOne(t, line)
+	o.answer("line")
+	fill := func(label string) (seqs []uint64) {
+		for _, s := range o.drain(append(o.put(noroshi.Routine, label), o.put(noroshi.Routine, label)...)) {
+			if s, ok := s.(message.Send); ok {
+				seqs = append(seqs, s.Seq)
+			}
+		}
+		return seqs
+	}
+	if got := fill("a"); !slices.Equal(got, []uint64{1, 2}) {
+		t.Fatalf("%v go", got)
+	}
+	o.step(message.Rewired{Ways: []message.Way{onlyFor(line, "b")}})
+	if got := fill("b"); !slices.Equal(got, []uint64{3, 4}) {
+		t.Fatalf("%v go in the place of what may not", got)
+	}
+	o.drain(o.step(message.Rewired{Ways: []message.Way{line}}))
+	for _, s := range sends(o.wait(time.Minute, "line")) {
+		if s.Seq < 3 {
+			t.Errorf("%d goes beside two that have no receipt", s.Seq)
+		}
+	}
+	if got := sends(o.hear(o.holds(3))); len(got) != 1 || got[0].Seq != 1 {
+		t.Errorf("with a place free %v goes, want 1 at once", got)
+	}
+}
+
 // TestASlowPathHoldsUpNoOther: with a line full of what it cannot send for
 // hours, https goes on at its own pace, and the reverse.
 func TestASlowPathHoldsUpNoOther(t *testing.T) {

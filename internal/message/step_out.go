@@ -335,16 +335,17 @@ func (s *Side) bar(o *outgoing, i int, now time.Time) {
 }
 
 // leave takes a message from a path that it may go by no more: it counts in no window
-// there. What is being handed over is answered yet.
+// there, and where it may again, it counts anew. What is being handed over is answered
+// yet.
 func (s *Side) leave(o *outgoing, i int) {
 	f, p := &o.flights[i], s.paths[i]
 	if f.open {
-		f.open = false
 		p.open[o.Prec]--
 	}
 	if f.flying {
 		s.halt(o, p)
 	}
+	*f = flight{flying: f.flying}
 }
 
 // halt stops the envelope of a message that is on a narrow path.
