@@ -2,7 +2,6 @@ package courier
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strings"
 
@@ -151,7 +150,7 @@ func (d *derivation) add(ctx context.Context, x taken) error {
 	if err != nil {
 		return err
 	}
-	first, upto, err := d.while(ctx, x)
+	counted, err := d.counted(ctx, x)
 	if err != nil {
 		return err
 	}
@@ -165,7 +164,7 @@ func (d *derivation) add(ctx context.Context, x taken) error {
 			return err
 		}
 		versions = slices.DeleteFunc(versions, func(v store.Record) bool { return v.Source.Kind != noroshi.FromSelf })
-		if !inUse(versions) || !slices.ContainsFunc(versions, func(v store.Record) bool { return v.Current && v.Seq > first && v.Seq < upto }) {
+		if !inUse(versions) || !slices.ContainsFunc(versions, func(v store.Record) bool { return v.Current && counted(v.Seq) }) {
 			continue
 		}
 		e := x.entry
@@ -178,24 +177,26 @@ func (d *derivation) add(ctx context.Context, x taken) error {
 	return nil
 }
 
-// while returns between which sequences what was made of an object was made of what is
-// taken back. Where versions alone are meant it is up to when a later one came that
-// stands.
-func (d *derivation) while(ctx context.Context, x taken) (first, upto int64, err error) {
-	first, upto = x.versions[0].Seq, math.MaxInt64
-	for _, v := range x.versions {
-		first = min(first, v.Seq)
-	}
-	if !d.alone {
-		return first, upto, nil
-	}
-	all, err := d.r.Versions(ctx, x.entry.Object)
-	for _, v := range all {
-		if inUse([]store.Record{v}) && v.Object.Modified.Compare(newestOf(x.versions)) > 0 {
-			upto = v.Seq
+// counted returns what says of a sequence whether what was made then was made of what is
+// taken back. Where versions alone are meant, one counts until a later one of the same
+// owner comes, and not at all where that was here already; what is out of use itself
+// takes no other's place.
+func (d *derivation) counted(ctx context.Context, x taken) (func(seq int64) bool, error) {
+	var all []store.Record
+	if d.alone {
+		var err error
+		if all, err = d.r.Versions(ctx, x.entry.Object); err != nil {
+			return nil, err
 		}
 	}
-	return first, upto, err
+	return func(seq int64) bool {
+		return slices.ContainsFunc(x.versions, func(v store.Record) bool {
+			later := func(w store.Record) bool {
+				return w.Seq < seq && w.Source.Owner() == v.Source.Owner() && takesPlace(w, v)
+			}
+			return v.Seq < seq && !slices.ContainsFunc(all, later)
+		})
+	}, nil
 }
 
 // stands reports whether an object is in use as far as the partner can know: of

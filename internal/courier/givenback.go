@@ -283,15 +283,17 @@ func (l *link) retold(ctx context.Context, tx *store.Tx, r Recall, objects []tak
 // versions alone were meant, it is those of them that it has.
 func (r *Recall) about(ctx context.Context, tx *store.Tx, shown []viewed) (list []taken, err error) {
 	for _, e := range r.Entries {
+		has := slices.DeleteFunc(slices.Clone(shown), func(x viewed) bool { return x.object.ID != e.Object || !concerns(e, x.object) })
+		if len(has) == 0 {
+			continue
+		}
 		t := taken{entry: e}
 		t.entry.Message = noroshi.Hash{}
 		if t.versions, err = tx.Versions(ctx, e.Object); err != nil {
 			return nil, err
 		}
 		t.versions = slices.DeleteFunc(t.versions, func(v store.Record) bool { return !r.means(v) })
-		if slices.ContainsFunc(shown, func(x viewed) bool {
-			return x.object.ID == e.Object && concerns(e, x.object) && (len(r.Ended) == 0 || x.among(t.versions))
-		}) {
+		if len(r.Ended) == 0 || slices.ContainsFunc(has, func(x viewed) bool { return x.among(t.versions) }) {
 			list = append(list, t)
 		}
 	}

@@ -125,7 +125,8 @@ func TestMadeOfWhatStands(t *testing.T) {
 }
 
 // TestMadeOfALaterOne: what B made of a later version of A's, after the thief's, stands
-// when that goes out of use.
+// when that goes out of use, also where a still later one came behind it; and so does
+// what B made after the thief brought one that did not count any more.
 func TestMadeOfALaterOne(t *testing.T) {
 	t.Parallel()
 	p, ends := began(t, 57)
@@ -137,14 +138,23 @@ func TestMadeOfALaterOne(t *testing.T) {
 	p.until("all receipted", 5*time.Second, p.settled)
 	p.net.setCut(true)
 	stolen := p.a.keys.Copy()
-	p.says(stolen, ends[0].Epoch, ends[0].Seq+2, noroshi.Routine, p.indicator(id, "thief.example"))
+	p.says(stolen, ends[0].Epoch, ends[0].Seq+8, noroshi.Routine, p.indicator(id, "thief.example"))
 	p.until("the thief's version", 5*time.Second, func() bool { return len(p.b.versions(id, false)) == 2 })
 	of := p.b.warn(1, id)
-	o := p.indicator(id, "later.example")
-	ends[0].Seq++
-	p.says(stolen, ends[0].Epoch, ends[0].Seq, noroshi.Routine, o)
-	p.until("A's later one", 5*time.Second, func() bool { return p.b.current(id).Hash == o.Hash() })
+	says := func(name string) {
+		t.Helper()
+		o := p.indicator(id, name)
+		ends[0].Seq++
+		p.says(stolen, ends[0].Epoch, ends[0].Seq, noroshi.Routine, o)
+		p.until("A's "+name, 5*time.Second, func() bool { return p.b.current(id).Hash == o.Hash() })
+	}
+	late := p.indicator(id, "late.example") // before A's later one by its time
+	says("later.example")
 	after := p.b.warn(2, id)
+	p.says(stolen, ends[0].Epoch, ends[0].Seq+8, noroshi.Routine, late)
+	p.until("the thief's late one", 5*time.Second, func() bool { return len(p.b.versions(id, false)) == 4 })
+	behind := p.b.warn(3, id)
+	says("latest.example")
 	signed, err := p.a.keys.Signing(message.UseRelease, p.a.keys.Keyset().Version, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -154,8 +164,13 @@ func TestMadeOfALaterOne(t *testing.T) {
 	}
 	p.b.takeKeys(p.a)
 	p.report()
-	if !p.b.current(of).Withdrawn || p.b.current(after).Withdrawn {
-		t.Errorf("out of use is what B made of the thief's: %t, of A's later one: %t", p.b.current(of).Withdrawn, p.b.current(after).Withdrawn)
+	for what, w := range map[string]struct {
+		id  stix.ID
+		out bool
+	}{"the thief's": {of, true}, "A's later one": {after, false}, "A's later one, when the thief's late one was there": {behind, false}} {
+		if got := p.b.current(w.id).Withdrawn; got != w.out {
+			t.Errorf("what B made of %s is out of use: %t, want %t", what, got, w.out)
+		}
 	}
 }
 
