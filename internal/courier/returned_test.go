@@ -124,3 +124,37 @@ func TestThiefsVersionNeverWentOn(t *testing.T) {
 		t.Error("C was told to take back what it has")
 	}
 }
+
+// TestThiefsVersionAndWhatCameAfter: a thief's version went out of use at A, and then A
+// passed B's own on to C. It is put back to between the two: C gives back B's own, and is
+// not told to take that back.
+func TestThiefsVersionAndWhatCameAfter(t *testing.T) {
+	t.Parallel()
+	p, c := newThree(t, 61)
+	p.start()
+	p.until("confirmed", 20*time.Second, func() bool { return p.a.linkTo(p.b).Confirmed })
+	p.b.importList("b.txt", 0, 3)
+	p.until("A has B's", 20*time.Second, func() bool { return p.a.count("indicator") == 3 && p.b.link().OutApplied == p.b.link().OutHead })
+	ends, err := p.b.running().Ends(t.Context(), p.b.store.Reads, time.Time{})
+	if err != nil || len(ends) != 1 {
+		t.Fatalf("ends: %+v, %v", ends, err)
+	}
+	p.net.setCut(true)
+	id := p.b.own()[0]
+	own := p.a.current(id).Hash
+	p.stolenFromB(ends, id, noroshi.Red) // which nobody may have from A
+	p.revokedByB(ends)
+	at := p.a.copyOf()
+	c.start()
+	p.until("passed on", 20*time.Second, func() bool {
+		return c.count("indicator") == 3 && p.a.linkTo(c).OutApplied == p.a.linkTo(c).OutHead
+	})
+	p.a.putBack(at, true, true)
+	p.until("C has given back what A lost", 30*time.Second, func() bool { return p.a.takenBack() > 0 })
+	if r := p.a.current(id); r.Hash != own || r.Withdrawn {
+		t.Errorf("%s counts at A, withdrawn %v, want B's own", r.Hash, r.Withdrawn)
+	}
+	if list, err := p.a.running().Recalls(t.Context()); err != nil || len(list) != 1 || len(list[0].To) > 0 {
+		t.Errorf("recalled: %+v, %v, want one from nobody", list, err)
+	}
+}
