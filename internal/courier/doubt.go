@@ -195,11 +195,16 @@ func (l *link) foresee(ctx context.Context, keys map[[4]byte]*disowned) error {
 		}
 		return behind(m, now) == nil
 	}
+	var all []taken
 	for _, x := range keys {
-		var err error
-		if x.objects, err = l.saidByNone(ctx, l.c.s.Reads, x.objects, said); err != nil {
-			return err
-		}
+		all = append(all, x.objects...)
+	}
+	again, err := l.saidAgain(ctx, l.c.s.Reads, all, said)
+	if err != nil {
+		return err
+	}
+	for _, x := range keys {
+		x.objects = saidByNone(x.objects, again)
 		for _, t := range x.objects[:min(len(x.objects), maxDoubted)] {
 			o, err := l.effectOf(ctx, t)
 			if err != nil {
@@ -287,10 +292,11 @@ func (l *link) disown(ctx context.Context, key string, ks *message.Keyset, x dis
 			return cmp.Or(err, errNothing)
 		}
 		d.Time = tx.Time().UTC()
-		list, err := l.saidByNone(ctx, tx.Reads, x.objects, func(m *message.Message) bool { return behind(m, ks) == nil })
+		again, err := l.saidAgain(ctx, tx.Reads, x.objects, func(m *message.Message) bool { return behind(m, ks) == nil })
 		if err != nil {
 			return err
 		}
+		list := saidByNone(x.objects, again)
 		d.Objects = slices.DeleteFunc(slices.Clone(x.report.Objects), func(o DoubtedObject) bool {
 			return !slices.ContainsFunc(list, func(t taken) bool { return t.entry.Object == o.ID })
 		})

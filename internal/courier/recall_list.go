@@ -92,7 +92,7 @@ func (c *Courier) WaitingRecalls(ctx context.Context) ([]RecallPlan, error) {
 
 // recallTo returns what one recall came to at each partner.
 func recallTo(ctx context.Context, r store.Reads, id string) ([]RecallTo, error) {
-	docs, err := r.Docs(ctx, docRecallTo)
+	docs, err := r.DocsUnder(ctx, docRecallTo, id)
 	if err != nil {
 		return nil, err
 	}

@@ -86,16 +86,19 @@ func (g *givenByIt) readAll(ctx context.Context) error {
 	if g.read {
 		return nil
 	}
-	docs, err := g.r.Docs(ctx, docTakenBack)
+	var docs map[string][]byte
+	var err error
+	if g.node == (noroshi.NodeID{}) {
+		docs, err = g.r.Docs(ctx, docTakenBack)
+	} else {
+		docs, err = g.r.DocsUnder(ctx, docTakenBack, g.node.String())
+	}
 	if err != nil {
 		return err
 	}
 	g.shown = map[stix.ID][]givenObject{}
 	for key := range docs {
-		of, text, _ := strings.Cut(key, "/")
-		if g.node != (noroshi.NodeID{}) && of != g.node.String() {
-			continue
-		}
+		_, text, _ := strings.Cut(key, "/")
 		if err := g.add(ctx, text); err != nil {
 			return err
 		}

@@ -14,17 +14,8 @@ import (
 )
 
 // saidByNone returns of versions that the partner brought those that no message of it
-// that is believed brought too. A version belongs to the message that came first with
-// it; one that came later with the same bytes lists them. believed says which count.
-func (l *link) saidByNone(ctx context.Context, r store.Reads, list []taken, believed func(*message.Message) bool) ([]taken, error) {
-	if len(list) == 0 {
-		return nil, nil
-	}
-	said, err := l.saidAgain(ctx, r, list, believed)
-	if err != nil {
-		return nil, err
-	}
-	var left []taken
+// that is believed brought too, as saidAgain has it.
+func saidByNone(list []taken, said map[broughtObject]bool) (left []taken) {
 	for _, t := range list {
 		t.versions = slices.DeleteFunc(slices.Clone(t.versions), func(v store.Record) bool {
 			return said[broughtObject{ID: v.Object.ID, View: v.View, Hash: v.Hash}]
@@ -34,25 +25,26 @@ func (l *link) saidByNone(ctx context.Context, r store.Reads, list []taken, beli
 			left = append(left, t)
 		}
 	}
-	return left, nil
+	return left
 }
 
-// saidAgain returns what messages that are believed list of what some objects' versions
-// say.
+// saidAgain returns what messages of the partner that are believed list of what some
+// objects' versions say. A version belongs to the message that came first with it; one
+// that came later with the same bytes lists them. believed says which count.
 func (l *link) saidAgain(ctx context.Context, r store.Reads, list []taken, believed func(*message.Message) bool) (map[broughtObject]bool, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
 	about := map[stix.ID]bool{}
 	for _, t := range list {
 		about[t.entry.Object] = true
 	}
-	docs, err := r.Docs(ctx, docBrought)
+	docs, err := r.DocsUnder(ctx, docBrought, l.node().String())
 	if err != nil {
 		return nil, err
 	}
 	said := map[broughtObject]bool{}
 	for key, body := range docs {
-		if !strings.HasPrefix(key, l.node().String()+"/") {
-			continue
-		}
 		var objects []broughtObject
 		if json.Unmarshal(body, &objects) != nil {
 			return nil, noroshi.Errorf(noroshi.Broken, "courier.stream", "what message %s brought cannot be read: run audit verify", key)

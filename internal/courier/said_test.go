@@ -141,14 +141,19 @@ func TestMadeOfALaterOne(t *testing.T) {
 	p.says(stolen, ends[0].Epoch, ends[0].Seq+8, noroshi.Routine, p.indicator(id, "thief.example"))
 	p.until("the thief's version", 5*time.Second, func() bool { return len(p.b.versions(id, false)) == 2 })
 	of := p.b.warn(1, id)
+	last := p.indicator(id, "late.example") // before A's later one by its time
+	late := last
 	says := func(name string) {
 		t.Helper()
 		o := p.indicator(id, name)
+		for o.Modified.Compare(last.Modified) <= 0 { // within one millisecond
+			o = p.indicator(id, name)
+		}
+		last = o
 		ends[0].Seq++
 		p.says(stolen, ends[0].Epoch, ends[0].Seq, noroshi.Routine, o)
 		p.until("A's "+name, 5*time.Second, func() bool { return p.b.current(id).Hash == o.Hash() })
 	}
-	late := p.indicator(id, "late.example") // before A's later one by its time
 	says("later.example")
 	after := p.b.warn(2, id)
 	p.says(stolen, ends[0].Epoch, ends[0].Seq+8, noroshi.Routine, late)

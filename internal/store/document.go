@@ -41,6 +41,15 @@ func (r Reads) Doc(ctx context.Context, kind, key string) (body []byte, err erro
 
 // Docs returns the newest version of every document of a kind by key.
 func (r Reads) Docs(ctx context.Context, kind string) (map[string][]byte, error) {
+	return r.docs(ctx, "kind = $1", kind)
+}
+
+// DocsUnder is Docs of the keys that begin with one and a slash.
+func (r Reads) DocsUnder(ctx context.Context, kind, key string) (map[string][]byte, error) {
+	return r.docs(ctx, "kind = $1 AND id > $2 AND id < $3", kind, key+"/", key+string('/'+1))
+}
+
+func (r Reads) docs(ctx context.Context, which string, args ...any) (map[string][]byte, error) {
 	docs := map[string][]byte{}
 	err := r.on(ctx, func(c *conn) error {
 		return c.each(ctx, func(rows *sql.Rows) error {
@@ -49,7 +58,7 @@ func (r Reads) Docs(ctx context.Context, kind string) (map[string][]byte, error)
 			err := rows.Scan(&key, &body)
 			docs[key] = body
 			return err
-		}, "SELECT id, body FROM doc WHERE n IN (SELECT max(n) FROM doc WHERE kind = $1 GROUP BY id)", kind)
+		}, "SELECT id, body FROM doc WHERE n IN (SELECT max(n) FROM doc WHERE "+which+" GROUP BY id)", args...)
 	})
 	return docs, err
 }
