@@ -13,8 +13,9 @@ RACE := ./internal/store/pg ./internal/courier/https ./internal/courier/line ./i
 MEET := Urgent|Bulk|Lane|Lead|Feed|Process|Snapshot|Lock|Sign|AtOnce|Turns|Pace|Refresh|Runs|Died
 # Long tests of theirs in which one goroutine does the work: check or games run them.
 ALONE := TestTamperingIsFound|TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame
-# check has vetted all packages before any test runs.
-TEST := $(GO) test -vet=off
+# check has vetted all packages before any test runs. The limit is for what hangs, on a
+# slow machine too.
+TEST := $(GO) test -vet=off -timeout 30m
 # Some packages mostly wait: more of them run at a time than there are cores.
 WAIT := -p $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Games: thousands of drawn graphs, schedules, harmed rows, bombs and killed processes.

@@ -67,7 +67,7 @@ func (x *exchange) putBack() (died int) {
 func (x *exchange) patiently(what string, so func() (bool, error)) {
 	x.t.Helper()
 	for was := x.reached(); ; {
-		err := crew.Until(x.t.Context(), 2*time.Minute, what, so)
+		err := crew.Until(x.t.Context(), crew.Patience, what, so)
 		if err == nil {
 			return
 		}

@@ -155,7 +155,7 @@ func (x *exchange) settle() {
 	x.t.Helper()
 	calm(x.t, x.usa.site, x.jpn.site)
 	for _, m := range []*mortal{x.usa, x.jpn} {
-		err := crew.Until(x.t.Context(), time.Minute, "every recall answered", func() (bool, error) {
+		err := crew.Until(x.t.Context(), crew.Patience, "every recall answered", func() (bool, error) {
 			var s web.Status
 			err := m.call(x.t.Context(), "status", nil, &s)
 			return s.Recalls == 0, err

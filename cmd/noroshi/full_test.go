@@ -88,7 +88,7 @@ func (s *site) fill(room uint64) {
 // stopped waits until processes ended by themselves so often, and the next runs.
 func (s *site) stopped(times int) {
 	s.t.Helper()
-	err := crew.Until(s.t.Context(), time.Minute, string(s.Sign)+" stops", func() (bool, error) {
+	err := crew.Until(s.t.Context(), crew.Patience, string(s.Sign)+" stops", func() (bool, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.failed) >= times && s.proc != nil, nil

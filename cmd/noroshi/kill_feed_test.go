@@ -68,7 +68,7 @@ func TestKilledFeed(t *testing.T) {
 	}
 	total := kills * size
 	var s feed.State
-	err = crew.Until(t.Context(), time.Minute, "all is read", func() (bool, error) {
+	err = crew.Until(t.Context(), crew.Patience, "all is read", func() (bool, error) {
 		var rows []web.CollectionRow
 		if err := usa.call(t.Context(), "collection.list", nil, &rows); err != nil || rows[0].Objects != total {
 			return false, err

@@ -41,7 +41,7 @@ func TestKilledInARecall(t *testing.T) {
 		return
 	}
 	calm(t, usa, jpn)
-	err := crew.Until(t.Context(), time.Minute, "every answer", func() (bool, error) {
+	err := crew.Until(t.Context(), crew.Patience, "every answer", func() (bool, error) {
 		var s web.Status
 		err := usa.call(t.Context(), "status", nil, &s)
 		return s.Recalls == 0, err

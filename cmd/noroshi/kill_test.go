@@ -216,7 +216,7 @@ func (x *storm) end() {
 func calm(t *testing.T, a, b *site) {
 	t.Helper()
 	var told string
-	err := crew.Until(t.Context(), time.Minute, "both streams whole", func() (is bool, err error) {
+	err := crew.Until(t.Context(), crew.Patience, "both streams whole", func() (is bool, err error) {
 		is, told, err = whole(t.Context(), a, b)
 		return is, err
 	})

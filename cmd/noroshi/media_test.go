@@ -30,7 +30,7 @@ func byMedia(t *testing.T) (usa, jpn *site) {
 	if _, err := crew.Sign(t.Context(), &usa.Crew, &jpn.Crew, []byte(draft)); err != nil {
 		t.Fatal(err)
 	}
-	err := crew.Until(t.Context(), time.Minute, "in touch", func() (bool, error) {
+	err := crew.Until(t.Context(), crew.Patience, "in touch", func() (bool, error) {
 		a, err := usa.link()
 		if err != nil {
 			return false, err

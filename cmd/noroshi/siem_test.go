@@ -143,7 +143,7 @@ func unpack(t *testing.T, name string) string {
 // under it once.
 func match(t *testing.T, s *site, log string, random *rand.Rand) {
 	t.Helper()
-	err := crew.Until(t.Context(), time.Minute, "the log is matched", func() (bool, error) {
+	err := crew.Until(t.Context(), crew.Patience, "the log is matched", func() (bool, error) {
 		cmd := exec.CommandContext(t.Context(), s.exe, "match", log, "--record", "--sensor", "tokyo-dns", "--dir", s.dir, "--lang", "en")
 		if random != nil {
 			kill := time.AfterFunc(time.Duration(200+random.IntN(1500))*time.Millisecond, func() { s.signal(syscall.SIGKILL) })

@@ -198,7 +198,7 @@ func (s *site) call(ctx context.Context, op string, in, out any) error {
 
 func (s *site) callBody(ctx context.Context, op string, in any, body func() io.Reader, out any) error {
 	var last error
-	err := crew.Until(ctx, time.Minute, string(s.Sign)+" answers "+op, func() (bool, error) {
+	err := crew.Until(ctx, crew.Patience, string(s.Sign)+" answers "+op, func() (bool, error) {
 		last = s.client.Call(ctx, op, in, body(), nil, out)
 		var known *noroshi.Error
 		if last == nil || errors.As(last, &known) && known.Code != "api.broken-off" && !(s.failing() && ofTheDisk(known.Code)) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,9 +256,9 @@ func TestBusyIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	x, y := net.Pipe()
 	a, b := newStation(t, 0, quick, once(x)), newStation(t, 1, quick, once(y))
-	asked := 0
+	var asked atomic.Int32 // also of what came twice
 	b.agree = func() error {
-		if asked++; asked == 1 {
+		if asked.Add(1) == 1 {
 			return noroshi.Errorf(noroshi.Busy, "test.busy", "later")
 		}
 		return nil
@@ -265,8 +266,8 @@ func TestBusyIsTriedAgain(t *testing.T) {
 	run(t, a, b)
 	a.send(t, 0, noroshi.Flash, []byte("envelope"))
 	b.expect(t, []byte("envelope"))
-	if asked != 2 {
-		t.Errorf("asked %d times", asked)
+	if n := asked.Load(); n < 2 {
+		t.Errorf("asked %d times", n)
 	}
 }
 

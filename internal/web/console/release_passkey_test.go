@@ -21,8 +21,9 @@ const soon = 2 * time.Second
 
 // byPasskey: two officers, each with a passkey of their own, let a FLASH go, in one
 // language and then in the other; the partner's page, open all the while, shows it
-// soon after. Of the two the faster is held against the bound: whatever else this
-// machine does slows one down.
+// soon after. Of the two the faster is held against the bound, and where the officer's
+// own page takes longer than that, against twice its time: whatever else this machine
+// does slows them down.
 func byPasskey(t *testing.T, jpn, usa *nodetest.Party) {
 	first, second, there := consoletest.Open(t, consoleOf(jpn)), consoletest.Open(t, consoleOf(jpn)), consoletest.Open(t, consoleOf(usa))
 	there.SignIn("duty", nodetest.Passphrase, "en")
@@ -35,7 +36,7 @@ func byPasskey(t *testing.T, jpn, usa *nodetest.Party) {
 		p.Click(`button[data-passkey]`)
 		p.Shows(`p.said ~ section a[href^="/me/remove/"]`)
 	}
-	fastest := time.Hour
+	fastest, own := time.Hour, time.Hour
 	for _, lang := range []string{"en", "ja"} {
 		id := stix.NewID("report")
 		jpn.Import(lang+".json", "", strings.NewReader(urgent(id, stix.NewID("indicator"))))
@@ -52,16 +53,18 @@ func byPasskey(t *testing.T, jpn, usa *nodetest.Party) {
 		second.Shows("#standing .done")
 		shown := fmt.Sprintf(`html[lang=%s] main a[href="/warnings/%s"]`, lang, id)
 		consoletest.Value(there, chromedp.Evaluate[bool](fmt.Sprintf(`window.came = 0, new MutationObserver(() => { if (!came && document.querySelector(%q)) came = Date.now() }).observe(document.body, {childList: true, subtree: true}), true`, shown)))
+		signs := time.Now()
 		second.Click(sign)
 		second.Shows("main .said")
+		own = min(own, time.Since(signs))
 		there.Shows(shown)
 		came := consoletest.Value(there, chromedp.Evaluate[float64](`came`))
 		fastest = min(fastest, time.UnixMilli(int64(came)).Sub(approved(jpn)))
 		look(t, there, "release-there-"+lang)
 	}
-	t.Logf("the partner's page shows it after %s", fastest)
-	if fastest > soon {
-		t.Errorf("the partner's page shows a release after %s", fastest)
+	t.Logf("the partner's page shows it after %s, the officer's own after %s", fastest, own)
+	if fastest > max(soon, 2*own) {
+		t.Errorf("the partner's page shows a release after %s, the officer's own after %s", fastest, own)
 	}
 }
 
