@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -158,13 +159,12 @@ func (d *derivation) add(ctx context.Context, x taken) error {
 		if d.seen[id] {
 			continue
 		}
-		d.seen[id] = true
 		versions, err := d.r.Versions(ctx, id)
 		if err != nil {
 			return err
 		}
 		versions = slices.DeleteFunc(versions, func(v store.Record) bool { return v.Source.Kind != noroshi.FromSelf })
-		if !inUse(versions) || !slices.ContainsFunc(versions, func(v store.Record) bool { return v.Current && counted(v.Seq) }) {
+		if !inUse(versions) || !slices.ContainsFunc(versions, func(v store.Record) bool { return v.Current && counted(v) }) {
 			continue
 		}
 		e := x.entry
@@ -172,31 +172,37 @@ func (d *derivation) add(ctx context.Context, x taken) error {
 		if e.Scope != message.RecallReMark {
 			e.Reason = message.RecallOver // another partner with the same object must not learn that this one had it
 		}
+		d.seen[id] = true
 		d.list = append(d.list, taken{entry: e, versions: versions})
 	}
 	return nil
 }
 
-// counted returns what says of a sequence whether what was made then was made of what is
-// taken back. Where versions alone are meant, one counts until a later one of the same
-// owner comes, and not at all where that was here already; what is out of use itself
-// takes no other's place.
-func (d *derivation) counted(ctx context.Context, x taken) (func(seq int64) bool, error) {
-	var all []store.Record
-	if d.alone {
-		var err error
-		if all, err = d.r.Versions(ctx, x.entry.Object); err != nil {
-			return nil, err
-		}
+// counted returns what says of a thing made whether it was made of what is taken back:
+// after that came, or where versions alone are meant, while one of them counted, as far
+// as the partner can know.
+func (d *derivation) counted(ctx context.Context, x taken) (func(made store.Record) bool, error) {
+	if !d.alone {
+		first := slices.MinFunc(x.versions, func(a, b store.Record) int { return cmp.Compare(a.Seq, b.Seq) }).Seq
+		return func(made store.Record) bool { return made.Seq > first }, nil
 	}
-	return func(seq int64) bool {
-		return slices.ContainsFunc(x.versions, func(v store.Record) bool {
-			later := func(w store.Record) bool {
-				return w.Seq < seq && w.Source.Owner() == v.Source.Owner() && takesPlace(w, v)
-			}
-			return v.Seq < seq && !slices.ContainsFunc(all, later)
-		})
-	}, nil
+	all, err := d.r.Versions(ctx, x.entry.Object)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := d.shown(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	owners := map[string]bool{x.versions[0].Source.Owner(): true}
+	for _, v := range shown {
+		owners[v.Source.Owner()] = true
+	}
+	counting, err := d.r.Counting(ctx, x.entry.Object, owners)
+	return func(made store.Record) bool {
+		seq := counting(made)
+		return slices.ContainsFunc(x.versions, func(v store.Record) bool { return v.Seq == seq })
+	}, err
 }
 
 // stands reports whether an object is in use as far as the partner can know: of

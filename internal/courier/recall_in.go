@@ -67,18 +67,14 @@ func about(ctx context.Context, r store.Reads, e message.RecallEntry, owner stri
 			continue
 		}
 		list = append(list, v)
-		later := func(w store.Record) bool { return takesPlace(w, v) }
+		later := func(w store.Record) bool {
+			return !w.Withdrawn && cmp.Or(w.Object.Modified.Compare(v.Object.Modified), cmp.Compare(w.View, v.View), bytes.Compare(v.Hash[:], w.Hash[:])) > 0
+		}
 		if !v.Withdrawn && !v.Conflict && !revoked && !slices.ContainsFunc(all, later) {
 			active++
 		}
 	}
 	return list, active, err
-}
-
-// takesPlace reports whether of two versions that an owner says of an object the first
-// counts.
-func takesPlace(w, v store.Record) bool {
-	return !w.Withdrawn && cmp.Or(w.Object.Modified.Compare(v.Object.Modified), cmp.Compare(w.View, v.View), bytes.Compare(v.Hash[:], w.Hash[:])) > 0
 }
 
 // concerns reports whether an entry of a RECALL is about a version of its object: one

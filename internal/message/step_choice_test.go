@@ -411,6 +411,28 @@ func TestWhatMayGoAgainCountsAnew(t *testing.T) {
 	}
 }
 
+// TestWhatMayGoAgainGoesAtOnce: so does what has no need of a place, whichever way it may
+// go by, however long an answer takes on the one that it left.
+func TestWhatMayGoAgainGoesAtOnce(t *testing.T) {
+	t.Parallel()
+	letter := way("mail", 1)
+	letter.Turn = time.Hour
+	for name, then := range map[string][]message.Way{"the way it left": {letter}, "another": {onlyFor(letter, "b"), way("https", 2)}} {
+		for _, prec := range []noroshi.Precedence{noroshi.Routine, noroshi.Immediate, noroshi.Flash} {
+			t.Run(fmt.Sprint(prec, " by ", name), func(t *testing.T) {
+				t.Parallel()
+				o := newOne(t, letter)
+				o.answer("mail")
+				o.drain(o.put(prec, "a"))
+				o.drain(o.step(message.Rewired{Ways: []message.Way{onlyFor(letter, "b")}}))
+				if got := sends(o.drain(o.step(message.Rewired{Ways: then}))); len(got) != 1 || got[0].Channel != then[len(then)-1].Name {
+					t.Errorf("%v go, want it at once by %s", got, then[len(then)-1].Name)
+				}
+			})
+		}
+	}
+}
+
 // TestASlowPathHoldsUpNoOther: with a line full of what it cannot send for
 // hours, https goes on at its own pace, and the reverse.
 func TestASlowPathHoldsUpNoOther(t *testing.T) {

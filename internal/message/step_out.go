@@ -192,6 +192,12 @@ func (s *Side) window(p *path, prec noroshi.Precedence) int {
 	return s.rules.Window
 }
 
+// fits reports whether a message has a place in the window of a path, or finds one.
+func (s *Side) fits(o *outgoing, i int) bool {
+	p := s.paths[i]
+	return o.flights[i].open || p.open[o.Prec] < s.window(p, o.Prec)
+}
+
 // narrowWindow is that of PRIORITY and ROUTINE on a narrow path: what waits
 // there for its receipt is sent again when a better path is back.
 const narrowWindow = 2
@@ -218,7 +224,7 @@ func (s *Side) take(p noroshi.Precedence, i int, now time.Time) (outKey, bool) {
 func (s *Side) wanted(o *outgoing, i int, now time.Time) bool {
 	p, f := s.paths[i], o.flights[i]
 	switch {
-	case o.gone || f.flying || !o.mask.has(i) || f.tries == 0 && p.open[o.Prec] >= s.window(p, o.Prec) || p.OneWay && f.tries >= passes(o.Prec):
+	case o.gone || f.flying || !o.mask.has(i) || !s.fits(o, i) || p.OneWay && f.tries >= passes(o.Prec):
 		return false
 	case o.Prec == noroshi.Flash:
 		return f.tries == 0 || !f.due.After(now)
@@ -283,7 +289,8 @@ func (s *Side) launch(k outKey, i int, now time.Time) Effect {
 	f := &o.flights[i]
 	if f.tries > 0 {
 		s.suspect(p, now)
-	} else {
+	}
+	if !f.open {
 		f.open = true
 		p.open[o.Prec]++
 	}
@@ -335,17 +342,18 @@ func (s *Side) bar(o *outgoing, i int, now time.Time) {
 }
 
 // leave takes a message from a path that it may go by no more: it counts in no window
-// there, and where it may again, it counts anew. What is being handed over is answered
-// yet.
+// there, and looks for another way at once, that one too where it may go by it again.
+// What is being handed over is answered yet.
 func (s *Side) leave(o *outgoing, i int) {
 	f, p := &o.flights[i], s.paths[i]
 	if f.open {
+		f.open, f.tries = false, 1
+		f.due, o.due = time.Time{}, time.Time{}
 		p.open[o.Prec]--
 	}
 	if f.flying {
 		s.halt(o, p)
 	}
-	*f = flight{flying: f.flying}
 }
 
 // halt stops the envelope of a message that is on a narrow path.
@@ -399,7 +407,7 @@ func (s *Side) count(o *outgoing, n int) {
 func (s *Side) dueAt(o *outgoing) time.Time {
 	at := never
 	for i, p := range s.paths {
-		if !p.usable() || o.flights[i].tries == 0 && p.open[o.Prec] >= s.window(p, o.Prec) || !s.lane(p, o.Prec) {
+		if !p.usable() || !s.fits(o, i) || !s.lane(p, o.Prec) {
 			continue
 		}
 		t := o.flights[i].due
