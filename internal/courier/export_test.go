@@ -208,3 +208,23 @@ func (c *Courier) SaidAtOnce(ctx context.Context, to noroshi.NodeID) (n int, err
 	}
 	return n, nil
 }
+
+// Holding is what is held of one partner's LINKs, each named by a byte.
+type Holding struct{ s linkSecrets }
+
+// Takes has a LINK come.
+func (h *Holding) Takes(gate byte, now time.Time) {
+	h.s = h.s.took(message.LinkBody{Gate: [32]byte{gate}, Line: [32]byte{gate}, Day: message.DayOf(now)}, message.Epoch{1}, now)
+}
+
+// Opens has a LINK open an envelope, and reports whether it is held.
+func (h *Holding) Opens(gate byte, now time.Time) bool {
+	partner := noroshi.NodeID{1}
+	s := safe{links: map[noroshi.NodeID]linkSecrets{partner: h.s}}
+	s.used(partner, [32]byte{gate}, now)
+	h.s = s.links[partner]
+	return len(h.s.Held) > 0 && h.s.Held[0].Body.Gate == [32]byte{gate}
+}
+
+// Turns moves what is held on to the day.
+func (h *Holding) Turns(now time.Time) { h.s = h.s.on(now) }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/store/storetest"
@@ -388,6 +389,37 @@ func (k *keyed) late() {
 	k.talks("first", func() {})
 	k.ahead.Add(int64(4 * 24 * time.Hour))
 	k.talks("the card serves no more", func() {})
+}
+
+// TestLinkUsedLongAfterItCame: a LINK has come, and the receipt for it does not get
+// through for weeks. The one before it counts meanwhile, and it itself when its sender
+// begins with it; then the one before ends, three days later.
+func TestLinkUsedLongAfterItCame(t *testing.T) {
+	t.Parallel()
+	at := func(day int) time.Time { return time.Date(2026, 11, day, 9, 0, 0, 0, time.UTC) }
+	var h courier.Holding
+	h.Takes(1, at(1))
+	h.Takes(2, at(5))
+	for day := 6; day <= 25; day++ {
+		h.Turns(at(day))
+		if !h.Opens(1, at(day)) {
+			t.Fatalf("day %d: the LINK in use counts no more", day)
+		}
+	}
+	for day := 26; day <= 30; day++ {
+		h.Turns(at(day))
+		if !h.Opens(2, at(day)) {
+			t.Fatalf("day %d: the LINK that came last does not count", day)
+		}
+	}
+	h.Turns(at(30))
+	if h.Opens(1, at(30)) {
+		t.Error("the LINK before it counts for ever")
+	}
+	h.Takes(3, at(30))
+	if h.Turns(at(30)); !h.Opens(2, at(30)) || !h.Opens(3, at(30)) {
+		t.Error("one that has just come ends the one in use")
+	}
 }
 
 // TestANewLifeIsNotShutOut: a node begins a new life long after its LINKs, with much

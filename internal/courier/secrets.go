@@ -22,8 +22,8 @@ type Vault interface {
 }
 
 const (
-	// secretOverlap is how long a secret counts that another took the place of,
-	// for what is under way: twice the slowest channel.
+	// secretOverlap is how long a secret counts behind the first use of one that came
+	// later, for what is under way: twice the slowest channel.
 	secretOverlap = 72 * time.Hour
 	// linkEvery is how long the secrets of one LINK are used.
 	linkEvery = 30 * 24 * time.Hour
@@ -53,7 +53,8 @@ type made struct {
 type held struct {
 	Body  wireBody      `json:"body"`
 	Epoch message.Epoch `json:"epoch"` // life of the partner's that gave it
-	Used  time.Time     `json:"used"`  // when it last opened something, or came
+	Came  time.Time     `json:"came"`
+	Used  time.Time     `json:"used"` // when it last opened something, or came
 }
 
 // wireBody is written as the message has it.
@@ -167,21 +168,24 @@ func (l linkSecrets) on(now time.Time) linkSecrets {
 		}
 		l.Made = &m
 	}
-	var newest time.Time
-	for _, h := range l.Held {
-		if h.Used.After(newest) {
-			newest = h.Used
-		}
-	}
 	var left []held
 	for _, h := range l.Held {
-		if newest.Sub(h.Used) <= secretOverlap {
+		if !l.replaced(h) {
 			h.Body = wireBody(message.LinkBody(h.Body).Kept(now))
 			left = append(left, h)
 		}
 	}
 	l.Held = left
 	return l
+}
+
+// replaced reports whether a LINK of the partner's counts no more: one that came later
+// was used so long after it. One that came and was never used the partner may begin with
+// at any time, for it learns late that it is here where the link was cut.
+func (l linkSecrets) replaced(h held) bool {
+	return slices.ContainsFunc(l.Held, func(o held) bool {
+		return o.Came.After(h.Came) && o.Used.After(o.Came) && o.Used.Sub(h.Used) > secretOverlap
+	})
 }
 
 // tookLink keeps the secrets of a LINK of the partner, nil for none.
@@ -203,7 +207,7 @@ func (l linkSecrets) took(body message.LinkBody, life message.Epoch, now time.Ti
 		l.Since = time.Time{}
 	}
 	others := slices.DeleteFunc(slices.Clone(l.Held), func(h held) bool { return h.Body.Gate == body.Gate })
-	l.Held = append([]held{{Body: wireBody(body.Kept(now)), Epoch: life, Used: now}}, others...)
+	l.Held = append([]held{{Body: wireBody(body.Kept(now)), Epoch: life, Came: now, Used: now}}, others...)
 	l.Held = l.Held[:min(len(l.Held), maxHeld)]
 	return l
 }
