@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/noroshi-cti/noroshi/internal/node/cable"
 )
 
 // page is one of docs/connect: what its story is given beforehand, what stands
@@ -120,7 +121,7 @@ func TestConnectPages(t *testing.T) {
 // pages name.
 func here(t *testing.T, story string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := cable.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"net"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/noroshi-cti/noroshi/internal/node/cable"
 	"github.com/noroshi-cti/noroshi/internal/tier"
 )
 
@@ -57,7 +57,7 @@ func free(t *testing.T, story string) string {
 	t.Helper()
 	var pairs []string
 	for _, port := range []string{"7111", "7112", "7121", "7122"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := cable.Listen(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

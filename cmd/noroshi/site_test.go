@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,7 +61,7 @@ func newSite(t *testing.T, sign noroshi.CallSign, change ...func(*node.Config)) 
 // siteOf makes a node that an executable is to run.
 func siteOf(t *testing.T, exe string, sign noroshi.CallSign, change ...func(*node.Config)) *site {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := cable.Listen(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

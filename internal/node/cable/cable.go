@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,15 +39,21 @@ func Lay(ctx context.Context, to string) (*Cable, error) {
 }
 
 // Listen listens on a port of loopback below those that systems give to whoever
-// asks for any: while nobody listens there, nobody is given it.
+// asks for any: while nobody listens there, nobody is given it. A process goes
+// through them in a row.
 func Listen(ctx context.Context) (l net.Listener, err error) {
 	for range 100 {
-		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))); err == nil {
+		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+(first+given.Add(1))%12_000)); err == nil {
 			return l, nil
 		}
 	}
 	return nil, err
 }
+
+var (
+	first = rand.Uint32N(12_000)
+	given atomic.Uint32
+)
 
 // Shape makes the connections that come carry at most rate bytes a second each
 // way, each bunch of them a while later.

@@ -23,6 +23,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/node"
 	"github.com/noroshi-cti/noroshi/internal/node/backup"
+	"github.com/noroshi-cti/noroshi/internal/node/cable"
 	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/store/storetest"
@@ -47,7 +48,7 @@ type Party struct {
 
 	t     testing.TB
 	realm noroshi.Realm
-	addr  string // where partners reach it, from the first start on
+	addr  string // where partners reach it; "" = as configured, until the first start
 	dsn   string // of its database, "" when its store is a file
 	roles node.Roles
 	stop  context.CancelFunc
@@ -94,7 +95,20 @@ func begin(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm)
 	if err := node.Init(t.Context(), dir, config); err != nil {
 		t.Fatal(err)
 	}
-	return newParty(t, dir, sign, realm, config.Store.DSN)
+	p := newParty(t, dir, sign, realm, config.Store.DSN)
+	p.addr = Free(t)
+	return p
+}
+
+// Free returns an address of loopback that nobody else is given while the test runs.
+func Free(t testing.TB) string {
+	t.Helper()
+	l, err := cable.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // Bare makes a node without persons, and serves it until the test ends.

@@ -1,7 +1,6 @@
 package nodetest_test
 
 import (
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,12 +19,7 @@ import (
 // meet, agree and exchange.
 func TestALineIsAllThereIs(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().String()
-	l.Close()
+	at := nodetest.Free(t)
 	onLine := func(sign noroshi.CallSign, pipe string) *nodetest.Party {
 		t.Helper()
 		config := node.Config{CallSign: sign, Heartbeat: time.Second,

@@ -93,20 +93,10 @@ func rewrites(t *testing.T, to string) string {
 	return ln.Addr().String()
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // withMail makes a node that partners reach over a cable, and by mail.
 func withMail(t *testing.T, sign noroshi.CallSign, m node.MailConfig) (*nodetest.Party, *cable.Cable) {
 	t.Helper()
-	config := node.Config{CallSign: sign, Listen: freePort(t), Heartbeat: time.Second, Mail: m}
+	config := node.Config{CallSign: sign, Listen: nodetest.Free(t), Heartbeat: time.Second, Mail: m}
 	if storetest.Engine() == storetest.Postgres {
 		config.Store.DSN = storetest.DSN(t)
 	}
@@ -128,7 +118,7 @@ func withMail(t *testing.T, sign noroshi.CallSign, m node.MailConfig) (*nodetest
 // cut everything goes by mail, and comes once; when it is back, it is taken again.
 func TestMailCarriesWhenTheNetworkIsCut(t *testing.T) {
 	t.Parallel()
-	atUSA, atJPN := freePort(t), freePort(t)
+	atUSA, atJPN := nodetest.Free(t), nodetest.Free(t)
 	exim := mailtest.Start(t, map[string]string{"jpn.example": atJPN})
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte(mailtest.Password), 0o600); err != nil {

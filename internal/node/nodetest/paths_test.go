@@ -53,9 +53,9 @@ func threefold(t *testing.T) (usa, jpn *nodetest.Party, cut map[string][]*cable.
 		}
 		return nodetest.In(t, dir, sign, noroshi.Real)
 	}
-	atUSA, atJPN, modem := freePort(t), freePort(t), freePort(t)
-	usa = make("USA-01", freePort(t), atUSA, lay("mail", atJPN, 1<<20, 2*time.Millisecond), node.LineConfig{Pipe: "listen:" + modem})
-	jpn = make("JPN-01", freePort(t), atJPN, lay("mail", atUSA, 1<<20, 2*time.Millisecond), node.LineConfig{Pipe: "tcp:" + lay("line", modem, 62_500, 0)})
+	atUSA, atJPN, modem := nodetest.Free(t), nodetest.Free(t), nodetest.Free(t)
+	usa = make("USA-01", nodetest.Free(t), atUSA, lay("mail", atJPN, 1<<20, 2*time.Millisecond), node.LineConfig{Pipe: "listen:" + modem})
+	jpn = make("JPN-01", nodetest.Free(t), atJPN, lay("mail", atUSA, 1<<20, 2*time.Millisecond), node.LineConfig{Pipe: "tcp:" + lay("line", modem, 62_500, 0)})
 	if _, err := crew.Introduce(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -27,23 +26,13 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // twofold is two allied nodes that reach each other by https, which can be cut,
 // and by mail.
 func twofold(t *testing.T) (usa, jpn *nodetest.Party, cut func()) {
 	t.Helper()
 	var cables []*cable.Cable
 	make := func(sign noroshi.CallSign, mine, relay string) *nodetest.Party {
-		listen, address := freePort(t), "noroshi@"+strings.ToLower(string(sign))+".example"
+		listen, address := nodetest.Free(t), "noroshi@"+strings.ToLower(string(sign))+".example"
 		c, err := cable.Lay(t.Context(), listen)
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +47,7 @@ func twofold(t *testing.T) (usa, jpn *nodetest.Party, cut func()) {
 		}
 		return nodetest.In(t, dir, sign, noroshi.Real)
 	}
-	atUSA, atJPN := freePort(t), freePort(t)
+	atUSA, atJPN := nodetest.Free(t), nodetest.Free(t)
 	usa, jpn = make("USA-01", atUSA, atJPN), make("JPN-01", atJPN, atUSA)
 	if _, err := crew.Introduce(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
 		t.Fatal(err)
