@@ -190,15 +190,15 @@ func (d *derivation) counted(ctx context.Context, x taken) (func(made store.Reco
 	if err != nil {
 		return nil, err
 	}
-	shown, err := d.shown(ctx, all)
+	went, err := d.went(ctx, all)
 	if err != nil {
 		return nil, err
 	}
-	owners := map[string]bool{x.versions[0].Source.Owner(): true}
-	for _, v := range shown {
-		owners[v.Source.Owner()] = true
+	among, owner := map[int64]bool{}, x.versions[0].Source.Owner()
+	for _, v := range all {
+		among[v.Seq] = v.Source.Owner() == owner || went[v.Seq]
 	}
-	counting, err := d.r.Counting(ctx, x.entry.Object, owners)
+	counting, err := d.r.Counting(ctx, x.entry.Object, among)
 	return func(made store.Record) bool {
 		seq := counting(made)
 		return slices.ContainsFunc(x.versions, func(v store.Record) bool { return v.Seq == seq })
@@ -233,14 +233,19 @@ func (d *derivation) stands(ctx context.Context, id stix.ID) (bool, error) {
 	return d.known[id], nil
 }
 
-// shown returns the versions of those whose versions went to the partner.
-func (d *derivation) shown(ctx context.Context, all []store.Record) (list []store.Record, err error) {
+// went returns which versions went to the partner, by sequence.
+func (d *derivation) went(ctx context.Context, all []store.Record) (map[int64]bool, error) {
 	var seqs []int64
 	for _, v := range all {
 		seqs = append(seqs, v.Seq)
 	}
 	slices.Sort(seqs)
-	went, err := d.r.Streamed(ctx, d.from, seqs)
+	return d.r.Streamed(ctx, d.from, seqs)
+}
+
+// shown returns the versions of those whose versions went to the partner.
+func (d *derivation) shown(ctx context.Context, all []store.Record) (list []store.Record, err error) {
+	went, err := d.went(ctx, all)
 	for _, v := range all {
 		if slices.ContainsFunc(all, func(w store.Record) bool { return went[w.Seq] && w.Source.Owner() == v.Source.Owner() }) {
 			list = append(list, v)

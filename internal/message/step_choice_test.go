@@ -417,19 +417,50 @@ func TestWhatMayGoAgainGoesAtOnce(t *testing.T) {
 	t.Parallel()
 	letter := way("mail", 1)
 	letter.Turn = time.Hour
-	for name, then := range map[string][]message.Way{"the way it left": {letter}, "another": {onlyFor(letter, "b"), way("https", 2)}} {
-		for _, prec := range []noroshi.Precedence{noroshi.Routine, noroshi.Immediate, noroshi.Flash} {
-			t.Run(fmt.Sprint(prec, " by ", name), func(t *testing.T) {
+	for name, then := range map[string][]message.Way{"the way it left": {letter}, "another": {onlyFor(letter, "b"), way("https", 2)}, "another, the first gone": {way("https", 2)}} {
+		for i, prec := range []noroshi.Precedence{noroshi.Routine, noroshi.Immediate, noroshi.Flash, noroshi.Routine, noroshi.Immediate, noroshi.Flash} {
+			under, without := i > 2, then // under way when it may go no more
+			if name != "another, the first gone" {
+				without = []message.Way{onlyFor(letter, "b")}
+			}
+			t.Run(fmt.Sprint(prec, " by ", name, " under way ", under), func(t *testing.T) {
 				t.Parallel()
 				o := newOne(t, letter)
 				o.answer("mail")
-				o.drain(o.put(prec, "a"))
-				o.drain(o.step(message.Rewired{Ways: []message.Way{onlyFor(letter, "b")}}))
-				if got := sends(o.drain(o.step(message.Rewired{Ways: then}))); len(got) != 1 || got[0].Channel != then[len(then)-1].Name {
+				first := sends(o.put(prec, "a"))
+				if !under {
+					o.drain(o.over(first))
+				}
+				fx := o.drain(o.step(message.Rewired{Ways: without}))
+				if under {
+					fx = append(fx, o.drain(o.over(first))...)
+				}
+				fx = append(fx, o.drain(o.step(message.Rewired{Ways: then}))...)
+				if got := sends(fx); len(got) != 1 || got[0].Channel != then[len(then)-1].Name {
 					t.Errorf("%v go, want it at once by %s", got, then[len(then)-1].Name)
 				}
 			})
 		}
+	}
+}
+
+// TestAFullPathIsNoNextWay: what failed once goes again by its way where the other has
+// no place, for it is full and silent.
+func TestAFullPathIsNoNextWay(t *testing.T) {
+	t.Parallel()
+	o := newOne(t, onlyFor(way("https", 1), "b"), onlyFor(way("line", 2), "a"))
+	o.answer("https", "line")
+	for n := 1; n > 0; {
+		n = len(o.drain(o.put(noroshi.Immediate, "a")))
+	}
+	first := sends(o.put(noroshi.Immediate, ""))
+	if got := channelsOf(first); got != "https" {
+		t.Fatalf("it goes by %q", got)
+	}
+	fx := o.step(message.HandedOver{Epoch: first[0].Epoch, Seq: first[0].Seq, Channel: "https"})
+	fx = append(fx, o.wait(time.Minute, "https")...)
+	if !slices.ContainsFunc(sends(fx), func(s message.Send) bool { return s.Seq == first[0].Seq && s.Channel == "https" }) {
+		t.Error("it goes no more")
 	}
 }
 

@@ -244,11 +244,11 @@ func passes(p noroshi.Precedence) int {
 }
 
 // nextPath is where an IMMEDIATE goes when it has found no receipt: where it
-// went least often, of those the preferred.
+// went least often, of those with a place for it the preferred.
 func (s *Side) nextPath(o *outgoing) int {
 	next := -1
 	for i, p := range s.paths {
-		if !o.mask.has(i) || !p.usable() || o.flights[i].flying || p.OneWay && o.flights[i].tries >= passes(o.Prec) {
+		if !o.mask.has(i) || !p.usable() || o.flights[i].flying || !s.fits(o, i) || p.OneWay && o.flights[i].tries >= passes(o.Prec) {
 			continue
 		}
 		if next < 0 || o.flights[i].tries < o.flights[next].tries || o.flights[i].tries == o.flights[next].tries && s.before(i, next) {
@@ -311,8 +311,11 @@ func (s *Side) handedOver(e HandedOver, now time.Time) {
 	f, p := &o.flights[i], s.paths[i]
 	f.flying, f.at = false, now
 	p.flying[o.Prec]--
-	if e.Never {
+	switch {
+	case e.Never:
 		s.bar(o, i, now)
+		return
+	case !o.mask.has(i): // it left this path meanwhile
 		return
 	}
 	wait := s.patience(p)

@@ -153,7 +153,12 @@ func (s *Side) rewire(ways []Way, now time.Time) {
 		for i, p := range old {
 			if at := slices.Index(s.paths, p); at >= 0 {
 				flights[at] = o.flights[i]
-			} else if o.flights[i].flying {
+				continue
+			}
+			if o.flights[i].tries > 0 {
+				o.due = time.Time{}
+			}
+			if o.flights[i].flying {
 				s.halt(o, p)
 			}
 		}

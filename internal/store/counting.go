@@ -8,10 +8,10 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// Counting returns what says which version of an object counted when something came:
-// the sequence of that, by what some owners had said and withdrawn until then, 0 for
-// none. What others said is as if it were not there.
-func (r Reads) Counting(ctx context.Context, id stix.ID, owners map[string]bool) (func(when Record) int64, error) {
+// Counting returns what says which of some versions of an object, by their sequences,
+// counted when something came: by what had come and been withdrawn until then. It is 0
+// for none. What is not among them is as if it were not there.
+func (r Reads) Counting(ctx context.Context, id stix.ID, among map[int64]bool) (func(when Record) int64, error) {
 	var f family
 	var gone []goneAt
 	err := r.on(ctx, func(c *conn) (err error) {
@@ -25,7 +25,7 @@ func (r Reads) Counting(ctx context.Context, id stix.ID, owners map[string]bool)
 			return err
 		}, "SELECT act, owner, upto FROM withdrawn WHERE sid = $1", string(id))
 	})
-	f.claims = slices.DeleteFunc(f.claims, func(k claim) bool { return !owners[k.owner] })
+	f.claims = slices.DeleteFunc(f.claims, func(k claim) bool { return !among[k.seq] })
 	return func(when Record) int64 {
 		n := slices.IndexFunc(f.claims, func(k claim) bool { return k.seq >= when.Seq })
 		if n < 0 {
@@ -40,7 +40,10 @@ func (r Reads) Counting(ctx context.Context, id stix.ID, owners map[string]bool)
 				then[g.owner] = append(then[g.owner], g.upto)
 			}
 		}
-		_, current, _ := settle(f.claims[:n], then)
+		_, current, marks := settle(f.claims[:n], then)
+		if i := slices.IndexFunc(f.claims[:n], func(k claim) bool { return k.seq == current }); i < 0 || marks[i]&withdrawn != 0 {
+			return 0
+		}
 		return current
 	}, err
 }
