@@ -121,6 +121,11 @@ func (l *link) doubtKeys(ctx context.Context) error {
 	if err := l.foresee(ctx, fresh); err != nil {
 		return err
 	}
+	if s := l.c.safe.of(l.node()); len(s.believed(ks).Held) < len(s.Held) {
+		if err := l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { return s.believed(ks) }); err != nil {
+			return err
+		}
+	}
 	for i := range ks.Revoked {
 		x := fresh[ks.Revoked[i].ID]
 		if x == nil {

@@ -214,7 +214,7 @@ type Holding struct{ s linkSecrets }
 
 // Takes has a LINK come.
 func (h *Holding) Takes(gate byte, now time.Time) {
-	h.s = h.s.took(message.LinkBody{Gate: [32]byte{gate}, Line: [32]byte{gate}, Day: message.DayOf(now)}, message.Epoch{1}, now)
+	h.s = h.s.took(message.LinkBody{Gate: [32]byte{gate}, Line: [32]byte{gate}, Day: message.DayOf(now)}, message.In{Epoch: message.Epoch{1}}, now)
 }
 
 // Opens has a LINK open an envelope, and reports whether it is held.

@@ -90,8 +90,7 @@ func (l *link) opened(o opening, p message.Plain) error {
 	now := l.c.o.Now()
 	if o.link {
 		if l.c.safe.used(l.node(), [32]byte(o.secret), now) {
-			err := l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { s.Since = now; return s })
-			l.note(err)
+			l.note(l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { return s }))
 		}
 		l.mu.Lock()
 		l.doubt.heard, l.doubt.cardRun = now, time.Time{}

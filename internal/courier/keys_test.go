@@ -416,6 +416,12 @@ func TestLinkUsedLongAfterItCame(t *testing.T) {
 	if h.Opens(1, at(30)) {
 		t.Error("the LINK before it counts for ever")
 	}
+	for gate := byte(10); gate < 30; gate++ {
+		h.Takes(gate, at(30))
+	}
+	if !h.Opens(2, at(30)) {
+		t.Error("LINKs that were never used shut out the one in use")
+	}
 	h.Takes(3, at(30))
 	if h.Turns(at(30)); !h.Opens(2, at(30)) || !h.Opens(3, at(30)) {
 		t.Error("one that has just come ends the one in use")

@@ -53,8 +53,11 @@ type made struct {
 type held struct {
 	Body  wireBody      `json:"body"`
 	Epoch message.Epoch `json:"epoch"` // life of the partner's that gave it
+	Seq   uint64        `json:"seq,omitempty"`
+	Key   [4]byte       `json:"key,omitzero"` // that signed it
 	Came  time.Time     `json:"came"`
-	Used  time.Time     `json:"used"` // when it last opened something, or came
+	First time.Time     `json:"first,omitzero"` // when it first opened something
+	Used  time.Time     `json:"used"`           // when it last did, or came
 }
 
 // wireBody is written as the message has it.
@@ -170,7 +173,7 @@ func (l linkSecrets) on(now time.Time) linkSecrets {
 	}
 	var left []held
 	for _, h := range l.Held {
-		if !l.replaced(h) {
+		if !l.replaced(h, now) {
 			h.Body = wireBody(message.LinkBody(h.Body).Kept(now))
 			left = append(left, h)
 		}
@@ -179,12 +182,12 @@ func (l linkSecrets) on(now time.Time) linkSecrets {
 	return l
 }
 
-// replaced reports whether a LINK of the partner's counts no more: one that came later
-// was used so long after it. One that came and was never used the partner may begin with
-// at any time, for it learns late that it is here where the link was cut.
-func (l linkSecrets) replaced(h held) bool {
+// replaced reports whether a LINK of the partner's counts no more at now: one that came
+// later was first used so long ago. One that came and was never used the partner may
+// begin with at any time, for it learns late that it is here where the link was cut.
+func (l linkSecrets) replaced(h held, now time.Time) bool {
 	return slices.ContainsFunc(l.Held, func(o held) bool {
-		return o.Came.After(h.Came) && o.Used.After(o.Came) && o.Used.Sub(h.Used) > secretOverlap
+		return o.Came.After(h.Came) && !o.First.IsZero() && now.Sub(o.First) > secretOverlap
 	})
 }
 
@@ -194,21 +197,42 @@ func (l *link) tookLink(in message.In, body *message.LinkBody) error {
 		return nil
 	}
 	now := l.c.o.Now()
-	return l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { return s.took(*body, in.Epoch, now) })
+	return l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { return s.took(*body, in, now) })
 }
 
 // took adds a LINK that a life of the partner's gave; one that is held already stays
-// as it is. The first of a life ends the time of the card's secret anew.
-func (l linkSecrets) took(body message.LinkBody, life message.Epoch, now time.Time) linkSecrets {
-	if slices.ContainsFunc(l.Held, func(h held) bool { return h.Body.Gate == body.Gate && h.Epoch == life }) {
+// as it is. The first of a life ends the time of the card's secret anew. Where there are
+// too many, those go first that were never used: who sends them without end shuts out
+// none that is.
+func (l linkSecrets) took(body message.LinkBody, in message.In, now time.Time) linkSecrets {
+	if slices.ContainsFunc(l.Held, func(h held) bool { return h.Body.Gate == body.Gate && h.Epoch == in.Epoch }) {
 		return l
 	}
-	if !l.gave(life) {
+	if !l.gave(in.Epoch) {
 		l.Since = time.Time{}
 	}
 	others := slices.DeleteFunc(slices.Clone(l.Held), func(h held) bool { return h.Body.Gate == body.Gate })
-	l.Held = append([]held{{Body: wireBody(body.Kept(now)), Epoch: life, Came: now, Used: now}}, others...)
-	l.Held = l.Held[:min(len(l.Held), maxHeld)]
+	l.Held = append([]held{{Body: wireBody(body.Kept(now)), Epoch: in.Epoch, Seq: in.Seq, Key: in.Key, Came: now, Used: now}}, others...)
+	if len(l.Held) > maxHeld {
+		last := maxHeld
+		for i := last; i > 0; i-- {
+			if l.Held[i].First.IsZero() {
+				last = i
+				break
+			}
+		}
+		l.Held = slices.Delete(l.Held, last, last+1)
+	}
+	return l
+}
+
+// believed is what is left of the secrets when a KEYSET says whose keys are revoked: no
+// LINK above the last good point of its own.
+func (l linkSecrets) believed(ks *message.Keyset) linkSecrets {
+	l.Held = slices.DeleteFunc(slices.Clone(l.Held), func(h held) bool {
+		r := ks.RevokedKey(h.Key)
+		return r != nil && !goodOf(r)(h.Epoch, h.Seq)
+	})
 	return l
 }
 
@@ -217,8 +241,9 @@ func (l linkSecrets) gave(life message.Epoch) bool {
 	return slices.ContainsFunc(l.Held, func(h held) bool { return h.Epoch == life })
 }
 
-// used notes that a LINK of the partner's opened something. When that was is
-// kept with the next change: nothing rests on the hour.
+// used notes that a LINK of the partner's opened something, and reports whether that is
+// to be kept: when it did so last is kept with the next change, nothing rests on that.
+// The time of the card's secret runs from the first use of one of the newest life.
 func (s *safe) used(partner noroshi.NodeID, gate [32]byte, now time.Time) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,9 +254,16 @@ func (s *safe) used(partner noroshi.NodeID, gate [32]byte, now time.Time) (first
 	}
 	h := l.Held[i]
 	h.Used = now
+	if first = h.First.IsZero(); first {
+		h.First = now
+	}
+	newest := slices.MaxFunc(l.Held, func(a, b held) int { return a.Came.Compare(b.Came) })
+	if l.Since.IsZero() && h.Epoch == newest.Epoch {
+		l.Since, first = now, true
+	}
 	l.Held = append([]held{h}, slices.Delete(slices.Clone(l.Held), i, i+1)...)
 	s.links[partner] = l
-	return l.Since.IsZero()
+	return first
 }
 
 // bodies are the partner's LINKs, the last used first.
