@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -39,21 +38,41 @@ func Lay(ctx context.Context, to string) (*Cable, error) {
 }
 
 // Listen listens on a port of loopback below those that systems give to whoever
-// asks for any: while nobody listens there, nobody is given it. A process goes
-// through them in a row.
+// asks for any: while nobody listens there, nobody is given it, for a process has
+// blocks of them to itself.
 func Listen(ctx context.Context) (l net.Listener, err error) {
-	for range 100 {
-		if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+(first+given.Add(1))%12_000)); err == nil {
+	ports.Lock()
+	defer ports.Unlock()
+	for range 1000 {
+		if ports.next == ports.end {
+			first := 20_000 + rand.IntN(60)*portBlock
+			if l, err = listen(ctx, first); err != nil {
+				continue // another's
+			}
+			ports.held = append(ports.held, l)
+			ports.next, ports.end = first+1, first+portBlock
+		}
+		ports.next++
+		if l, err = listen(ctx, ports.next-1); err == nil {
 			return l, nil
 		}
 	}
 	return nil, err
 }
 
-var (
-	first = rand.Uint32N(12_000)
-	given atomic.Uint32
-)
+func listen(ctx context.Context, port int) (net.Listener, error) {
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+}
+
+const portBlock = 200
+
+// ports are what is left of this process's newest block. A block is its own while it
+// listens on the first port of it: as long as it runs.
+var ports struct {
+	sync.Mutex
+	held      []net.Listener
+	next, end int
+}
 
 // Shape makes the connections that come carry at most rate bytes a second each
 // way, each bunch of them a while later.
