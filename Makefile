@@ -61,10 +61,10 @@ test: have-deps check cross ## under 10 minutes on 2 cores: the whole promise in
 
 # Stories mostly wait, so more of them run at a time than there are cores.
 stories:
-	$(TEST) -parallel 6 ./cmd/... ./internal/node/nodetest ./internal/sim ./internal/web/console
+	$(TEST) -parallel 4 ./cmd/... ./internal/node/nodetest ./internal/sim ./internal/web/console
 
 stories-postgres:
-	NOROSHI_ENGINE=postgres $(TEST) -parallel 6 ./internal/node/nodetest
+	NOROSHI_ENGINE=postgres $(TEST) -parallel 4 ./internal/node/nodetest
 
 games:
 	$(TEST) -run '$(GAMES)' ./internal/release ./internal/door ./internal/store ./internal/message ./internal/intake

@@ -190,7 +190,7 @@ func (m *mortal) warn(about stix.ID, prec noroshi.Precedence) stix.ID {
 	if err := m.call(m.t.Context(), "warning.new", web.NewWarning{Draft: d, By: by}, nil); err != nil && noroshi.KindOf(err) != noroshi.Conflict {
 		m.t.Fatalf("%s: warning.new: %v", m.Sign, err)
 	}
-	err = crew.Until(m.t.Context(), 2*crew.Patience, "warning let go", func() (bool, error) {
+	err = crew.Until(m.t.Context(), crew.Patience, "warning let go", func() (bool, error) {
 		if _, err := m.Settled(m.t.Context()); err != nil {
 			return false, err
 		}
@@ -211,7 +211,7 @@ func (m *mortal) warn(about stix.ID, prec noroshi.Precedence) stix.ID {
 func (m *mortal) acknowledge(id stix.ID) {
 	m.t.Helper()
 	var hash noroshi.Hash
-	err := crew.Until(m.t.Context(), 2*crew.Patience, "the warning at "+string(m.Sign), func() (bool, error) {
+	err := crew.Until(m.t.Context(), crew.Patience, "the warning at "+string(m.Sign), func() (bool, error) {
 		var rows []watch.Row
 		err := m.call(m.t.Context(), "warning.list", web.WarningsRef{All: true}, &rows)
 		for _, r := range rows {

@@ -48,7 +48,7 @@ type Crew struct {
 }
 
 // Patience is how long is waited for what takes seconds on a quiet machine.
-const Patience = 3 * time.Minute
+const Patience = 10 * time.Minute
 
 // Signed signs an act as a person; the key is opened with the person's
 // passphrase the first time.

@@ -349,7 +349,7 @@ func (p *Party) Approve() (holds, count int) {
 	return holds, count
 }
 
-// Until waits for something for at most a minute.
+// Until waits for something, for crew.Patience at most.
 func (p *Party) Until(what string, ok func() (bool, error)) {
 	p.t.Helper()
 	if err := crew.Until(p.t.Context(), crew.Patience, what, ok); err != nil {
