@@ -18,7 +18,7 @@ import (
 )
 
 // Patience is how long a page has for what takes a moment on a quiet machine.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Page is one tab. It is used by one goroutine.
 type Page struct {
