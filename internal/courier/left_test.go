@@ -11,6 +11,20 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/release"
 )
 
+// waits makes the second message of a log: it waits for the first, for it is the last good
+// one of its key, which is revoked.
+func (f *foe) waits(h *hour) *message.Message {
+	d := data(noroshi.Routine)
+	d.Seq = 2
+	m := f.sign(d, f.objects(f.indicator(f.newID(), f.ident, "")))
+	chain := message.ChainStart(noroshi.Real, f.id(), f.v.id(), f.epoch)
+	chain = message.ChainNext(message.ChainNext(chain, tomb(f.epoch, 1).ID), m.ID())
+	f.revoke(f.keys, m.KeyID, message.LastGood{Epoch: f.epoch, Seq: 2, Chain: chain})
+	h.v.takeKeys(f.node)
+	synctest.Wait()
+	return m
+}
+
 // TestReadyWhileSuspended: what a message waits for comes while the agreement is
 // suspended. It is not applied, and is when the agreement is resumed: at once where the
 // link hears of that, in a minute where it heard of neither.
@@ -23,17 +37,7 @@ func TestReadyWhileSuspended(t *testing.T) {
 			h.Seq, h.Deps = 2, []uint64{1}
 			return f.sign(h, f.objects(f.indicator(f.newID(), f.ident, "")))
 		},
-		"for a last good point": func(h *hour, f *foe) *message.Message {
-			d := data(noroshi.Routine)
-			d.Seq = 2
-			m := f.sign(d, f.objects(f.indicator(f.newID(), f.ident, "")))
-			chain := message.ChainStart(noroshi.Real, f.id(), f.v.id(), f.epoch)
-			chain = message.ChainNext(message.ChainNext(chain, tomb(f.epoch, 1).ID), m.ID())
-			f.revoke(f.keys, m.KeyID, message.LastGood{Epoch: f.epoch, Seq: 2, Chain: chain})
-			h.v.takeKeys(f.node)
-			synctest.Wait()
-			return m
-		},
+		"for a last good point": func(h *hour, f *foe) *message.Message { return f.waits(h) },
 	} {
 		for when, wait := range map[string]time.Duration{"heard of": 0, "not heard of": 2 * time.Minute} {
 			heard := wait == 0
@@ -77,14 +81,7 @@ func TestReadyUnderNoAgreement(t *testing.T) {
 					return noroshi.Sum(file)
 				}
 				f.agreement = under(f.now().AddDate(0, -1, 0), f.now().Add(time.Hour))
-				d := data(noroshi.Routine)
-				d.Seq = 2
-				m := f.sign(d, f.objects(f.indicator(f.newID(), f.ident, "")))
-				chain := message.ChainStart(noroshi.Real, f.id(), f.v.id(), f.epoch)
-				chain = message.ChainNext(message.ChainNext(chain, tomb(f.epoch, 1).ID), m.ID())
-				f.revoke(f.keys, m.KeyID, message.LastGood{Epoch: f.epoch, Seq: 2, Chain: chain})
-				h.v.takeKeys(f.node)
-				synctest.Wait()
+				m := f.waits(h)
 				f.hands(m)
 				time.Sleep(2 * time.Hour)
 				f.hands(f.sign(message.Header{Seq: 3, Kind: message.Tombstone, Prec: noroshi.Priority, Form: message.ControlForm}, tombs(tomb(f.epoch, 1))))
