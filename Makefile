@@ -49,14 +49,14 @@ have-deps:
 	elif [ "$$(id -u)" = 0 ] || [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; \
 	else echo "make test needs gcc (race detector), named-checkzone and unbound-checkconf (zones), initdb (PostgreSQL), exim4 (mail) and chromium (screens): run make deps as root, or install gcc, bind9-utils, unbound, postgresql, exim4-daemon-light, chromium, fonts-noto-cjk and fonts-inter" >&2; exit 2; fi
 
-check: ## under 2 minutes: format, vet, staticcheck, unit tests
+check: ## meant for 2 minutes: format, vet, staticcheck, unit tests
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt differs: $$out" >&2; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags crashpoints ./internal/durable ./internal/store
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(TEST) $(WAIT) -skip '$(GAMES)' $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
-test: have-deps check cross ## under 10 minutes on 2 cores: the whole promise in small
+test: have-deps check cross ## meant for 10 minutes on 2 cores, more where nothing is built yet: the whole promise in small
 	@$(MAKE) --no-print-directory -j2 --output-sync=target stories games stories-postgres race
 
 # Stories mostly wait, so more of them run at a time than there are cores.

@@ -212,19 +212,31 @@ func (c *Courier) SaidAtOnce(ctx context.Context, to noroshi.NodeID) (n int, err
 // Holding is what is held of one partner's LINKs, each named by a byte.
 type Holding struct{ s linkSecrets }
 
-// Takes has a LINK come.
+// Takes has a LINK come, whose sequence and key its name gives.
 func (h *Holding) Takes(gate byte, now time.Time) {
-	h.s = h.s.took(message.LinkBody{Gate: [32]byte{gate}, Line: [32]byte{gate}, Day: message.DayOf(now)}, message.In{Epoch: message.Epoch{1}}, now)
+	in := message.In{Epoch: message.Epoch{1}, Seq: uint64(gate), Key: [4]byte{gate}}
+	h.s = h.s.took(message.LinkBody{Gate: [32]byte{gate}, Line: [32]byte{gate}, Day: message.DayOf(now)}, in, now)
 }
+
+// Hears has a KEYSET come.
+func (h *Holding) Hears(ks *message.Keyset) { h.s = h.s.believed(ks) }
 
 // Opens has a LINK open an envelope, and reports whether it is held.
 func (h *Holding) Opens(gate byte, now time.Time) bool {
 	partner := noroshi.NodeID{1}
-	s := safe{links: map[noroshi.NodeID]linkSecrets{partner: h.s}}
-	s.used(partner, [32]byte{gate}, now)
+	s := safe{vault: nowhere{}, links: map[noroshi.NodeID]linkSecrets{partner: h.s}}
+	if err := s.used(partner, [32]byte{gate}, now); err != nil {
+		return false
+	}
 	h.s = s.links[partner]
 	return len(h.s.Held) > 0 && h.s.Held[0].Body.Gate == [32]byte{gate}
 }
+
+// nowhere keeps no secrets.
+type nowhere struct{}
+
+func (nowhere) Load() ([]byte, error) { return nil, nil }
+func (nowhere) Save([]byte) error     { return nil }
 
 // Turns moves what is held on to the day.
 func (h *Holding) Turns(now time.Time) { h.s = h.s.on(now) }

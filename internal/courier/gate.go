@@ -89,9 +89,7 @@ func (t *tokens) take(n float64, now time.Time, burst float64, pace time.Duratio
 func (l *link) opened(o opening, p message.Plain) error {
 	now := l.c.o.Now()
 	if o.link {
-		if l.c.safe.used(l.node(), [32]byte(o.secret), now) {
-			l.note(l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { return s }))
-		}
+		l.note(l.c.safe.used(l.node(), [32]byte(o.secret), now))
 		l.mu.Lock()
 		l.doubt.heard, l.doubt.cardRun = now, time.Time{}
 		l.mu.Unlock()

@@ -428,6 +428,26 @@ func TestLinkUsedLongAfterItCame(t *testing.T) {
 	}
 }
 
+// TestLinkOfARevokedKey: what a revoked key gave above its last good point opens nothing
+// any more, and what it gave below does.
+func TestLinkOfARevokedKey(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)
+	revoked := func(key byte, last uint64) message.Revocation {
+		return message.Revocation{ID: [4]byte{key}, Last: []message.LastGood{{Epoch: message.Epoch{1}, Seq: last}}}
+	}
+	var h courier.Holding
+	for gate := byte(1); gate <= 3; gate++ {
+		h.Takes(gate, now)
+	}
+	h.Hears(&message.Keyset{Revoked: []message.Revocation{revoked(1, 1), revoked(2, 1)}})
+	for gate, want := range map[byte]bool{1: true, 2: false, 3: true} {
+		if got := h.Opens(gate, now); got != want {
+			t.Errorf("LINK %d opens: %t, want %t", gate, got, want)
+		}
+	}
+}
+
 // TestANewLifeIsNotShutOut: a node begins a new life long after its LINKs, with much
 // waiting that its partner would open under none of them. It needs no time to be
 // heard again, however much of it goes before its new LINK.

@@ -241,20 +241,20 @@ func (l linkSecrets) gave(life message.Epoch) bool {
 	return slices.ContainsFunc(l.Held, func(h held) bool { return h.Epoch == life })
 }
 
-// used notes that a LINK of the partner's opened something, and reports whether that is
-// to be kept: when it did so last is kept with the next change, nothing rests on that.
-// The time of the card's secret runs from the first use of one of the newest life.
-func (s *safe) used(partner noroshi.NodeID, gate [32]byte, now time.Time) (first bool) {
+// used notes that a LINK of the partner's opened something. Its first use is kept at
+// once, when it was used last with the next change: nothing rests on that. The time of
+// the card's secret runs from the first use of one of the newest life.
+func (s *safe) used(partner noroshi.NodeID, gate [32]byte, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.links[partner]
 	i := slices.IndexFunc(l.Held, func(h held) bool { return h.Body.Gate == gate })
 	if i < 0 {
-		return false
+		return nil
 	}
 	h := l.Held[i]
-	h.Used = now
-	if first = h.First.IsZero(); first {
+	first := h.First.IsZero()
+	if h.Used = now; first {
 		h.First = now
 	}
 	newest := slices.MaxFunc(l.Held, func(a, b held) int { return a.Came.Compare(b.Came) })
@@ -262,8 +262,13 @@ func (s *safe) used(partner noroshi.NodeID, gate [32]byte, now time.Time) (first
 		l.Since, first = now, true
 	}
 	l.Held = append([]held{h}, slices.Delete(slices.Clone(l.Held), i, i+1)...)
-	s.links[partner] = l
-	return first
+	if !first {
+		s.links[partner] = l
+		return nil
+	}
+	next := maps.Clone(s.links)
+	next[partner] = l
+	return s.put(next)
 }
 
 // bodies are the partner's LINKs, the last used first.
