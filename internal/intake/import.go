@@ -406,12 +406,13 @@ func (im *importing) breakOff(ctx context.Context, broken error) error {
 	if ctx.Err() != nil || !errors.As(broken, &s) {
 		return broken
 	}
-	e := element{refused: refuseSyntax(s), place: place{line: s.Line, offset: s.Offset, end: im.doc.Offset}}
+	why := refuseSyntax(s)
+	e := element{refused: why, place: place{line: s.Line, offset: s.Offset, end: im.doc.Offset}}
 	im.complete(&e, nil)
 	if _, err := im.slice(ctx, []element{e}, reached{read: im.doc.Hashed, sum: im.doc.Sum}); err != nil {
 		return err
 	}
-	return noroshi.Errorf(noroshi.Invalid, "import.broken", "%s breaks off at line %d, byte %d: %w", im.o.Name, s.Line, s.Offset, broken)
+	return noroshi.Errorf(noroshi.Invalid, "import.broken", "%s is broken at line %d, byte %d: %w", im.o.Name, s.Line, s.Offset, why.why)
 }
 
 func interrupted(cause error) error {
