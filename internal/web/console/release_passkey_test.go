@@ -21,9 +21,10 @@ const soon = 2 * time.Second
 
 // byPasskey: two officers, each with a passkey of their own, let a FLASH go, in one
 // language and then in the other; the partner's page, open all the while, shows it
-// soon after. Of the two the faster is held against the bound, and where the officer's
-// own page takes longer than that, against twice its time, up to five times the bound:
-// whatever else this machine does slows them down.
+// soon after. Of the two the faster is held against the bound or, where that is more,
+// against four times what the officer's own page took, up to five times the bound:
+// whatever else this machine does slows both down, and the way to the partner has more
+// steps to wait for.
 func byPasskey(t *testing.T, jpn, usa *nodetest.Party) {
 	first, second, there := consoletest.Open(t, consoleOf(jpn)), consoletest.Open(t, consoleOf(jpn)), consoletest.Open(t, consoleOf(usa))
 	there.SignIn("duty", nodetest.Passphrase, "en")
@@ -63,7 +64,7 @@ func byPasskey(t *testing.T, jpn, usa *nodetest.Party) {
 		look(t, there, "release-there-"+lang)
 	}
 	t.Logf("the partner's page shows it after %s, the officer's own after %s", fastest, own)
-	if fastest > min(max(soon, 2*own), 5*soon) {
+	if fastest > min(max(soon, 4*own), 5*soon) {
 		t.Errorf("the partner's page shows a release after %s, the officer's own after %s", fastest, own)
 	}
 }
