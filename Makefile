@@ -59,9 +59,10 @@ check: ## meant for 2 minutes: format, vet, staticcheck, unit tests
 test: have-deps check cross ## meant for 10 minutes on 2 cores, more where nothing is built yet: the whole promise in small
 	@$(MAKE) --no-print-directory -j2 --output-sync=target stories games stories-postgres race
 
-# Stories mostly wait, so more of them run at a time than there are cores.
+# Stories mostly wait, so more of them run at a time than there are cores. The simulator
+# computes on one core and takes longest: it begins first.
 stories:
-	$(TEST) -parallel 4 ./cmd/... ./internal/node/nodetest ./internal/sim ./internal/web/console
+	$(TEST) -parallel 4 ./internal/sim ./cmd/... ./internal/node/nodetest ./internal/web/console
 
 stories-postgres:
 	NOROSHI_ENGINE=postgres $(TEST) -parallel 4 ./internal/node/nodetest
