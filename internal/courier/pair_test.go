@@ -239,6 +239,13 @@ type rough struct {
 	watch   bool
 	small   bool // what is larger than a STATE is lost
 	narrow  bool
+	still   *still // somebody waits for both ends to hand one over
+}
+
+// still is where the ends wait for each other, each with an envelope it hands over.
+type still struct {
+	here     map[*node]bool
+	all, end chan struct{}
 }
 
 type roughEnd struct {
@@ -265,6 +272,17 @@ func (e *roughEnd) Send(ctx context.Context, p noroshi.Partner, prec noroshi.Pre
 	n.mu.Lock()
 	if n.watch {
 		n.seen = append(n.seen, envelope)
+	}
+	if x := n.still; x != nil && !x.here[e.from] {
+		if x.here[e.from] = true; len(x.here) == 2 {
+			close(x.all)
+		}
+		n.mu.Unlock()
+		select {
+		case <-x.end:
+		case <-n.stopped:
+		}
+		n.mu.Lock()
 	}
 	cut, lost, copies := n.cut, n.rng.IntN(100) < n.loss, 1
 	lost = lost || n.small && len(envelope) > 2100
@@ -311,6 +329,30 @@ func (n *rough) setCut(cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut = cut
+}
+
+// between runs f while each end is handing an envelope over: what either of them says
+// of itself is sealed one after the other, so that none is sealed that has not come here.
+func (p *pair) between(f func()) {
+	p.t.Helper()
+	x := &still{map[*node]bool{}, make(chan struct{}), make(chan struct{})}
+	set := func(x *still) {
+		p.net.mu.Lock()
+		defer p.net.mu.Unlock()
+		p.net.still = x
+	}
+	set(x)
+	p.until("both ends say something", 20*time.Second, func() bool {
+		select {
+		case <-x.all:
+			return true
+		default:
+			return false
+		}
+	})
+	f()
+	set(nil)
+	close(x.end)
 }
 
 func (n *rough) onlySmall(small bool) {
