@@ -107,9 +107,11 @@ func TestAPlaceThatThereIsNot(t *testing.T) {
 	t.Parallel()
 	for _, there := range []bool{true, false} {
 		p := newPair(t, 7, 0, 0)
-		p.a.more = []courier.Channel{second{&roughEnd{net: p.net, from: p.a, to: p.b}, there}}
+		uncut := &rough{rng: rand.New(rand.NewPCG(7, 2)), stopped: p.net.stopped}
+		t.Cleanup(func() { uncut.drain(p.a, p.b) })
+		p.a.more = []courier.Channel{second{&roughEnd{net: uncut, from: p.a, to: p.b}, there}}
 		p.start()
-		p.until("https answers", 20*time.Second, func() bool { return p.a.state("https") == "proven" })
+		p.until("all there is answers", 20*time.Second, func() bool { return p.a.state("https") == "proven" && (!there || p.a.state("https:2") == "proven") })
 		p.net.setCut(true)
 		p.a.importAt("green", noroshi.Green)
 		p.until("https is lost, on record", 20*time.Second, func() bool {
