@@ -8,6 +8,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
 const (
@@ -145,8 +146,8 @@ func (l *link) settleLink(ctx context.Context) error {
 	if len(out) == 0 || out[0].Seq != next.Seq { // the database was put back to before it
 		return l.forgetLinks()
 	}
-	if stored, _, err := l.c.s.Receipted(ctx, l.node(), next.Epoch); err != nil || stored < next.Seq {
-		return err
+	if s := out[0].State; s < store.StoredThere || s > store.ReadThere {
+		return nil
 	}
 	l.linkStored(next.Epoch, []message.Range{{A: next.Seq, B: next.Seq}})
 	return nil

@@ -283,6 +283,41 @@ func TestLinkSecretsCrash(t *testing.T) {
 	}
 }
 
+// TestLinkLostAndMoreStored: A's LINK is lost on the way again and again, and what went
+// after it has its receipts. A that starts anew does not take the LINK for stored: it
+// would say all under secrets that B lacks, and never be heard again.
+func TestLinkLostAndMoreStored(t *testing.T) {
+	t.Parallel()
+	k := newKeyed(t, 27)
+	card := message.Inbound{Realm: noroshi.Real, From: k.a.id(), To: k.b.id(), Secret: []byte(strings.Repeat("a", 32)), Keys: k.a.keys.Keyset(), Agreements: []noroshi.Hash{noroshi.Sum(k.file)}}
+	k.net.spoils = func(from *node, envelope []byte) bool {
+		in := card
+		in.Now = time.Now()
+		plain, err := message.Unseal(k.b.keys, in, envelope)
+		return from == k.a && err == nil && plain.Message != nil && plain.Message.Header.Kind == message.Link
+	}
+	k.start()
+	k.until("A has put a LINK into the stream", 10*time.Second, func() bool { next := k.va.secrets(t).Next; return next != nil && next.Seq > 0 })
+	lost := k.va.secrets(t).Next.Seq
+	for i := range lost {
+		k.a.importAt(fmt.Sprintf("after-%d", i), noroshi.Green)
+		k.until("what came after has its receipt", 10*time.Second, func() bool { return k.a.link().OutStored > i })
+	}
+	k.a.end()
+	k.a.open()
+	k.a.start()
+	k.until("A is heard", 10*time.Second, func() bool { return k.a.link().Confirmed })
+	if s := k.va.secrets(t); s.Made != nil || s.Next == nil || s.Next.Seq != lost {
+		t.Errorf("after the start: %+v, want LINK %d not stored", s, lost)
+	}
+	k.net.mu.Lock()
+	k.net.spoils = nil
+	k.net.mu.Unlock()
+	k.until("both have stored the other's LINK", 10*time.Second, k.linked)
+	k.talks("at last", func() {})
+	k.until("all is receipted", 5*time.Second, k.settled)
+}
+
 // Whoever loses its secrets, or comes back with old ones, both find together
 // again by themselves, although the card's secret has long stopped to serve.
 func TestLinkSecretsLost(t *testing.T) {

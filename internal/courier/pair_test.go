@@ -239,7 +239,8 @@ type rough struct {
 	watch   bool
 	small   bool // what is larger than a STATE is lost
 	narrow  bool
-	still   *still // somebody waits for both ends to hand one over
+	spoils  func(from *node, envelope []byte) bool // it is lost
+	still   *still                                 // somebody waits for both ends to hand one over
 }
 
 // still is where the ends wait for each other, each with an envelope it hands over.
@@ -285,7 +286,7 @@ func (e *roughEnd) Send(ctx context.Context, p noroshi.Partner, prec noroshi.Pre
 		n.mu.Lock()
 	}
 	cut, lost, copies := n.cut, n.rng.IntN(100) < n.loss, 1
-	lost = lost || n.small && len(envelope) > 2100
+	lost = lost || n.small && len(envelope) > 2100 || n.spoils != nil && n.spoils(e.from, envelope)
 	if n.rng.IntN(100) < n.twice {
 		copies = 2
 	}
