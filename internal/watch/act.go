@@ -280,7 +280,7 @@ func (w *Watch) Tell(ctx context.Context) error {
 		waiting = slices.DeleteFunc(waiting, func(id stix.ID) bool { return w.tell(ctx, id) == nil })
 		if len(waiting) == 0 && (n > 0 || at-after >= advanceEvery) {
 			after = at
-			if err := w.store.Advance(ctx, readsFollower, at); err != nil {
+			if err := w.advance(ctx, at); err != nil {
 				return err
 			}
 		}
@@ -292,6 +292,19 @@ func (w *Watch) Tell(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// advance keeps how far partners have been told, also when ctx has ended since: who was
+// told before an orderly stop is not told again after it.
+func (w *Watch) advance(ctx context.Context, at int64) error {
+	err := w.store.Advance(ctx, readsFollower, at)
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	last, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer stop()
+	_ = w.store.Advance(last, readsFollower, at) // or it is told again, which does no harm
+	return ctx.Err()
 }
 
 // tellAgain is how soon a partner that could not be told is told again. Telling
