@@ -149,18 +149,10 @@ func (l *link) rememberLives(ctx context.Context, x message.Lives) {
 		}
 		m.know(x.Live)
 	}
-	l.mu.Lock()
-	told := l.told
-	l.mu.Unlock()
 	act := noroshi.Act{Action: noroshi.ActReceipt, Subject: epochText(x.Live), Partner: l.node(), Precedence: noroshi.Immediate}
-	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error {
-		if told != nil {
-			if err := tx.PutEvidence(l.node(), uint8(told.Kind), told.Context.Epoch, told.Counter, told.Encode()); err != nil {
-				return err
-			}
-		}
-		return l.remember(ctx, tx, counts)
-	})
+	l.tallying.Lock()
+	err := l.keepTold(ctx, act, func(tx *store.Tx) error { return l.remember(ctx, tx, counts) })
+	l.tallying.Unlock()
 	if err != nil {
 		l.note(err)
 		return

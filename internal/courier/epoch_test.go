@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -157,5 +158,41 @@ func TestAnOldMemo(t *testing.T) {
 	p.until("a third log", 10*time.Second, func() bool { return len(p.a.mine()) == 3 })
 	if now := memo(); now["ends"] != nil || string(now["disowns"]) != "1" {
 		t.Errorf("the memo: %s", now)
+	}
+}
+
+// TestReceiptsInTheFirstStateOfALife: the STATE by which a new life of B's comes to count
+// at A has a receipt too. It is kept in the one act that keeps the STATE: A believes what
+// it kept of a STATE after a start, and would not note the receipt ever again.
+func TestReceiptsInTheFirstStateOfALife(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 88, 0, 0)
+	p.start()
+	p.a.importAt("one", noroshi.Green)
+	p.until("the first is receipted", 20*time.Second, func() bool { return p.b.count("indicator") == 1 && p.settled() })
+	dumb := func(mute bool) {
+		p.net.mu.Lock()
+		defer p.net.mu.Unlock()
+		p.net.spoils = func(from *node, _ []byte) bool { return mute && from == p.b }
+	}
+	dumb(true)
+	p.a.importAt("two", noroshi.Green)
+	p.until("B has the second", 20*time.Second, func() bool { return p.b.count("indicator") == 2 })
+	before := len(p.b.mine())
+	p.b.running().Reopen()
+	p.until("B's new life", 20*time.Second, func() bool { return len(p.b.mine()) == before+1 })
+	dumb(false)
+	p.until("the second is receipted", 20*time.Second, p.settled)
+	var act store.Entry
+	for _, e := range p.a.record() {
+		if e.Act.Action == noroshi.ActReceipt && strings.HasPrefix(e.Act.Subject, "epoch ") {
+			act = e
+		}
+	}
+	wrote := func(table string) bool {
+		return slices.ContainsFunc(act.Wrote, func(w store.Wrote) bool { return w.Table == table })
+	}
+	if !wrote("evidence") || !wrote("out_event") {
+		t.Errorf("the act by which the life came to count wrote %+v, want the STATE and the receipt in it", act.Wrote)
 	}
 }

@@ -146,8 +146,11 @@ func (l *link) settleLink(ctx context.Context) error {
 	if len(out) == 0 || out[0].Seq != next.Seq { // the database was put back to before it
 		return l.forgetLinks()
 	}
-	if s := out[0].State; s < store.StoredThere || s > store.ReadThere {
+	switch out[0].State {
+	case store.Committed, store.Attempted:
 		return nil
+	case store.Withheld, store.Expired: // it never goes: another is made
+		return l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { s.Next = nil; return s })
 	}
 	l.linkStored(next.Epoch, []message.Range{{A: next.Seq, B: next.Seq}})
 	return nil

@@ -206,6 +206,11 @@ func (l *link) advance(e message.Event) (fx []message.Effect) {
 	was := l.side.Confirmed()
 	l.side, fx = message.Step(l.side, e, l.c.o.Now())
 	l.sayAll(fx)
+	for _, x := range fx {
+		if r, ok := x.(message.Receipt); ok {
+			l.receipted(r)
+		}
+	}
 	if !was && l.side.Confirmed() {
 		l.wakePull()
 		signal(l.lostNow)
@@ -246,7 +251,8 @@ func (l *link) perform(fx []message.Effect) {
 		case message.Switched:
 			l.lane(noroshi.Immediate, func(ctx context.Context) { l.switched(ctx, x) })
 		case message.Receipt:
-			l.receipt(x)
+			l.linkStored(x.Epoch, x.Stored)
+			signal(l.tally)
 		case message.Expire:
 			l.lane(0, func(ctx context.Context) { l.withhold(ctx, x.Epoch, x.Seqs, store.Expired) })
 		case message.Load:

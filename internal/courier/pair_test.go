@@ -343,6 +343,8 @@ func (p *pair) between(f func()) {
 		p.net.still = x
 	}
 	set(x)
+	defer close(x.end)
+	defer set(nil)
 	p.until("both ends say something", 20*time.Second, func() bool {
 		select {
 		case <-x.all:
@@ -352,8 +354,6 @@ func (p *pair) between(f func()) {
 		}
 	})
 	f()
-	set(nil)
-	close(x.end)
 }
 
 func (n *rough) onlySmall(small bool) {

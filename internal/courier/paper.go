@@ -170,6 +170,7 @@ func (l *link) enter(ctx context.Context, p message.Paper, typed string, epoch m
 	if shrank {
 		l.alarm(ctx, message.AlarmShrank, p.Cum)
 	}
+	l.linkStored(epoch, stored)
 	l.step(message.Vouched{Epoch: epoch, Stored: stored})
 	r.Waiting, err = l.lacking(ctx, epoch)
 	r.Moved = before - r.Waiting

@@ -178,18 +178,15 @@ func (l *link) utter(ctx context.Context, ch Channel, x speech) {
 // receipted is what the partner newly holds, not yet kept here.
 type receipted struct{ stored, applied []message.Range }
 
-// receipt takes T3 into account: it is kept soon, with what comes meanwhile.
-func (l *link) receipt(x message.Receipt) {
-	l.mu.Lock()
+// receipted notes receipts that are not kept yet; under mu, with the statement that gave
+// them, or that would be kept without them.
+func (l *link) receipted(x message.Receipt) {
 	r := l.receipts[x.Epoch]
 	if r == nil {
 		r = &receipted{}
 		l.receipts[x.Epoch] = r
 	}
 	r.stored, r.applied = append(r.stored, x.Stored...), append(r.applied, x.Applied...)
-	l.mu.Unlock()
-	l.linkStored(x.Epoch, x.Stored)
-	signal(l.tally)
 }
 
 // tallyWait is how long a receipt waits for company before it is kept. Nothing
@@ -219,22 +216,34 @@ func (l *link) tallier(ctx context.Context) {
 	}
 }
 
-// keepReceipts is T3: the newest STATE as evidence, and how far each message it
-// speaks of has got, in one act for all that came together.
+// keepReceipts is T3, for all receipts that came together.
 func (l *link) keepReceipts(ctx context.Context) {
 	l.tallying.Lock() // taken before mu
 	defer l.tallying.Unlock()
 	l.mu.Lock()
-	list, told := l.receipts, l.told
-	l.receipts = map[message.Epoch]*receipted{}
+	none := len(l.receipts) == 0 || l.told == nil
 	l.mu.Unlock()
-	if len(list) == 0 || told == nil {
+	if none {
 		return
 	}
 	act := noroshi.Act{Action: noroshi.ActReceipt, Partner: l.node()}
+	l.note(quiet(ctx, l.keepTold(ctx, act, func(tx *store.Tx) error { return tx.Notice(store.StreamChanged, l.node().String()) })))
+}
+
+// keepTold keeps the newest STATE as evidence, and how far each message it speaks of has
+// got, in one act with what also does. After a start a link believes what is kept of a
+// STATE: one that is kept without its receipts would have them never come again. Under
+// tallying.
+func (l *link) keepTold(ctx context.Context, act noroshi.Act, also func(*store.Tx) error) error {
+	l.mu.Lock()
+	list, told := l.receipts, l.told
+	l.receipts = map[message.Epoch]*receipted{}
+	l.mu.Unlock()
 	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error {
-		if err := tx.PutEvidence(l.node(), uint8(told.Kind), told.Context.Epoch, told.Counter, told.Encode()); err != nil {
-			return err
+		if told != nil {
+			if err := tx.PutEvidence(l.node(), uint8(told.Kind), told.Context.Epoch, told.Counter, told.Encode()); err != nil {
+				return err
+			}
 		}
 		for e, r := range list {
 			if err := tx.SetOutState(l.node(), e, expand(r.stored), store.StoredThere, "STATE"); err != nil {
@@ -244,21 +253,16 @@ func (l *link) keepReceipts(ctx context.Context) {
 				return err
 			}
 		}
-		return tx.Notice(store.StreamChanged, l.node().String())
+		return also(tx)
 	})
-	if err == nil {
-		return
-	}
-	l.note(quiet(ctx, err))
-	l.mu.Lock() // try again with the next
-	for e, r := range list {
-		if now := l.receipts[e]; now != nil {
-			now.stored, now.applied = append(now.stored, r.stored...), append(now.applied, r.applied...)
-		} else {
-			l.receipts[e] = r
+	if err != nil {
+		l.mu.Lock() // try again with the next
+		for e, r := range list {
+			l.receipted(message.Receipt{Epoch: e, Stored: r.stored, Applied: r.applied})
 		}
+		l.mu.Unlock()
 	}
-	l.mu.Unlock()
+	return err
 }
 
 func expand(list []message.Range) (seqs []uint64) {

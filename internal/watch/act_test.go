@@ -156,6 +156,9 @@ func TestAPartnersWarningIsAcknowledged(t *testing.T) {
 	}
 	d.toldOnce()
 	stop()
+	if at, err := d.store.Cursor(t.Context(), "watch-read"); err != nil || at == 0 {
+		t.Errorf("told up to %d is on record, %v", at, err)
+	}
 	if open, err := d.watch.List(t.Context(), true); err != nil || len(open) != 0 {
 		t.Errorf("%d open, %v", len(open), err)
 	}
