@@ -314,6 +314,7 @@ func TestLinkLostAndMoreStored(t *testing.T) {
 	k.net.spoils = nil
 	k.net.mu.Unlock()
 	k.until("both have stored the other's LINK", 10*time.Second, k.linked)
+	k.until("all is there", 10*time.Second, func() bool { return k.b.count("indicator") == int(lost) && k.settled() })
 	k.talks("at last", func() {})
 	k.until("all is receipted", 5*time.Second, k.settled)
 }
