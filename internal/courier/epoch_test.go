@@ -192,7 +192,7 @@ func TestReceiptsInTheFirstStateOfALife(t *testing.T) {
 	wrote := func(table string) bool {
 		return slices.ContainsFunc(act.Wrote, func(w store.Wrote) bool { return w.Table == table })
 	}
-	if !wrote("evidence") || !wrote("out_event") {
-		t.Errorf("the act by which the life came to count wrote %+v, want the STATE and the receipt in it", act.Wrote)
+	if !wrote("evidence") || !wrote("out_event") || act.Fed == 0 {
+		t.Errorf("the act by which the life came to count wrote %+v and put %d changes into the feed, want the STATE, the receipt in it and a change", act.Wrote, act.Fed)
 	}
 }

@@ -227,7 +227,7 @@ func (l *link) keepReceipts(ctx context.Context) {
 		return
 	}
 	act := noroshi.Act{Action: noroshi.ActReceipt, Partner: l.node()}
-	l.note(quiet(ctx, l.keepTold(ctx, act, func(tx *store.Tx) error { return tx.Notice(store.StreamChanged, l.node().String()) })))
+	l.note(quiet(ctx, l.keepTold(ctx, act, func(*store.Tx) error { return nil })))
 }
 
 // keepTold keeps the newest STATE as evidence, and how far each message it speaks of has
@@ -250,6 +250,11 @@ func (l *link) keepTold(ctx context.Context, act noroshi.Act, also func(*store.T
 				return err
 			}
 			if err := tx.SetOutState(l.node(), e, expand(r.applied), store.AppliedThere, "STATE"); err != nil {
+				return err
+			}
+		}
+		if len(list) > 0 {
+			if err := tx.Notice(store.StreamChanged, l.node().String()); err != nil {
 				return err
 			}
 		}
