@@ -6,7 +6,6 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
-	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
 // agreed is the agreement with a partner: as its link has it where that one runs,
@@ -24,50 +23,36 @@ func (c *Courier) agreed(ctx context.Context, p noroshi.Partner) (*noroshi.Agree
 	return v.agreement, nil
 }
 
-// late counts what has no receipt and should have had one by the agreement's
-// clock: messages from when they joined the stream, batches not yet in it from
-// when they were released.
-func (c *Courier) late(ctx context.Context, p noroshi.Partner) (n int, err error) {
-	if p.Trust != noroshi.InForce {
-		return 0, nil
+// owed adds what was released and is not yet in the stream, and counts
+// what has no receipt and should have had one by the agreement's clock: messages
+// from when they joined the stream, batches not yet in it from when they were
+// released.
+func (c *Courier) owed(ctx context.Context, p noroshi.Partner, st *LinkStatus) error {
+	var agreement *noroshi.Agreement
+	if p.Trust == noroshi.InForce {
+		var err error
+		if agreement, err = c.agreed(ctx, p); err != nil {
+			return err
+		}
 	}
-	agreement, err := c.agreed(ctx, p)
-	if err != nil || agreement == nil {
-		return 0, err
-	}
+	now := c.o.Now()
 	due := func(prec noroshi.Precedence) time.Time { // what began before it is late
+		if agreement == nil {
+			return time.Time{}
+		}
 		if clock := agreement.ClockFor(prec); clock.Receipt > 0 {
-			return c.o.Now().Add(-clock.Receipt)
+			return now.Add(-clock.Receipt)
 		}
 		return time.Time{}
 	}
-	for prec := noroshi.Routine; prec <= noroshi.Flash; prec++ {
-		k, err := c.s.PendingBefore(ctx, p.Node, prec, due(prec))
-		if err != nil {
-			return n, err
-		}
-		n += k
-	}
-	ids, err := c.s.UnsentBatches(ctx, p.Node)
-	if err != nil {
-		return n, err
-	}
-	for _, id := range ids {
-		b, err := c.s.Batch(ctx, id)
-		if err != nil {
-			return n, err
-		}
-		acts, err := c.s.Acts(ctx, b.Act, 1)
-		if err != nil {
-			return n, err
-		}
-		next, err := c.s.Cursor(ctx, store.BatchPlace(id))
-		if err != nil {
-			return n, err
-		}
-		if left := b.Count - int(next); left > 0 && len(acts) > 0 && acts[0].Time.Before(due(b.Precedence)) {
-			n += (left + message.MaxBatch - 1) / message.MaxBatch
+	late, unsent, err := c.s.Owed(ctx, p.Node, due)
+	st.Late = late
+	for _, u := range unsent {
+		n := (u.Left + message.MaxBatch - 1) / message.MaxBatch
+		st.Waiting[u.Precedence.String()] += n
+		if u.Released.Before(due(u.Precedence)) {
+			st.Late += n
 		}
 	}
-	return n, nil
+	return err
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
-	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
 // LinkStatus is what is known of a link now.
@@ -106,10 +105,7 @@ func (c *Courier) Links(ctx context.Context) ([]LinkStatus, error) {
 				return nil, err
 			}
 		}
-		if err := c.unsent(ctx, &st); err != nil {
-			return nil, err
-		}
-		if st.Late, err = c.late(ctx, p); err != nil {
+		if err := c.owed(ctx, p, &st); err != nil {
 			return nil, err
 		}
 		list = append(list, st)
@@ -205,28 +201,6 @@ func (l *link) why(p message.PathStatus) noroshi.Told {
 		return last
 	}
 	return noroshi.Told{Message: p.Why}
-}
-
-// unsent adds what was released and is not yet in the stream.
-func (c *Courier) unsent(ctx context.Context, st *LinkStatus) error {
-	ids, err := c.s.UnsentBatches(ctx, st.Partner)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		b, err := c.s.Batch(ctx, id)
-		if err != nil {
-			return err
-		}
-		next, err := c.s.Cursor(ctx, store.BatchPlace(id))
-		if err != nil {
-			return err
-		}
-		if left := b.Count - int(next); left > 0 {
-			st.Waiting[b.Precedence.String()] += (left + message.MaxBatch - 1) / message.MaxBatch
-		}
-	}
-	return nil
 }
 
 // answering reports whether a link is up: the partner has answered since the

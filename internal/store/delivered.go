@@ -33,15 +33,40 @@ func (r Reads) AppliedThere(ctx context.Context, partner noroshi.NodeID) (runs [
 	return runs, err
 }
 
-// PendingBefore counts the messages of a precedence that a partner has not
-// stored, and that were made before a time.
-func (r Reads) PendingBefore(ctx context.Context, partner noroshi.NodeID, p noroshi.Precedence, before time.Time) (n int, err error) {
+// Unsent is what of a batch is in no message yet.
+type Unsent struct {
+	Precedence noroshi.Precedence
+	Released   time.Time
+	Left       int // versions
+}
+
+// Owed returns what a partner is to get and has not stored: of its
+// messages how many were made before the time given for their precedence, and
+// the batches that are not wholly in messages yet.
+func (r Reads) Owed(ctx context.Context, partner noroshi.NodeID, before func(noroshi.Precedence) time.Time) (late int, unsent []Unsent, err error) {
 	err = r.on(ctx, func(c *conn) error {
-		_, err := c.one(to(&n), `SELECT count(*) FROM pending p JOIN out_message o ON o.partner = p.partner AND o.epoch = p.epoch AND o.seq = p.seq
-			WHERE p.partner = $1 AND p.rank = $2 AND o.created < $3`, partner[:], rank(p), micros(before))
-		return err
+		for p := noroshi.Routine; p <= noroshi.Flash; p++ {
+			var n int
+			if _, err := c.one(to(&n), `SELECT count(*) FROM pending p JOIN out_message o ON o.partner = p.partner AND o.epoch = p.epoch AND o.seq = p.seq
+				WHERE p.partner = $1 AND p.rank = $2 AND o.created < $3`, partner[:], rank(p), micros(before(p))); err != nil {
+				return err
+			}
+			late += n
+		}
+		return c.each(ctx, func(rows *sql.Rows) error {
+			var u Unsent
+			var released int64
+			if err := rows.Scan(&u.Precedence, &u.Left, &released); err != nil {
+				return err
+			}
+			u.Released = fromMicros(released)
+			unsent = append(unsent, u)
+			return nil
+		}, `SELECT b.prec, b.count - coalesce(c.seq, 0), a.time FROM unsent u JOIN batch b ON b.n = u.batch
+			JOIN act a ON a.idx = b.act LEFT JOIN cursor c ON c.follower = $2 || b.id
+			WHERE u.partner = $1 AND b.count > coalesce(c.seq, 0)`, partner[:], BatchPlace(""))
 	})
-	return n, err
+	return late, unsent, err
 }
 
 // Delivery returns how far the message that carries a version of a batch has

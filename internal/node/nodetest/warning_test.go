@@ -3,6 +3,7 @@ package nodetest_test
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
@@ -108,6 +109,28 @@ func TestReceiptsThatAreLate(t *testing.T) {
 		t.Errorf("not late after a nanosecond: %+v", delivery(early))
 	}
 	jpn.Stop()
+	shown, over := make(chan struct{}), make(chan struct{})
+	go func() { // what is late stays late while what was released becomes a message
+		defer close(shown)
+		for was := 0; ; {
+			rows, err := usa.Node.Courier.Links(t.Context())
+			if err != nil || len(rows) != 1 {
+				t.Errorf("%d links: %v", len(rows), err)
+				return
+			}
+			if rows[0].Late < was {
+				t.Errorf("was late with %d: %+v", was, rows[0])
+			}
+			was = rows[0].Late
+			select {
+			case <-over:
+				return
+			default:
+			}
+		}
+	}()
+	watched := sync.OnceFunc(func() { close(over); <-shown })
+	defer watched()
 	waits, err := warn(t, usa)
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +138,7 @@ func TestReceiptsThatAreLate(t *testing.T) {
 	if d, l := delivery(waits), link(); !d.Late || l.Late == 0 {
 		t.Errorf("without a receipt: %+v, link %+v", d, l)
 	}
+	watched()
 	jpn.Start()
 	usa.Until("delivered", func() (bool, error) { return delivery(waits).State == "applied" && link().Late == 0, nil })
 	if !delivery(waits).Late {
