@@ -20,12 +20,35 @@ func (w *world) closedOn(a, b int) (list []slot) {
 	return list
 }
 
-// onlyClosed reports whether two nodes differ in nothing but such sequences (I15).
-func (w *world) onlyClosed(a, b int, c courier.Comparison) bool {
+// onlyLost reports whether two nodes differ in nothing but such sequences, and those
+// without which a sender goes on (I15).
+func (w *world) onlyLost(a, b int, c courier.Comparison) bool {
 	closed := w.closedOn(a, b)
 	return len(c.Differences) > 0 && !c.More && !slices.ContainsFunc(c.Differences, func(d courier.Difference) bool {
-		return d.What != courier.SecondID || !slices.ContainsFunc(closed, func(at slot) bool { return hex.EncodeToString(at.epoch[:]) == d.Epoch && at.seq == d.Seq })
+		is := func(at slot) bool { return hex.EncodeToString(at.epoch[:]) == d.Epoch && at.seq == d.Seq }
+		switch d.What {
+		case courier.SecondID:
+			return !slices.ContainsFunc(closed, is)
+		case courier.MissingHere:
+			return d.Stream != "sent" || !w.goneWithout(a, b, is)
+		case courier.MissingThere:
+			return d.Stream != "came" || !w.goneWithout(b, a, is)
+		}
+		return true
 	})
+}
+
+// goneWithout reports whether a sender that lost a message it had sent goes on
+// without it.
+func (w *world) goneWithout(from, to int, is func(slot) bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for at := range w.seen.ids {
+		if at.from == from && at.to == to && is(at) {
+			return w.seen.without[[2]int{from, to}] && !w.nodes[from].known.went[at]
+		}
+	}
+	return false
 }
 
 // wentUnder are the messages that went under a sequence.

@@ -10,6 +10,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/intake"
+	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -28,11 +29,12 @@ type node struct {
 	known  known
 	fuse   atomic.Int64 // steps until it is killed; 0 = it is not
 	lives  int
-	warned int  // with FLASH
-	found  bool // that it was
-	back   bool // put back at any time
-	forgot bool // put back with keys of a backup after which it had signed with others
-	unseen bool // put back unseen: what was recalled since may be in use until a partner has said so
+	warned int                // with FLASH
+	found  bool               // that it was
+	back   bool               // put back at any time
+	former []*message.Keyring // forgotten when it was put back with the keys of a backup
+	forgot bool               // it had signed with others than those
+	unseen bool               // put back unseen: what was recalled since may be in use until a partner has said so
 }
 
 // known is what the checks remember of a node; it goes back with the disk.

@@ -135,6 +135,7 @@ func (w *world) without(l *life) {
 		if x.Recovering == "keys" {
 			err := l.courier.GoOn(l.ctx, x.Partner, false, w.by(l, "smith", noroshi.ActGoOn, x.Partner.String(), courier.GoOnBound(x.Partner, false)))
 			w.note("%s goes on without what it lost: %v", l.n.sign, err)
+			w.seen.without[[2]int{l.n.i, w.nodeOf(x.Partner)}] = true
 		}
 	}
 }
@@ -177,7 +178,7 @@ func (w *world) compare() {
 			ctx, stop := context.WithTimeout(bg, time.Minute)
 			c, err := l.courier.Compare(ctx, o.id())
 			stop()
-			if err != nil || !c.Equal && !w.seen.forked[link(n.i, o.i)] && !w.onlyClosed(n.i, o.i, c) {
+			if err != nil || !c.Equal && !w.seen.forked[link(n.i, o.i)] && !w.onlyLost(n.i, o.i, c) {
 				w.failf("I15: %s compares with %s: %+v, %+v, %v", n.sign, o.sign, c.Differences, c.Epochs, err)
 				return
 			}

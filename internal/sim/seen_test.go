@@ -31,23 +31,24 @@ const (
 
 // seen is what an observer knows who sees every envelope go and can open it.
 type seen struct {
-	agreed map[[2]int]*noroshi.Agreement
-	links  map[[2]int][]message.LinkBody // secrets of one direction, newest first
-	epochs map[[2]int][]message.Epoch    // likewise
-	ids    map[slot][]noroshi.Hash       // what went under a sequence: one id, but where a node was put back unseen
-	forked map[[2]int]bool               // links on which there is one with two
-	closed map[slot]bool                 // what a sender that had lost it closed, and its receiver has
-	second map[[2]int]bool               // directions in which something came when it was closed
-	said   map[saying]noroshi.Hash       // statements
-	sets   map[[2]int]told               // the newest STATE of each direction
-	claims map[int][]slot                // what a node said it has, to be looked for
-	ever   map[int]map[slot]bool         // what was durable at a node in any life
-	logs   map[slot]noroshi.Hash         // what stood in the sender's log
-	lost   map[slot]bool                 // what a node that was put back unseen had sent, and nobody had got
-	plain  map[[2]int][]*message.Message // all that was sent, each message once
-	drawn  map[string]noroshi.Hash       // nonces and encapsulated keys, and in which envelope
-	secret map[int]int                   // numbers of the objects that only their makers may know of
-	urgent map[slot]*urgent              // FLASH under way
+	agreed  map[[2]int]*noroshi.Agreement
+	links   map[[2]int][]message.LinkBody // secrets of one direction, newest first
+	epochs  map[[2]int][]message.Epoch    // likewise
+	ids     map[slot][]noroshi.Hash       // what went under a sequence: one id, but where a node was put back unseen
+	forked  map[[2]int]bool               // links on which there is one with two
+	closed  map[slot]bool                 // what a sender that had lost it closed, and its receiver has
+	second  map[[2]int]bool               // directions in which something came when it was closed
+	without map[[2]int]bool               // directions in which the sender goes on without what it had lost
+	said    map[saying]noroshi.Hash       // statements
+	sets    map[[2]int]told               // the newest STATE of each direction
+	claims  map[int][]slot                // what a node said it has, to be looked for
+	ever    map[int]map[slot]bool         // what was durable at a node in any life
+	logs    map[slot]noroshi.Hash         // what stood in the sender's log
+	lost    map[slot]bool                 // what a node that was put back unseen had sent, and nobody had got
+	plain   map[[2]int][]*message.Message // all that was sent, each message once
+	drawn   map[string]noroshi.Hash       // nonces and encapsulated keys, and in which envelope
+	secret  map[int]int                   // numbers of the objects that only their makers may know of
+	urgent  map[slot]*urgent              // FLASH under way
 }
 
 // link names what two nodes have between them.
@@ -67,7 +68,7 @@ type told struct {
 
 func newSeen() seen {
 	return seen{agreed: map[[2]int]*noroshi.Agreement{}, links: map[[2]int][]message.LinkBody{}, epochs: map[[2]int][]message.Epoch{},
-		ids: map[slot][]noroshi.Hash{}, said: map[saying]noroshi.Hash{}, sets: map[[2]int]told{}, claims: map[int][]slot{}, ever: map[int]map[slot]bool{}, logs: map[slot]noroshi.Hash{}, lost: map[slot]bool{}, forked: map[[2]int]bool{}, closed: map[slot]bool{}, second: map[[2]int]bool{},
+		ids: map[slot][]noroshi.Hash{}, said: map[saying]noroshi.Hash{}, sets: map[[2]int]told{}, claims: map[int][]slot{}, ever: map[int]map[slot]bool{}, logs: map[slot]noroshi.Hash{}, lost: map[slot]bool{}, forked: map[[2]int]bool{}, closed: map[slot]bool{}, second: map[[2]int]bool{}, without: map[[2]int]bool{},
 		plain: map[[2]int][]*message.Message{}, drawn: map[string]noroshi.Hash{}, secret: map[int]int{}, urgent: map[slot]*urgent{}}
 }
 
@@ -112,7 +113,7 @@ func (w *world) open(l *life, kind string, to int, envelope []byte) (message.Pla
 	a, b := l.n, w.nodes[to]
 	at := [2]int{a.i, to}
 	b.disk.mu.Lock()
-	keys := b.disk.keys
+	keys := append([]*message.Keyring{b.disk.keys}, b.former...)
 	b.disk.mu.Unlock()
 	w.mu.Lock()
 	agreement := w.seen.agreed[link(a.i, to)]
@@ -132,8 +133,12 @@ func (w *world) open(l *life, kind string, to int, envelope []byte) (message.Pla
 		}
 		in.Secret = secrets[i]
 	}
-	p, err := message.Unseal(keys, in, envelope)
-	return p, err == nil
+	for _, k := range keys {
+		if p, err := message.Unseal(k, in, envelope); err == nil {
+			return p, true
+		}
+	}
+	return message.Plain{}, false
 }
 
 // sent looks at an envelope that a node hands to a channel, and returns the message

@@ -296,6 +296,7 @@ func (w *world) leap(n *node, saved, now *message.Keyring) courier.Leap {
 		w.failf("%s: keys put back: %v", n.sign, err)
 	}
 	leap.To = saved.Keyset().Version
+	n.former = append(n.former, now)
 	n.forgot = n.forgot || leap.From < now.Keyset().Version
 	w.note("%s has the keys of its backup, version %d becomes %d", n.sign, leap.From, leap.To)
 	w.tally("old keys", 1)
