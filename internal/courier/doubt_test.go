@@ -1,6 +1,7 @@
 package courier_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"testing"
@@ -16,7 +17,7 @@ import (
 // takeKeys hands a KEYSET over as the office does.
 func (n *node) takeKeys(of *node) {
 	n.t.Helper()
-	_, err := n.store.Do(n.t.Context(), noroshi.Act{Action: noroshi.ActKeys, Subject: of.id().String(), Partner: of.id(), Precedence: noroshi.Immediate}, func(tx *store.Tx) error {
+	_, err := n.store.Do(context.Background(), noroshi.Act{Action: noroshi.ActKeys, Subject: of.id().String(), Partner: of.id(), Precedence: noroshi.Immediate}, func(tx *store.Tx) error {
 		if err := tx.PutDoc(noroshi.DocKeyset, of.id().String(), of.keys.Keyset().Bytes()); err != nil {
 			return err
 		}

@@ -34,16 +34,16 @@ func waits(in, of string) bool {
 // by then begins again.
 func TestAnEpochWhileARecoveryEnds(t *testing.T) { // alone: it looks at what waits
 	for name, end := range map[string]struct {
-		by func(p *pair) func() error
+		by func(p *pair) func(context.Context) error
 		in string // where it waits for the writer
 		on string // what the epoch waits for meanwhile
 	}{
-		"all is back": {func(p *pair) func() error {
-			return func() error { return p.a.running().Recovered(t.Context(), p.b.id()) }
+		"all is back": {func(p *pair) func(context.Context) error {
+			return func(ctx context.Context) error { return p.a.running().Recovered(ctx, p.b.id()) }
 		}, "moveRecovery", "sync.(*Mutex).Lock"},
-		"a person goes on": {func(p *pair) func() error {
+		"a person goes on": {func(p *pair) func(context.Context) error {
 			by := p.a.officer("officer", noroshi.ReleaseOffice)(noroshi.ActGoOn, p.b.id().String(), courier.GoOnBound(p.b.id(), false))
-			return func() error { return p.a.running().GoOn(t.Context(), p.b.id(), false, by) }
+			return func(ctx context.Context) error { return p.a.running().GoOn(ctx, p.b.id(), false, by) }
 		}, "(*Courier).GoOn", "store.(*Store).Do"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestAnEpochWhileARecoveryEnds(t *testing.T) { // alone: it looks at what wa
 			defer let()
 			p.a.does(ends)
 			p.until("its end to wait for the writer", 5*time.Second, func() bool { return waits("store.(*Store).Do", end.in) })
-			p.a.does(func() error { return p.a.running().NewEpoch(t.Context(), p.b.id()) })
+			p.a.does(func(ctx context.Context) error { return p.a.running().NewEpoch(ctx, p.b.id()) })
 			p.until("the epoch to wait too", 5*time.Second, func() bool { return waits(end.on, "newEpoch") })
 			let()
 			p.until("the epoch", 5*time.Second, func() bool { return len(p.a.mine()) > len(was) })
@@ -84,8 +84,8 @@ func TestAnEpochWhileARecoveryEnds(t *testing.T) { // alone: it looks at what wa
 // hold keeps the writer of a node busy until it is let go.
 func (n *node) hold(p noroshi.Precedence) (let func()) {
 	busy, free := make(chan struct{}), make(chan struct{})
-	n.does(func() error {
-		_, err := n.store.Do(context.Background(), noroshi.Act{Action: noroshi.ActConfigure, Subject: "busy", Precedence: p}, func(*store.Tx) error {
+	n.does(func(ctx context.Context) error {
+		_, err := n.store.Do(ctx, noroshi.Act{Action: noroshi.ActConfigure, Subject: "busy", Precedence: p}, func(*store.Tx) error {
 			close(busy)
 			<-free
 			return nil
@@ -97,9 +97,10 @@ func (n *node) hold(p noroshi.Precedence) (let func()) {
 }
 
 // does has something go on beside the test, which ends after it.
-func (n *node) does(fn func() error) {
+func (n *node) does(fn func(context.Context) error) {
+	ctx := context.WithoutCancel(n.t.Context()) // the test may have seen enough before it is over
 	n.done.Go(func() {
-		if err := fn(); err != nil {
+		if err := fn(ctx); err != nil {
 			n.t.Error(err)
 		}
 	})

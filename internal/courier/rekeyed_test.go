@@ -1,6 +1,7 @@
 package courier_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -20,10 +21,10 @@ func (p *pair) meanwhile(come func(), in string, ends func() []message.LastGood)
 	come()
 	p.until("it waits for the writer", 5*time.Second, func() bool { return waits("store.(*lane).enter", in) })
 	p.revoke(ends())
-	p.b.does(func() error { p.b.takeKeys(p.a); return nil })
+	p.b.does(func(context.Context) error { p.b.takeKeys(p.a); return nil })
 	p.until("the KEYSET waits, and will pass it", 5*time.Second, func() bool { return waits("store.(*lane).enter", "takeKeys") })
 	second := make(chan func(), 1)
-	p.b.does(func() error { second <- p.b.hold(noroshi.Flash); return nil })
+	p.b.does(func(context.Context) error { second <- p.b.hold(noroshi.Flash); return nil })
 	p.until("so does what keeps the writer busy on", 5*time.Second, func() bool { return waits("store.(*lane).enter", "(*node).hold") })
 	first()
 	defer (<-second)()
@@ -108,10 +109,10 @@ func TestDecidedMeanwhile(t *testing.T) { // alone: it looks at what waits
 	p.revoke(ends)
 	let := p.b.hold(noroshi.Routine)
 	defer let()
-	p.b.does(func() error { p.b.takeKeys(p.a); return nil })
+	p.b.does(func(context.Context) error { p.b.takeKeys(p.a); return nil })
 	p.until("the KEYSET waits", 5*time.Second, func() bool { return waits("store.(*lane).enter", "takeKeys") })
-	p.b.does(func() error {
-		if err := p.b.running().DecideHeld(t.Context(), d); noroshi.CodeOf(err) != "courier.still-held" {
+	p.b.does(func(ctx context.Context) error {
+		if err := p.b.running().DecideHeld(ctx, d); noroshi.CodeOf(err) != "courier.still-held" {
 			t.Errorf("applied under the key: %v", err)
 		}
 		return nil

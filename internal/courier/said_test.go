@@ -1,6 +1,7 @@
 package courier_test
 
 import (
+	"context"
 	"crypto/rand"
 	"testing"
 	"time"
@@ -64,10 +65,10 @@ func TestSaidAgainMeanwhile(t *testing.T) { // alone: it looks at what waits
 	p.revoke(nil)
 	first := p.b.hold(noroshi.Flash)
 	defer first()
-	p.b.does(func() error { p.b.takeKeys(p.a); return nil })
+	p.b.does(func(context.Context) error { p.b.takeKeys(p.a); return nil })
 	p.until("the KEYSET waits", 5*time.Second, func() bool { return waits("store.(*lane).enter", "takeKeys") })
 	second := make(chan func(), 1)
-	p.b.does(func() error { second <- p.b.hold(noroshi.Flash); return nil })
+	p.b.does(func(context.Context) error { second <- p.b.hold(noroshi.Flash); return nil })
 	p.until("so does what keeps the writer busy on", 5*time.Second, func() bool { return waits("store.(*lane).enter", "(*node).hold") })
 	p.says(again, ends[0].Epoch, ends[0].Seq+1, noroshi.Flash, o)
 	p.until("and behind it what A says again", 5*time.Second, func() bool { return waits("store.(*lane).enter", "commitIn") })
