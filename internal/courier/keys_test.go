@@ -523,10 +523,13 @@ func TestANewLifeIsNotShutOut(t *testing.T) {
 // its partner cannot be reached, long after its LINKs. What the partner is to
 // believe it by, the KEYSET, comes under the card's secret; so it does when it is the
 // partner that was put back to before it, or to before the link had begun: then it
-// speaks in a life that does not count before it has the KEYSET.
+// speaks in a life that does not count before it has the KEYSET; or in one that counts
+// no more, where it was put back again, unseen.
 func TestControlKeyRevokedOutOfReach(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ partnerBack, first bool }{"out of reach": {}, "the partner is put back": {partnerBack: true}, "to before the link": {true, true}} {
+	for name, c := range map[string]struct{ partnerBack, first, again bool }{
+		"out of reach": {}, "the partner is put back": {partnerBack: true}, "to before the link": {partnerBack: true, first: true}, "and again": {partnerBack: true, again: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newKeyed(t, 26)
@@ -537,12 +540,14 @@ func TestControlKeyRevokedOutOfReach(t *testing.T) {
 				k.b.takeKeys(k.a)
 				return nil
 			}
-			at := storetest.Address(t, noroshi.Real)
+			at, again := storetest.Address(t, noroshi.Real), storetest.Address(t, noroshi.Real)
 			var secrets []byte
 			save := func() {
 				k.b.end()
-				if _, err := store.Copy(t.Context(), k.b.at, at, noroshi.Real, nil); err != nil {
-					t.Fatal(err)
+				for _, to := range []string{at, again} {
+					if _, err := store.Copy(t.Context(), k.b.at, to, noroshi.Real, nil); err != nil {
+						t.Fatal(err)
+					}
 				}
 				secrets, _ = k.vb.Load()
 			}
@@ -573,12 +578,26 @@ func TestControlKeyRevokedOutOfReach(t *testing.T) {
 				k.b.start()
 			}
 			clock := k.quick()
-			k.until("the partner holds the new keys", 20*time.Second, func() bool {
-				clock()
-				list, err := k.a.running().KeysThere(t.Context())
-				return err == nil && len(list) == 1 && list[0].Version == 2
-			})
-			k.until("both have stored the other's LINK", 20*time.Second, func() bool { clock(); return k.linked() && k.settled() })
+			heard := func() {
+				t.Helper()
+				k.until("the partner holds the new keys", 20*time.Second, func() bool {
+					clock()
+					list, err := k.a.running().KeysThere(t.Context())
+					return err == nil && len(list) == 1 && list[0].Version == 2
+				})
+				k.until("both have stored the other's LINK", 20*time.Second, func() bool { clock(); return k.linked() && k.settled() })
+			}
+			if heard(); c.again {
+				k.b.end()
+				k.vb.set(secrets, 0, false)
+				k.b.putBack(again, false, true)
+				k.until("it asks a person", 20*time.Second, func() bool { clock(); return k.b.link().Recovering == "person" })
+				by := k.b.officer("officer", noroshi.ReleaseOffice)(noroshi.ActGoOn, k.a.id().String(), courier.GoOnBound(k.a.id(), true))
+				if err := k.b.running().GoOn(t.Context(), k.a.id(), true, by); err != nil {
+					t.Fatal(err)
+				}
+				heard()
+			}
 			k.talks("at last", clock)
 		})
 	}

@@ -39,15 +39,20 @@ func (l *link) keysThere(held message.KeyVersion) {
 	}
 }
 
-// keysLacked sends our KEYSET to a life of the partner's that does not count yet and
-// that names an older one, as one begun anew from before it. It may be by that KEYSET
-// alone that such a life can read the challenge that it has to echo, to count.
+// keysLacked sends our KEYSET on a STATE that is not the partner's newest and names an
+// older one. What is late says what was there once; but it may as well be the partner,
+// put back to before our KEYSET, in a life that does not count yet or any more. By that
+// KEYSET alone can it read what it has to echo to count, or that it was put back.
 func (l *link) keysLacked(held message.KeyVersion) {
 	now := l.c.o.Keys.Keyset()
+	if held.Version >= now.Version {
+		return
+	}
 	l.mu.Lock()
 	_, waits := l.papers[noroshi.Sum(now.Bytes()).String()]
+	may := !waits && l.lacked.take(1, l.c.o.Now(), cardBurst, cardKeys)
 	l.mu.Unlock()
-	if !waits && held.Version < now.Version {
+	if may {
 		l.spawn(func(ctx context.Context) { l.note(quiet(ctx, l.c.Document(ctx, l.node(), now.Bytes()))) })
 	}
 }

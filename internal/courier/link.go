@@ -57,6 +57,7 @@ type link struct {
 	closedAt time.Time // when a WANT for what nobody has was last answered
 	underWay underWay
 	papersIn tokens // documents of the partner that may come now
+	lacked   tokens // KEYSETs that may go to it on a STATE that is not its newest
 	looks    tokens // lookUnits of sequences that may be looked through for it now
 	lostNow  chan struct{}
 

@@ -192,7 +192,6 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		fx := l.advance(*told)
 		live := l.side.Status().Live
 		last := newer(live, l.told, st)
-		unheard := st.Context.Epoch != live && !slices.Contains(l.memo.Retired, epochID(st.Context.Epoch))
 		if last {
 			l.told, l.shown = st, epochsOf(told.State)
 			l.underWay.hasCome(told.State)
@@ -207,9 +206,9 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 			l.ackPapers(told.State, st.Context.Agreement)
 		}
 		l.mu.Unlock()
-		if last { // an old one says what was there once
+		if last {
 			l.keysThere(told.State.Keys[1])
-		} else if unheard {
+		} else {
 			l.keysLacked(told.State.Keys[1])
 		}
 		l.perform(fx)
