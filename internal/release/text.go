@@ -114,7 +114,7 @@ func plain(b []byte) bool {
 			return false
 		}
 	}
-	return !bytes.Contains(bytes.ToUpper(b), []byte("NOFORN"))
+	return !noforn(string(b))
 }
 
 var plainMarks = [][]byte{[]byte("(C"), []byte("(S"), []byte("(TS"), []byte("//NF"), []byte("(c//"), []byte("(s//"), []byte("(t"), []byte("(T"),
@@ -122,7 +122,7 @@ var plainMarks = [][]byte{[]byte("(C"), []byte("(S"), []byte("(TS"), []byte("//N
 
 func markIn(s string) string {
 	if ascii(s) {
-		return portionEN.FindString(s)
+		return markEN(s)
 	}
 	if strings.Contains(s, circledSecret) {
 		return circledSecret
@@ -136,10 +136,30 @@ func markIn(s string) string {
 }
 
 func markSeen(n string) string {
-	if m := portionEN.FindString(n); m != "" {
+	if m := markEN(n); m != "" {
 		return m[max(0, strings.IndexAny(m, "(/")):]
 	}
+	if !strings.ContainsAny(n, "秘密扱") {
+		return ""
+	}
 	return portionJA.FindString(n)
+}
+
+// markEN looks for a mark only where something of it is: most text has nothing.
+func markEN(s string) string {
+	if !strings.Contains(s, "(") && !strings.Contains(s, "//") && !noforn(s) {
+		return ""
+	}
+	return portionEN.FindString(s)
+}
+
+func noforn(s string) bool {
+	for i := 2; i+4 <= len(s); i++ {
+		if s[i]|0x20 == 'f' && strings.EqualFold(s[i-2:i+4], "noforn") {
+			return true
+		}
+	}
+	return false
 }
 
 // rightToLeft is the control that overrides the direction of text.
