@@ -59,26 +59,17 @@ func (l *link) disavow(ctx context.Context) error {
 }
 
 // reopen begins a new log where a crash came between the revocation of a key of
-// ours and Reopen. A link that was put back and has yet to begin anew does so anyhow,
-// and one that has said nothing has no log that a thief could have gone on with.
-func (l *link) reopen(ctx context.Context) error {
+// ours and Reopen, or what that began. A link that was put back and has yet to begin
+// anew does so anyhow, and one that has said nothing has no log that a thief could have
+// gone on with.
+func (l *link) reopen() {
+	disowned := l.c.o.Keys.Keyset().Disowned()
 	l.mu.Lock()
-	silent := len(l.memo.Mine) == 0 || l.memo.Recover.holdsUp() && !l.memo.Recover.Opened
+	m := l.memo
 	l.mu.Unlock()
-	if silent {
-		return nil
+	if silent := len(m.Mine) == 0 || m.Recover.holdsUp() && !m.Recover.Opened; !silent && disowned > *m.Disowns {
+		l.step(message.Reopen{})
 	}
-	for _, r := range l.c.o.Keys.Keyset().Revoked {
-		_, err := l.c.s.Doc(ctx, docDisavowed, l.node().String()+"/"+kid(r.ID))
-		if noroshi.KindOf(err) == noroshi.NotFound {
-			l.step(message.Reopen{})
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // signedBy returns what a key signed that is not to be believed.

@@ -265,6 +265,28 @@ func TestRevokedAndKilled(t *testing.T) {
 	}
 }
 
+// TestRevokedAndKilledInBetween: so it does where what the key signed was disavowed
+// before the crash, and only the new log was missing.
+func TestRevokedAndKilledInBetween(t *testing.T) {
+	t.Parallel()
+	p, ends := began(t, 89)
+	p.until("all receipted", 5*time.Second, p.settled)
+	p.a.end()
+	p.a.open()
+	p.revoke(ends)
+	revoked := p.a.keys.Keyset().Revoked[0].ID
+	if _, err := p.a.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActWithhold, Subject: "test"}, func(tx *store.Tx) error {
+		return tx.PutDoc("key-disavowed", p.b.id().String()+"/"+hex.EncodeToString(revoked[:]), []byte{1})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.b.takeKeys(p.a)
+	p.a.start()
+	p.until("a new log", 10*time.Second, func() bool { return len(p.a.mine()) == 2 })
+	p.a.importList("after.txt", 3, 5)
+	p.until("A's next", 10*time.Second, func() bool { return p.usable(5)() && p.settled() })
+}
+
 // TestRevokedAndKilledMeanwhile: so it does where A waits for a person, and has begun
 // a log for what B says it lost, in which the thief has gone on too.
 func TestRevokedAndKilledMeanwhile(t *testing.T) {

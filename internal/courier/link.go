@@ -122,7 +122,7 @@ func (l *link) node() noroshi.NodeID { return l.view.Load().partner.Node }
 
 // run drives the link until ctx ends.
 func (l *link) run(ctx context.Context) {
-	l.note(quiet(ctx, l.reopen(ctx))) // before anything of it is disavowed
+	l.reopen()
 	var tasks sync.WaitGroup
 	tasks.Go(func() { work(ctx, l.urgent) })
 	tasks.Go(func() { work(ctx, l.bulk) })
