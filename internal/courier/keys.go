@@ -88,7 +88,16 @@ func (l *link) putLink(ctx context.Context, next *made, now time.Time) error {
 	}
 	placed := *next
 	placed.Epoch, placed.Seq = put[0].Epoch, put[0].Seq
-	return l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { s.Next = &placed; return s })
+	if err := l.c.safe.change(l.node(), func(s linkSecrets) linkSecrets { s.Next = &placed; return s }); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	stored := l.side.StoredThere(placed.Epoch, placed.Seq)
+	l.mu.Unlock()
+	if stored { // its receipt was here before its place was known
+		l.linkStored(placed.Epoch, []message.Range{{A: placed.Seq, B: placed.Seq}})
+	}
+	return nil
 }
 
 // linkContent returns the content of a LINK of ours in the stream: it lies in

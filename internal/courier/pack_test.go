@@ -403,6 +403,35 @@ func TestPaperReceipts(t *testing.T) {
 	}
 }
 
+// TestPaperReceiptOfALink: a LINK that a stick brought, and whose receipt was told by
+// voice, is in use from then on, and the partner reads what goes under it.
+func TestPaperReceiptOfALink(t *testing.T) {
+	t.Parallel()
+	p := newMediaPair(t, 90)
+	va, vb := &memoryVault{node: p.a}, &memoryVault{node: p.b}
+	p.a.vault, p.b.vault = va, vb
+	p.net.setCut(true)
+	p.start()
+	p.a.importAt("one", noroshi.Green)
+	p.until("released", 10*time.Second, func() bool { return p.a.released(p.b) == 1 })
+	p.b.unpack(p.a.pack(courier.Packing{Partner: p.b.id()}).envelopes) // with it A's log begins, and a LINK is due
+	p.until("a LINK is in it", 10*time.Second, func() bool { next := va.secrets(t).Next; return next != nil && next.Seq > 0 })
+	p.b.unpack(p.a.pack(courier.Packing{Partner: p.b.id()}).envelopes)
+	paper, err := p.b.running().PaperReceipt(t.Context(), p.a.id())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := p.a.running().EnterPaper(t.Context(), paper.Groups); err != nil || r.Waiting != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if a, b := va.secrets(t), vb.secrets(t); a.Next != nil || a.Made == nil || !holds(b, a) {
+		t.Errorf("A has %+v, B has %+v, want the LINK in use and held", a, b)
+	}
+	p.net.setCut(false)
+	p.a.importAt("two", noroshi.Green)
+	p.until("both are there", 10*time.Second, func() bool { return p.b.count("indicator") == 2 && p.settled() })
+}
+
 func code(err error) string {
 	var e *noroshi.Error
 	if errors.As(err, &e) {

@@ -536,6 +536,12 @@ func (s Side) Beyond(st State) bool {
 	return false
 }
 
+// StoredThere reports whether the partner's live epoch holds a message of ours.
+func (s Side) StoredThere(e Epoch, seq uint64) bool {
+	m := s.own(e)
+	return m != nil && m.stored.has(seq)
+}
+
 // Outstanding counts our messages in memory that have no receipt.
 func (s Side) Outstanding() int { return len(s.out) }
 
