@@ -209,7 +209,7 @@ func (l *link) advance(e message.Event) (fx []message.Effect) {
 	l.sayAll(fx)
 	for _, x := range fx {
 		if r, ok := x.(message.Receipt); ok {
-			l.receipted(r)
+			l.noteReceipt(r)
 		}
 	}
 	if !was && l.side.Confirmed() {

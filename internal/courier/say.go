@@ -178,9 +178,9 @@ func (l *link) utter(ctx context.Context, ch Channel, x speech) {
 // receipted is what the partner newly holds, not yet kept here.
 type receipted struct{ stored, applied []message.Range }
 
-// receipted notes receipts that are not kept yet; under mu, with the statement that gave
+// noteReceipt notes receipts that are not kept yet; under mu, with the statement that gave
 // them, or that would be kept without them.
-func (l *link) receipted(x message.Receipt) {
+func (l *link) noteReceipt(x message.Receipt) {
 	r := l.receipts[x.Epoch]
 	if r == nil {
 		r = &receipted{}
@@ -263,7 +263,7 @@ func (l *link) keepTold(ctx context.Context, act noroshi.Act, also func(*store.T
 	if err != nil {
 		l.mu.Lock() // try again with the next
 		for e, r := range list {
-			l.receipted(message.Receipt{Epoch: e, Stored: r.stored, Applied: r.applied})
+			l.noteReceipt(message.Receipt{Epoch: e, Stored: r.stored, Applied: r.applied})
 		}
 		l.mu.Unlock()
 	}
