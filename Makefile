@@ -7,12 +7,12 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 
 # The rooms in which goroutines meet: run under the race detector too, the
-# smaller ones whole, of the store and the door what meets; these and the
-# courier whole, which takes minutes so, in the battery.
-RACE := ./internal/store/pg ./internal/courier/https ./internal/courier/line ./internal/courier/mail ./internal/door/feed ./internal/door/fetch ./internal/door/siem ./internal/watch ./internal/partner ./internal/node
+# smaller ones whole, of the store and the door what meets; these, the courier
+# and the partners whole, which takes minutes so, in the battery.
+RACE := ./internal/store/pg ./internal/courier/https ./internal/courier/line ./internal/courier/mail ./internal/door/feed ./internal/door/fetch ./internal/door/siem ./internal/watch ./internal/node
 MEET := Urgent|Bulk|Lane|Lead|Feed|Process|Snapshot|Lock|Sign|AtOnce|Turns|Pace|Refresh|Runs|Died
 # Long tests of theirs in which one goroutine does the work: check or games run them.
-ALONE := TestTamperingIsFound|TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame
+ALONE := TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame|TestParityRestores|TestEverySize|TestPartsWaitWhereTheyLie
 # check has vetted all packages before any test runs. The limit is for what hangs, on a
 # slow machine too.
 TEST := $(GO) test -vet=off -timeout 30m
@@ -81,7 +81,7 @@ crashes: ## two nodes die, and their disks fail, at every numbered point (docs/c
 battery: have-deps ## the same with the big numbers, under 40 minutes; the courier raced, under 20; mutants; every parser fuzzed, 20
 	NOROSHI_TIER=battery $(GO) test -timeout 40m ./...
 	NOROSHI_ENGINE=postgres $(GO) test ./internal/courier
-	CGO_ENABLED=1 NOROSHI_ENGINE=sqlite $(GO) test -race -timeout 20m ./internal/courier ./internal/store ./internal/door
+	CGO_ENABLED=1 NOROSHI_ENGINE=sqlite $(GO) test -race -timeout 20m ./internal/courier ./internal/partner ./internal/store ./internal/door
 	@$(MAKE) --no-print-directory mutants
 	sh testdata/fuzz.sh 20
 
