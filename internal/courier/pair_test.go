@@ -367,11 +367,11 @@ func (n *rough) onlySmall(small bool) {
 func (p *pair) until(what string, within time.Duration, ok func() bool) {
 	p.t.Helper()
 	deadline := time.Now().Add(10 * within)
-	for !ok() {
+	for wait := time.Millisecond; !ok(); wait = min(2*wait, 12*time.Millisecond) { // each look costs what is waited for
 		if time.Now().After(deadline) {
 			p.t.Fatalf("not in %v: %s\nA: %s\nB: %s", within, what, p.a.show(), p.b.show())
 		}
-		tick := time.NewTimer(3 * time.Millisecond)
+		tick := time.NewTimer(wait)
 		<-tick.C
 	}
 }
