@@ -115,6 +115,10 @@ func (w *world) attend(l *life, turn int) {
 	if turn > 10 {
 		w.without(l)
 	}
+	partners, err := l.store.Partners(l.ctx)
+	if err != nil || !slices.ContainsFunc(partners, func(p noroshi.Partner) bool { return p.Trust != noroshi.InForce }) {
+		return // nothing is suspended here
+	}
 	list, err := l.office.Agreed(l.ctx)
 	if err != nil {
 		return
