@@ -45,13 +45,13 @@ type Unsent struct {
 // the batches that are not wholly in messages yet.
 func (r Reads) Owed(ctx context.Context, partner noroshi.NodeID, before func(noroshi.Precedence) time.Time) (late int, unsent []Unsent, err error) {
 	err = r.on(ctx, func(c *conn) error {
-		for p := noroshi.Routine; p <= noroshi.Flash; p++ {
-			var n int
-			if _, err := c.one(to(&n), `SELECT count(*) FROM pending p JOIN out_message o ON o.partner = p.partner AND o.epoch = p.epoch AND o.seq = p.seq
-				WHERE p.partner = $1 AND p.rank = $2 AND o.created < $3`, partner[:], rank(p), micros(before(p))); err != nil {
-				return err
-			}
-			late += n
+		args := []any{partner[:]}
+		for p := noroshi.Flash; p >= noroshi.Routine; p-- { // by rank
+			args = append(args, micros(before(p)))
+		}
+		if _, err := c.one(to(&late), `SELECT count(*) FROM pending p JOIN out_message o ON o.partner = p.partner AND o.epoch = p.epoch AND o.seq = p.seq
+			WHERE p.partner = $1 AND o.created < CASE p.rank WHEN 0 THEN CAST($2 AS bigint) WHEN 1 THEN CAST($3 AS bigint) WHEN 2 THEN CAST($4 AS bigint) ELSE CAST($5 AS bigint) END`, args...); err != nil {
+			return err
 		}
 		return c.each(ctx, func(rows *sql.Rows) error {
 			var u Unsent
