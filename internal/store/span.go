@@ -81,10 +81,12 @@ func runs(seqs []int64) []span {
 	return list
 }
 
-// spansIn reads the spans of a partner that touch lo..hi.
+// spansIn reads the spans of a partner that touch lo..hi. SQLite plans a statement
+// anew when a column is compared with a parameter that was 1 and is not any more, or
+// the reverse; it does not look into a CAST.
 func spansIn(c *conn, kind int, partner noroshi.NodeID, lo, hi int64) (list spans, err error) {
 	var x span
-	found, err := c.one(to(&x.lo, &x.hi, &x.val), "SELECT lo, hi, val FROM span WHERE kind = $1 AND partner = $2 AND lo < $3 ORDER BY lo DESC LIMIT 1", kind, partner[:], lo)
+	found, err := c.one(to(&x.lo, &x.hi, &x.val), "SELECT lo, hi, val FROM span WHERE kind = CAST($1 AS bigint) AND partner = $2 AND lo < $3 ORDER BY lo DESC LIMIT 1", kind, partner[:], lo)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +98,7 @@ func spansIn(c *conn, kind int, partner noroshi.NodeID, lo, hi int64) (list span
 		err := rows.Scan(&x.lo, &x.hi, &x.val)
 		list = append(list, x)
 		return err
-	}, "SELECT lo, hi, val FROM span WHERE kind = $1 AND partner = $2 AND lo >= $3 AND lo <= $4 ORDER BY lo", kind, partner[:], lo, hi)
+	}, "SELECT lo, hi, val FROM span WHERE kind = CAST($1 AS bigint) AND partner = $2 AND lo >= $3 AND lo <= $4 ORDER BY lo", kind, partner[:], lo, hi)
 	return list, err
 }
 
@@ -125,7 +127,7 @@ func (t *Tx) replaceSpans(kind int, partner noroshi.NodeID, old, fresh spans) er
 	for _, x := range old {
 		have[x] = true
 		if !keep[x] {
-			if err := t.c.run("DELETE FROM span WHERE kind = $1 AND partner = $2 AND lo = $3", kind, partner[:], x.lo); err != nil {
+			if err := t.c.run("DELETE FROM span WHERE kind = CAST($1 AS bigint) AND partner = $2 AND lo = $3", kind, partner[:], x.lo); err != nil {
 				return err
 			}
 		}
