@@ -136,8 +136,10 @@ func (s *Store) writeInTurn(ctx context.Context, c class, act noroshi.Act, fn fu
 	s.state = t.state
 	s.words.learn(t.words)
 	s.grown()
-	s.passed(t.state.seq)
-	s.wakeDerived()
+	if moved > 0 {
+		s.passed(moved)
+		s.wakeDerived()
+	}
 	return nil
 }
 
