@@ -59,6 +59,7 @@ const (
 	splits         = 16      // a run whose roots differ is cut into so many
 	maxAsked       = 128     // runs of one question
 	answerWait     = time.Second
+	answerLongest  = 8 * time.Second // a question waits twice as long each time it is asked again, up to this
 
 	lookUnit  = 1 << 16 // sequences that are looked through for a partner count in these:
 	lookBurst = 256     // so many at once, ten comparisons of a million,
@@ -203,7 +204,8 @@ func (x *comparing) differ(stream string, e message.Epoch, ids holdings, there m
 }
 
 // ask asks for the partner's roots of runs and returns those that are not ours.
-// A statement may be lost: it is asked again until ctx ends.
+// A statement may be lost: it is asked again until ctx ends, less and less often, since
+// by mail an answer may take minutes.
 func (x *comparing) ask(ctx context.Context, e message.Epoch, ids holdings, runs []message.Range) (differ []message.HeldRun, err error) {
 	q := message.Holdings{Epoch: e}
 	rand.Read(q.Nonce[:])
@@ -212,9 +214,9 @@ func (x *comparing) ask(ctx context.Context, e message.Epoch, ids holdings, runs
 	}
 	answer := x.l.expect(q.Nonce)
 	defer x.l.expect([8]byte{})
-	for {
+	for patience := answerWait; ; patience = min(2*patience, answerLongest) {
 		x.l.step(message.Attest{Kind: message.HoldingsKind, Body: message.EncodeHoldings(q)})
-		timer := time.NewTimer(answerWait)
+		timer := time.NewTimer(patience)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
