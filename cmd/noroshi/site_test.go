@@ -81,9 +81,12 @@ func siteOf(t *testing.T, exe string, sign noroshi.CallSign, change ...func(*nod
 		t.Fatal(err)
 	}
 	s.client = web.NewClient(node.SocketPath(s.dir, noroshi.Real))
-	s.Crew = crew.Crew{Sign: sign, Do: s.call, Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil }}
+	s.Crew = crew.Crew{Sign: sign, Do: s.call, Passphrase: func(string) ([]byte, error) { return []byte(passphrase), nil }, Cast: &cast}
 	return s
 }
+
+// cast are the persons of all sites.
+var cast crew.Cast
 
 // begin runs a node until the test ends, and makes its crew.
 func (s *site) begin() {

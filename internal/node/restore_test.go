@@ -18,10 +18,13 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
+// cast are the persons of all nodes.
+var cast crew.Cast
+
 // enlist gives a node that is open a crew.
 func enlist(t *testing.T, n *node.Node) {
 	t.Helper()
-	c := crew.Crew{Sign: n.Self.CallSign, Passphrase: func(string) ([]byte, error) { return []byte("correct-horse-battery"), nil }}
+	c := crew.Crew{Sign: n.Self.CallSign, Passphrase: func(string) ([]byte, error) { return []byte("correct-horse-battery"), nil }, Cast: &cast}
 	c.Do = func(ctx context.Context, op string, in, out any) error {
 		input, err := json.Marshal(in)
 		if err != nil {

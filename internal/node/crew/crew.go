@@ -41,6 +41,7 @@ type Crew struct {
 	Sign       noroshi.CallSign
 	Do         Call
 	Passphrase func(person string) ([]byte, error)
+	Cast       *Cast // nil = persons of its own
 
 	realm noroshi.Realm
 	node  noroshi.NodeID
@@ -63,7 +64,7 @@ func (c *Crew) Signed(ctx context.Context, person string, a noroshi.Action, subj
 		if err != nil {
 			return noroshi.Signed{}, err
 		}
-		if key, err = s.Person.Unseal(pass); err != nil {
+		if key, err = c.Cast.key(s.Person, pass); err != nil {
 			return noroshi.Signed{}, err
 		}
 		if c.keys == nil {
@@ -89,7 +90,7 @@ func (c *Crew) join(ctx context.Context, m Member) error {
 	if err != nil {
 		return err
 	}
-	p, err := noroshi.NewPerson(m.ID, "", m.Roles, pass)
+	p, err := c.Cast.person(c.Sign, m, pass)
 	if err != nil {
 		return err
 	}

@@ -128,9 +128,12 @@ func In(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm) *P
 
 func newParty(t testing.TB, dir string, sign noroshi.CallSign, realm noroshi.Realm, dsn string) *Party {
 	p := &Party{Dir: dir, Log: &Log{}, t: t, realm: realm, dsn: dsn}
-	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(string) ([]byte, error) { return []byte(Passphrase), nil }}
+	p.Crew = crew.Crew{Sign: sign, Do: p.call, Passphrase: func(string) ([]byte, error) { return []byte(Passphrase), nil }, Cast: &cast}
 	return p
 }
+
+// cast are the persons of all parties.
+var cast crew.Cast
 
 // joined serves a party until the test ends, and adds its crew.
 func joined(t testing.TB, p *Party) *Party {
@@ -148,7 +151,7 @@ func joined(t testing.TB, p *Party) *Party {
 func (p *Party) Beside(roles ...node.Role) *Party {
 	p.t.Helper()
 	q := &Party{Dir: p.Dir, Log: &Log{}, t: p.t, realm: p.realm, dsn: p.dsn, addr: p.addr, roles: roles}
-	q.Crew = crew.Crew{Sign: p.Sign, Do: q.call, Passphrase: p.Passphrase}
+	q.Crew = crew.Crew{Sign: p.Sign, Do: q.call, Passphrase: p.Passphrase, Cast: &cast}
 	q.Start()
 	p.t.Cleanup(q.Stop)
 	return q
@@ -212,10 +215,13 @@ func (p *Party) Backup() (restore func()) {
 	}
 }
 
-// BackupTo has the running node write a backup under the crew's passphrase.
+// backupKey seals the backups of parties.
+const backupKey = "a key of 32 bytes, no passphrase"
+
+// BackupTo has the running node write a backup.
 func (p *Party) BackupTo(file string) (done web.BackedUp) {
 	p.t.Helper()
-	s, err := backup.Seal(backup.Passphrase, []byte(Passphrase))
+	s, err := backup.Seal(backup.Key, []byte(backupKey))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -244,7 +250,7 @@ func (p *Party) Restore(file string) {
 		p.t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := node.BeginRestore(p.t.Context(), dir, f, func(backup.How) ([]byte, error) { return []byte(Passphrase), nil })
+	r, err := node.BeginRestore(p.t.Context(), dir, f, func(backup.How) ([]byte, error) { return []byte(backupKey), nil })
 	if err != nil {
 		p.t.Fatal(err)
 	}
