@@ -117,7 +117,7 @@ func (m *mortal) restore(file string) {
 		m.t.Fatal(err)
 	}
 	defer f.Close()
-	r, err := node.BeginRestore(m.t.Context(), m.dir, f, func(backup.How) ([]byte, error) { return []byte(passphrase), nil })
+	r, err := node.BeginRestore(m.t.Context(), m.dir, f, func(backup.How) ([]byte, error) { return []byte(backupKey), nil })
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ var builtWithPoints = sync.OnceValues(func() (string, error) {
 	}
 	builtIn = dir
 	path := filepath.Join(dir, "noroshi")
-	out, err := exec.Command("go", "build", "-tags", "crashpoints", "-o", path, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-tags", "crashpoints", "-ldflags", "-s -w", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("build with crash points: %w\n%s", err, out)
 	}
@@ -160,6 +160,9 @@ func codeOf(err error) string {
 	return ""
 }
 
+// backupKey seals the backups of these stories.
+const backupKey = "a key of 32 bytes, no passphrase"
+
 // save has the node write a backup. One that is there was whole when its node died.
 func (m *mortal) save(file string, s backup.Sealing) {
 	m.t.Helper()
@@ -169,7 +172,7 @@ func (m *mortal) save(file string, s backup.Sealing) {
 	}
 	f, err := os.Open(file)
 	if err == nil {
-		_, err = node.CheckBackup(m.t.Context(), f, func(backup.How) ([]byte, error) { return []byte(passphrase), nil }, false)
+		_, err = node.CheckBackup(m.t.Context(), f, func(backup.How) ([]byte, error) { return []byte(backupKey), nil }, false)
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {

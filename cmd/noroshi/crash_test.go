@@ -30,7 +30,7 @@ var eight = []string{"release commit", "send commit", "receive commit", "receipt
 // command confirmed is missing.
 func TestDiesAtEveryPoint(t *testing.T) {
 	t.Parallel()
-	seal, err := backup.Seal(backup.Passphrase, []byte(passphrase))
+	seal, err := backup.Seal(backup.Key, []byte(backupKey))
 	if err != nil {
 		t.Fatal(err)
 	}
