@@ -90,7 +90,7 @@ func sizeOf(payload int) int {
 // code is the Reed-Solomon code of one length of body.
 type code struct {
 	*infectious.FEC
-	rows [][]byte // what each parity byte takes of each byte of the body
+	rows [][]*[256]byte // what each parity byte takes of each byte of the body, by the byte
 }
 
 // codes are those of all lengths, made when first wanted.
@@ -108,23 +108,25 @@ func newCode(body int) code {
 	if err != nil {
 		panic(err) // the sizes above are wrong
 	}
-	c := code{f, make([][]byte, checkLen(body))}
-	unit := make([]byte, body)
+	c := code{f, make([][]*[256]byte, checkLen(body))}
+	unit, factor := make([]byte, body), make([]byte, 1)
 	for j := range c.rows {
-		c.rows[j] = make([]byte, body)
+		c.rows[j] = make([]*[256]byte, body)
 		for i := range unit {
 			unit[i] = 1
-			if err := f.EncodeSingle(unit, c.rows[j][i:i+1], body+j); err != nil {
+			if err := f.EncodeSingle(unit, factor, body+j); err != nil {
 				panic(err) // the sizes are those of the code
 			}
 			unit[i] = 0
+			c.rows[j][i] = &product()[factor[0]]
 		}
 	}
 	return c
 }
 
 // product is multiplication in GF(2^8), x^8 + x^4 + x^3 + x^2 + 1.
-var product = func() (t [256][256]byte) {
+var product = sync.OnceValue(func() *[256][256]byte {
+	var t [256][256]byte
 	for a := range 256 {
 		for b := range 256 {
 			p := 0
@@ -137,8 +139,8 @@ var product = func() (t [256][256]byte) {
 			t[a][b] = byte(p)
 		}
 	}
-	return t
-}()
+	return &t
+})
 
 // EncodeFrame returns the bytes of a frame. An error says that it is too large
 // or of no type.
@@ -174,7 +176,7 @@ func parity(body, check []byte) {
 	for j, row := range codes[len(body)/bodyStep-1]().rows {
 		check[j] = 0
 		for i, x := range body {
-			check[j] ^= product[row[i]][x]
+			check[j] ^= row[i][x]
 		}
 	}
 }
