@@ -15,11 +15,11 @@ package locale
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
 
+	"github.com/go-json-experiment/json"
 	"golang.org/x/text/language"
 )
 
