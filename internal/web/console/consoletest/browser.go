@@ -57,7 +57,9 @@ func open() (context.Context, error) {
 	if browser.ctx != nil {
 		return browser.ctx, nil
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.Flag("lang", "en-US"))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.Flag("lang", "en-US"),
+		// Pages that were left, and processes for pages that may come, are kept in readiness for nobody.
+		chromedp.Flag("disable-features", "Translate,BackForwardCache,SpareRendererForSitePerProcess"))
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(alloc)
 	if _, err := chromedp.Run(ctx, chromedp.Location()); err != nil {
