@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -99,7 +100,9 @@ func (c *Cable) Drop() {
 func (c *Cable) Cut() {
 	c.mu.Lock()
 	if c.l != nil {
+		syscall.ForkLock.RLock() // a process that is being started has the socket too until it is itself
 		c.l.Close()
+		syscall.ForkLock.RUnlock()
 		c.l = nil
 	}
 	for conn := range c.conns {
