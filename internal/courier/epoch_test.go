@@ -84,6 +84,8 @@ func TestAnEpochWhileARecoveryEnds(t *testing.T) { // alone: it looks at what wa
 // hold keeps the writer of a node busy until it is let go.
 func (n *node) hold(p noroshi.Precedence) (let func()) {
 	busy, free := make(chan struct{}), make(chan struct{})
+	let = sync.OnceFunc(func() { close(free) })
+	n.t.Cleanup(let) // the node, which ends after this, would wait for ever where the test fails before
 	n.does(func(ctx context.Context) error {
 		_, err := n.store.Do(ctx, noroshi.Act{Action: noroshi.ActConfigure, Subject: "busy", Precedence: p}, func(*store.Tx) error {
 			close(busy)
@@ -93,7 +95,7 @@ func (n *node) hold(p noroshi.Precedence) (let func()) {
 		return err
 	})
 	<-busy
-	return sync.OnceFunc(func() { close(free) })
+	return let
 }
 
 // does has something go on beside the test, which ends after it.

@@ -3,6 +3,8 @@ package courier_test
 import (
 	"context"
 	"crypto/rand"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +62,11 @@ func TestSaidAgainMeanwhile(t *testing.T) { // alone: it looks at what waits
 		return p.settled() && err == nil && len(held) == 1 && held[0].Version == p.a.keys.Keyset().Version
 	})
 	p.net.setCut(true)
+	p.until("B has on record that the way is cut", 10*time.Second, func() bool { // which would else wait for the writer before what A says
+		return slices.ContainsFunc(p.b.record(), func(e store.Entry) bool {
+			return e.Act.Action == noroshi.ActChangePath && strings.HasPrefix(e.Act.Subject, "https > -")
+		})
+	})
 	again := p.a.keys.Copy()
 	o := p.b.current(p.a.own()[0]).Object
 	p.revoke(nil)
