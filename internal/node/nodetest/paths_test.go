@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -161,9 +162,10 @@ func TestPathsAreCutInTurn(t *testing.T) {
 		return err != nil || last == changes[len(changes)-1], err
 	})
 	left := changes
-	// A late answer may have it go back by way of one that is cut.
-	for _, want := range []string{"> mail, failed", "> line:hf1, failed", "> https, better", "> mail, failed", "> https, better"} {
-		i := slices.IndexFunc(left, func(s string) bool { return strings.HasSuffix(s, want) })
+	// A late answer may have it go back by way of one that is cut. On a busy machine a
+	// way that is cut may have been silent for too long before anything failed on it.
+	for _, want := range []string{"> mail, (failed|silent)$", "> line:hf1, (failed|silent)$", "> https, better$", "> mail, (failed|silent)$", "> https, better$"} {
+		i := slices.IndexFunc(left, regexp.MustCompile(want).MatchString)
 		if i < 0 {
 			t.Fatalf("changes on record: %q, %q is missing where it belongs", changes, want)
 		}
