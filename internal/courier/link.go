@@ -82,7 +82,7 @@ type link struct {
 	tallying sync.Mutex // held while receipts are being kept
 	pulling  sync.Mutex // held while the stream is filled; taken before mu
 	packing  sync.Mutex // held while a medium is packed; taken before pulling
-	issuing  sync.Mutex // held while a counter is made durable, taken before mu; guards issued
+	issuing  sync.Mutex // held while a counter is made durable; guards issued
 	issued   issued     // the last that is
 	tending  sync.Mutex // held while a LINK is made
 	minding  sync.Mutex // held while what the link waits for is changed, kept and in memory; taken before mu

@@ -127,36 +127,18 @@ type issued struct {
 }
 
 // issueCounter makes a counter durable, and with it all below. One that is not
-// must not be heard: after a crash it would be used again. What waits to be said by
-// other ways goes with it: it was made before, so it tells of nothing newer.
+// must not be heard: after a crash it would be used again.
 func (l *link) issueCounter(ctx context.Context, x speech) error {
 	l.issuing.Lock()
 	defer l.issuing.Unlock()
 	if l.issued.epoch == x.epoch && l.issued.counter >= x.counter {
 		return nil
 	}
-	top := l.queued(x.epoch, x.counter)
-	if err := l.c.s.Advance(ctx, counterName(l.node(), x.epoch), int64(top)); err != nil {
+	if err := l.c.s.Advance(ctx, counterName(l.node(), x.epoch), int64(x.counter)); err != nil {
 		return err
 	}
-	l.issued = issued{x.epoch, top}
+	l.issued = issued{x.epoch, x.counter}
 	return nil
-}
-
-// queued is the highest counter of an epoch that waits to be said, least where none
-// is above it.
-func (l *link) queued(e message.Epoch, least uint64) (top uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	top = least
-	for _, m := range l.mouths {
-		for _, x := range m.speeches {
-			if x.epoch == e {
-				top = max(top, x.counter)
-			}
-		}
-	}
-	return top
 }
 
 // stateOf is a STATE to be said, with the versions of the keys as they are now:
