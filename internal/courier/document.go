@@ -27,7 +27,7 @@ type paper struct {
 	agreement noroshi.Hash
 	suspends  bool // the partner has it when it does not speak under the agreement any more
 	stands    bool // a SUSPENSION of ours: the latest takes the place of others
-	once      bool // one of the partner's own, given back: it goes once, for what it answers comes again
+	once      bool // it goes once, for what it answers comes again: one of the partner's own, given back, or a KEYSET on an old STATE
 	due       time.Time
 	wait      time.Duration
 }

@@ -42,18 +42,19 @@ func (l *link) keysThere(held message.KeyVersion) {
 // keysLacked sends our KEYSET on a STATE that is not the partner's newest and names an
 // older one. What is late says what was there once; but it may as well be the partner,
 // put back to before our KEYSET, in a life that does not count yet or any more. By that
-// KEYSET alone can it read what it has to echo to count, or that it was put back.
+// KEYSET alone can it read what it has to echo to count, or that it was put back. It
+// goes once for such a STATE, and not often: whoever kept old ones may say them again.
 func (l *link) keysLacked(held message.KeyVersion) {
 	now := l.c.o.Keys.Keyset()
 	if held.Version >= now.Version {
 		return
 	}
+	key := noroshi.Sum(now.Bytes()).String()
 	l.mu.Lock()
-	_, waits := l.papers[noroshi.Sum(now.Bytes()).String()]
-	may := !waits && l.lacked.take(1, l.c.o.Now(), cardBurst, cardKeys)
-	l.mu.Unlock()
-	if may {
-		l.spawn(func(ctx context.Context) { l.note(quiet(ctx, l.c.Document(ctx, l.node(), now.Bytes()))) })
+	defer l.mu.Unlock()
+	if l.papers[key] == nil && len(l.papers) < maxPapers && l.lacked.take(1, l.c.o.Now(), cardBurst, cardKeys) {
+		l.papers[key] = &paper{doc: now.Bytes(), due: l.c.o.Now(), once: true}
+		signal(l.kick)
 	}
 }
 

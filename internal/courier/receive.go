@@ -187,12 +187,12 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		}
 		told.Channel = channel
 		l.mu.Lock()
-		l.doubt.hears(told.State.Cited, l.c.o.Now())
 		told.Doubts = l.memo.doubts(l.c.o.Keys.Keyset(), told.State)
 		fx := l.advance(*told)
 		live := l.side.Status().Live
 		last := newer(live, l.told, st)
 		if last {
+			l.doubt.hears(told.State.Cited, l.c.o.Now())
 			l.told, l.shown = st, epochsOf(told.State)
 			l.underWay.hasCome(told.State)
 		}

@@ -139,7 +139,11 @@ func (w *world) without(l *life) {
 		if x.Recovering == "keys" {
 			err := l.courier.GoOn(l.ctx, x.Partner, false, w.by(l, "smith", noroshi.ActGoOn, x.Partner.String(), courier.GoOnBound(x.Partner, false)))
 			w.note("%s goes on without what it lost: %v", l.n.sign, err)
-			w.seen.without[[2]int{l.n.i, w.nodeOf(x.Partner)}] = true
+			if err == nil {
+				w.mu.Lock()
+				w.seen.without[[2]int{l.n.i, w.nodeOf(x.Partner)}] = true
+				w.mu.Unlock()
+			}
 		}
 	}
 }

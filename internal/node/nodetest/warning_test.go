@@ -108,6 +108,7 @@ func TestReceiptsThatAreLate(t *testing.T) {
 	if !delivery(early).Late {
 		t.Errorf("not late after a nanosecond: %+v", delivery(early))
 	}
+	usa.Until("all receipts are kept", func() (bool, error) { return link().Late == 0, nil })
 	jpn.Stop()
 	shown, over := make(chan struct{}), make(chan struct{})
 	go func() { // what is late stays late while what was released becomes a message
