@@ -28,6 +28,7 @@ type paper struct {
 	suspends  bool // the partner has it when it does not speak under the agreement any more
 	stands    bool // a SUSPENSION of ours: the latest takes the place of others
 	once      bool // it goes once, for what it answers comes again: one of the partner's own, given back, or a KEYSET on an old STATE
+	made      time.Time
 	due       time.Time
 	wait      time.Duration
 }
@@ -51,7 +52,7 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 	if err != nil {
 		return err
 	}
-	p := &paper{doc: doc, due: c.o.Now(), wait: firstPaper}
+	p := &paper{doc: doc, made: c.o.Now(), due: c.o.Now(), wait: firstPaper}
 	switch kind {
 	case message.KeysetDocument:
 		ks, err := message.ParseKeyset(c.o.Realm, doc)
@@ -168,10 +169,12 @@ func (l *link) hurryPapers() {
 	l.mu.Unlock()
 }
 
-// ackPapers forgets documents the partner shows it has; under mu.
-func (l *link) ackPapers(st message.State, agreement noroshi.Hash) {
+// ackPapers forgets documents the partner shows it has; under mu. What it said before
+// one was made shows nothing: a STATE under the agreement may be of before a suspension
+// that was lifted since.
+func (l *link) ackPapers(st message.State, agreement noroshi.Hash, said time.Time) {
 	for key, p := range l.papers {
-		if p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && (p.agreement == agreement) != p.suspends {
+		if p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && said.After(p.made) && (p.agreement == agreement) != p.suspends {
 			delete(l.papers, key)
 		}
 	}
