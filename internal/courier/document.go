@@ -169,9 +169,9 @@ func (l *link) hurryPapers() {
 	l.mu.Unlock()
 }
 
-// ackPapers forgets documents the partner shows it has; under mu. What it said before
-// one was made shows nothing: a STATE under the agreement may be of before a suspension
-// that was lifted since.
+// ackPapers forgets documents the partner shows it has; under mu. Of one about an
+// agreement what it said before that was made shows nothing: a STATE under the agreement
+// may be of before a suspension that was lifted since.
 func (l *link) ackPapers(st message.State, agreement noroshi.Hash, said time.Time) {
 	for key, p := range l.papers {
 		if p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && said.After(p.made) && (p.agreement == agreement) != p.suspends {
