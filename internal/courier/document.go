@@ -19,16 +19,17 @@ const (
 )
 
 // paper is a document of ours until the partner shows that it has it: a KEYSET
-// when its STATE names that version, an AGREEMENT when it speaks under it, a
-// SUSPENSION when it speaks under it no more.
+// when its STATE names that version, an AGREEMENT when it speaks under it. A
+// SUSPENSION of ours is kept for as long as it is our latest word on an agreement and
+// goes again whenever the partner does not heed it: that it once seemed to is no proof,
+// for an earlier word may have been still on its way.
 type paper struct {
 	doc       []byte
 	keys      message.KeyVersion
 	agreement noroshi.Hash
-	suspends  bool // the partner has it when it does not speak under the agreement any more
-	stands    bool // a SUSPENSION of ours: the latest takes the place of others
-	once      bool // it goes once, for what it answers comes again: one of the partner's own, given back, or a KEYSET on an old STATE
-	made      time.Time
+	word      message.Suspension // ours on an agreement, its counter from 1; else the zero value
+	once      bool               // it goes once, for what it answers comes again: one of the partner's own, given back, or a KEYSET on an old STATE
+	left      bool
 	due       time.Time
 	wait      time.Duration
 }
@@ -52,7 +53,7 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 	if err != nil {
 		return err
 	}
-	p := &paper{doc: doc, made: c.o.Now(), due: c.o.Now(), wait: firstPaper}
+	p := &paper{doc: doc, due: c.o.Now(), wait: firstPaper}
 	switch kind {
 	case message.KeysetDocument:
 		ks, err := message.ParseKeyset(c.o.Realm, doc)
@@ -67,13 +68,23 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 		if err != nil {
 			return err
 		}
-		p.agreement, p.suspends, p.stands = s.Agreement, !s.Resumed, s.Node != partner
-		p.once = !p.stands
+		if p.once = s.Node == partner; !p.once {
+			p.word = s
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p.stands {
-		maps.DeleteFunc(l.papers, func(_ string, other *paper) bool { return other.stands && other.agreement == p.agreement })
+	for key, other := range l.papers {
+		if p.word.Counter == 0 || other.word.Counter == 0 || other.word.Agreement != p.word.Agreement {
+			continue
+		}
+		if other.word.Counter > p.word.Counter {
+			return nil // a later word of ours was handed in before it
+		}
+		delete(l.papers, key)
+	}
+	if len(l.papers) >= maxPapers {
+		maps.DeleteFunc(l.papers, func(_ string, other *paper) bool { return l.heeded(other) })
 	}
 	key := noroshi.Sum(doc).String()
 	if l.papers[key] == nil && len(l.papers) >= maxPapers {
@@ -108,7 +119,7 @@ func (c *Courier) refreshOne(ctx context.Context, partner noroshi.NodeID) error 
 // nextPaper is when a document is to be sent; under mu.
 func (l *link) nextPaper() (at time.Time, ok bool) {
 	for _, p := range l.papers {
-		if !ok || p.due.Before(at) {
+		if !l.heeded(p) && (!ok || p.due.Before(at)) {
 			at, ok = p.due, true
 		}
 	}
@@ -121,9 +132,9 @@ func (l *link) sendPapers() {
 	var due [][]byte
 	l.mu.Lock()
 	for key, p := range l.papers {
-		if !p.due.After(now) {
+		if !l.heeded(p) && !p.due.After(now) {
 			due = append(due, p.doc)
-			if p.once {
+			if p.left = true; p.once {
 				delete(l.papers, key)
 			}
 			p.due = now.Add(p.wait)
@@ -169,13 +180,21 @@ func (l *link) hurryPapers() {
 	l.mu.Unlock()
 }
 
-// ackPapers forgets documents the partner shows it has; under mu. Of one about an
-// agreement what it said before that was made shows nothing: a STATE under the agreement
-// may be of before a suspension that was lifted since.
-func (l *link) ackPapers(st message.State, agreement noroshi.Hash, said time.Time) {
-	for key, p := range l.papers {
-		if p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && said.After(p.made) && (p.agreement == agreement) != p.suspends {
-			delete(l.papers, key)
-		}
+// ackPapers forgets documents the partner's newest STATE shows it has; under mu.
+func (l *link) ackPapers(st message.State, theirs noroshi.Hash) {
+	maps.DeleteFunc(l.papers, func(_ string, p *paper) bool {
+		return p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && p.agreement == theirs
+	})
+}
+
+// heeded reports whether a word of ours on an agreement has left and the partner's
+// newest STATE is as it says: not under an agreement that we suspended, under one that
+// we resumed and speak under ourselves. Under mu.
+func (l *link) heeded(p *paper) bool {
+	if p.word.Counter == 0 || !p.left || l.told == nil {
+		return false
 	}
+	theirs := l.told.Context.Agreement == p.word.Agreement
+	ours, _ := l.view.Load().inForce(l.c.o.Now())
+	return theirs == p.word.Resumed || p.word.Resumed && ours != p.word.Agreement
 }

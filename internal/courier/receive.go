@@ -203,7 +203,7 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		close(l.heard)
 		l.heard = make(chan struct{})
 		if last { // an old one may be of before it forgot
-			l.ackPapers(told.State, st.Context.Agreement, st.Created)
+			l.ackPapers(told.State, st.Context.Agreement)
 		}
 		l.mu.Unlock()
 		if last {

@@ -193,6 +193,7 @@ func (o *Office) givenBack(ctx context.Context, p noroshi.Partner, doc []byte) e
 		case err != nil || s.Counter < ours.Counter:
 			return err
 		case s.Counter > ours.Counter && (ours.Resumed || !s.Resumed):
+			said = doc // the courier has an earlier one of ours
 			return o.take(ctx, tx, p, s, doc)
 		}
 		now, err := partner(ctx, tx.Reads, p.Node)
