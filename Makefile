@@ -14,8 +14,9 @@ MEET := Urgent|Bulk|Lane|Lead|Feed|Process|Snapshot|Lock|Sign|AtOnce|Turns|Pace|
 # Long tests of theirs in which one goroutine does the work: check or games run them.
 ALONE := TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame|TestParityRestores|TestEverySize|TestPartsWaitWhereTheyLie
 # check has vetted all packages before any test runs. The limit is for what hangs, on a
-# slow machine too.
-TEST := $(GO) test -vet=off -timeout 30m
+# slow machine too. Without tables for debuggers the many test binaries link in two thirds
+# of the time.
+TEST := $(GO) test -vet=off -ldflags='-s -w' -timeout 30m
 # Some packages mostly wait: more of them run at a time than there are cores.
 WAIT := -p $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Games: thousands of drawn graphs, schedules, harmed rows, bombs and killed processes.

@@ -18,6 +18,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/demodata"
 	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
@@ -97,7 +98,7 @@ func TestRealBundles(t *testing.T) {
 	total, spyware, unarmed := 0, 0, 0
 	names := []string{"indicators/stix/rcs.json", "indicators/stix/wyrmspy_dragonegg.json", "indicators/stix/kingspawn.json",
 		"indicators/stix/candiru.json", "indicators/stix/pegasus.json.gz", "attack/ics-attack-18.1.json.gz"}
-	if raced {
+	if tier.Raced {
 		names = names[:2] // ten times slower; the small ones show the same
 	}
 	for _, name := range names {
@@ -133,7 +134,7 @@ func TestRealBundles(t *testing.T) {
 			}
 		}
 	}
-	if !raced && (spyware != 3873 || total != 3873+1826) {
+	if !tier.Raced && (spyware != 3873 || total != 3873+1826) {
 		t.Errorf("%d spyware objects, %d in all; want 3873 and 5699", spyware, total)
 	}
 	t.Logf("%d of 1934 indicators are not of an armed form", unarmed)
@@ -154,7 +155,7 @@ func TestRealLists(t *testing.T) {
 		"apt_sandworm.txt.gz": 816, "apt_mustangpanda.txt.gz": 525, "trails.tsv.gz": 0}
 	total, again := 0, 0
 	for name, want := range sources {
-		if raced && (want == 0 || want > 1000) { // ten times slower; the small ones show the same
+		if tier.Raced && (want == 0 || want > 1000) { // ten times slower; the small ones show the same
 			continue
 		}
 		r := h.takeDemo(name, intake.ImportOptions{Marking: noroshi.Amber})
@@ -177,7 +178,7 @@ func TestRealLists(t *testing.T) {
 	if n := h.acts() - again; n > total/1000+3*len(sources) {
 		t.Errorf("%d indicators take %d acts", total, n)
 	}
-	if raced {
+	if tier.Raced {
 		return
 	}
 	if total < 100_000 {

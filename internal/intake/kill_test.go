@@ -17,6 +17,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/intake"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/store/storetest"
+	"github.com/noroshi-cti/noroshi/internal/tier"
 )
 
 // childEnv makes this test binary a process that imports a file, so that it can
@@ -94,7 +95,7 @@ func child(t *testing.T, args ...string) (*exec.Cmd, *bufio.Scanner) {
 // the store opens and verifies, and in the end every entry is there once.
 func TestKilledImport(t *testing.T) {
 	total := 20_000
-	if raced {
+	if tier.Raced {
 		total = 3500
 	}
 	dir := t.TempDir()
@@ -157,8 +158,8 @@ func TestBombs(t *testing.T) {
 	zeros := packed(t, string(make([]byte, 16<<20)))
 	large := packed(t, strings.Replace(indicator(1, old, "[ipv4-addr:value='192.0.2.1']", ""), "}", `,"x":"`+strings.Repeat("a", 7<<20)+"\"}\n", 1))
 	deep := packed(t, strings.Repeat("[", 16<<20))
-	members := 64 // 1 GiB
-	if raced {
+	members := tier.N(24, 64) // of what may be held in memory more than once, and 1 GiB
+	if tier.Raced {
 		members = 3 // the race detector is ten times slower and has memory of its own
 	}
 	for name, c := range map[string]struct {
@@ -188,7 +189,7 @@ func TestBombs(t *testing.T) {
 			if !strings.HasPrefix(last, c.want) {
 				t.Errorf("it says %q, want %q", last, c.want)
 			}
-			if peak > 256<<10 && !raced {
+			if peak > 256<<10 && !tier.Raced {
 				t.Errorf("peak of %d MiB, want at most 256", peak>>10)
 			}
 			t.Logf("peak of %d MiB", peak>>10)

@@ -1,6 +1,0 @@
-//go:build race
-
-package intake_test
-
-// raced says that the race detector is in: sizes shrink.
-const raced = true
