@@ -152,7 +152,7 @@ func TestKilledImport(t *testing.T) {
 	}
 }
 
-// TestBombs feeds 1 GB of zeros and half a gigabyte of large objects, in gz:
+// TestBombs feeds far more zeros, brackets and large objects, in gz, than fit into memory:
 // refused, quarantined or kept in bounded memory.
 func TestBombs(t *testing.T) {
 	zeros := packed(t, string(make([]byte, 16<<20)))
