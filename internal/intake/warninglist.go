@@ -13,7 +13,8 @@ import (
 
 // WarningLists are MISP warning-lists: values known to be good, or at least
 // known to raise false alarms. They are immutable once read and safe for
-// concurrent use; a nil *WarningLists names nothing.
+// concurrent use; a nil *WarningLists names nothing. The networks are taken in
+// when the first address is held against them: they are nearly all there is.
 //
 // A list is matched by its type:
 //   - string: the value equals an entry, addresses and hashes included; an
@@ -27,14 +28,21 @@ import (
 // address in a URL is not: a URL names one page, and a whole cloud in a list
 // says nothing about it.
 type WarningLists struct {
-	lists  []WarningList       // sorted by name; a list's number is its place
-	exact  map[string]listSet  // normal text of a value
-	under  map[string]listSet  // a name and all below it
-	below  map[string]listSet  // only what is below a name
-	nets   bart.Table[listSet] // each prefix holds its covering prefixes' lists too
-	parts  map[string]listSet  // substrings
-	exprs  []listExpr          // regular expressions
-	faults []WarningListFault  // what was refused when reading
+	lists  []WarningList      // sorted by name; a list's number is its place
+	exact  map[string]listSet // normal text of a value
+	under  map[string]listSet // a name and all below it
+	below  map[string]listSet // only what is below a name
+	parts  map[string]listSet // substrings
+	exprs  []listExpr         // regular expressions
+	faults []WarningListFault // what was refused when reading
+	nets   func() *listNets   // the lists of networks, read once
+}
+
+// listNets are the lists of networks.
+type listNets struct {
+	table  bart.Table[listSet] // the lists that have exactly this network
+	counts map[uint16]int      // entries of each list; one that is not here was refused
+	faults []WarningListFault
 }
 
 // WarningList says what one list is.
@@ -66,7 +74,19 @@ func (w *WarningLists) Lists() []WarningList {
 	if w == nil {
 		return nil
 	}
-	return slices.Clone(w.lists)
+	counts := w.nets().counts
+	lists := make([]WarningList, 0, len(w.lists))
+	for i, l := range w.lists {
+		if l.Type == listOfNets {
+			n, ok := counts[uint16(i)]
+			if !ok {
+				continue
+			}
+			l.Entries = n
+		}
+		lists = append(lists, l)
+	}
+	return lists
 }
 
 // Faults returns what was refused when the lists were read.
@@ -74,7 +94,7 @@ func (w *WarningLists) Faults() []WarningListFault {
 	if w == nil {
 		return nil
 	}
-	return slices.Clone(w.faults)
+	return slices.Concat(w.faults, w.nets().faults)
 }
 
 // Check returns the sorted names of the lists that name the value, nil when
@@ -86,10 +106,13 @@ func (w *WarningLists) Check(v noroshi.Value) []string {
 	var found listSet
 	switch v.Kind {
 	case noroshi.IPv4, noroshi.IPv6, noroshi.AddrPort:
-		found = w.address(v.Text)
+		if a, err := netip.ParseAddr(v.Text); err == nil {
+			a = a.Unmap().WithZone("")
+			found = w.nets().covering(netip.PrefixFrom(a, a.BitLen()))
+		}
 	case noroshi.CIDR:
 		if p, err := netip.ParsePrefix(v.Text); err == nil {
-			found, _ = w.nets.LookupPrefix(p.Masked())
+			found = w.nets().covering(p.Masked())
 		}
 	case noroshi.DomainName:
 		found = w.name(v.Text)
@@ -113,13 +136,19 @@ func (w *WarningLists) Check(v noroshi.Value) []string {
 	return names
 }
 
-func (w *WarningLists) address(text string) listSet {
-	a, err := netip.ParseAddr(text)
-	if err != nil {
-		return nil
+// covering returns the lists of every network that p lies in.
+func (n *listNets) covering(p netip.Prefix) (found listSet) {
+	for {
+		net, s, ok := n.table.LookupPrefixLPM(p)
+		if !ok {
+			return found
+		}
+		found = found.with(s)
+		if net.Bits() == 0 {
+			return found
+		}
+		p = netip.PrefixFrom(net.Addr(), net.Bits()-1).Masked()
 	}
-	found, _ := w.nets.Lookup(a.Unmap())
-	return found
 }
 
 // name walks a name and its parents.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path"
@@ -15,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,7 +39,18 @@ type mispList struct {
 	Name    string         `json:"name"`
 	Type    string         `json:"type"`
 	Version jsontext.Value `json:"version"`
-	List    []string       `json:"list"`
+	List    jsontext.Value `json:"list"`
+}
+
+// listOfNets is the type of the lists that are taken in late.
+const listOfNets = "cidr"
+
+// entries are those of the list.
+func (l mispList) entries() (list []string, err error) {
+	if len(l.List) > 0 {
+		err = json.Unmarshal(l.List, &list)
+	}
+	return list, err
 }
 
 // ReadWarningLists reads MISP warning-lists from a folder, a tar.gz archive or
@@ -129,10 +142,15 @@ type listBuilder struct {
 type namedList struct {
 	name string
 	mispList
+	read []string // its entries, unless they are networks
 }
 
-func (b *listBuilder) refuse(list, entry, msg string) {
-	b.faults = append(b.faults, WarningListFault{List: list, Entry: Beginning([]byte(entry)), Msg: msg})
+func refused(list, entry, msg string) WarningListFault {
+	return WarningListFault{List: list, Entry: Beginning([]byte(entry)), Msg: msg}
+}
+
+func noList(name string, err error) WarningListFault {
+	return refused(name, "", "not a MISP warning-list: "+err.Error())
 }
 
 func (b *listBuilder) readFile(p string, r io.Reader) error {
@@ -149,12 +167,16 @@ func (b *listBuilder) readFile(p string, r io.Reader) error {
 		return noroshi.Errorf(noroshi.Invalid, "warninglists.too-large", "warning-list %s goes beyond the limits (%d bytes a list, %d lists)", name, maxWarningListBytes, maxWarningLists)
 	}
 	l := namedList{name: name}
-	if err := json.Unmarshal(raw, &l.mispList); err != nil {
-		b.refuse(name, "", "not a MISP warning-list: "+err.Error())
+	err = json.Unmarshal(raw, &l.mispList)
+	if err == nil && l.Type != listOfNets {
+		l.read, err = l.entries()
+	}
+	if err != nil {
+		b.faults = append(b.faults, noList(name, err))
 		return nil
 	}
 	if slices.ContainsFunc(b.lists, func(have namedList) bool { return have.name == name }) {
-		b.refuse(name, "", "a second list of this name")
+		b.faults = append(b.faults, refused(name, "", "a second list of this name"))
 		return nil
 	}
 	b.lists = append(b.lists, l)
@@ -167,43 +189,35 @@ func (b *listBuilder) done() (*WarningLists, error) {
 		exact: map[string]listSet{}, under: map[string]listSet{},
 		below: map[string]listSet{}, parts: map[string]listSet{},
 	}
+	late := map[uint16]namedList{}
 	for _, l := range b.lists {
+		if l.Type == listOfNets {
+			late[uint16(len(w.lists))] = l
+		}
 		b.add(w, l)
 	}
-	for p, s := range w.nets.AllSorted() { // shorter prefixes first, so a parent is complete
-		if up, ok := coverOf(w, p); ok {
-			w.nets.Insert(p, s.with(up))
-		}
-	}
+	w.nets = sync.OnceValue(func() *listNets { return readNets(late) })
 	w.faults = b.faults
-	if len(w.lists) == 0 {
-		return nil, noroshi.Errorf(noroshi.Invalid, "warninglists.none", "no warning-list could be read there: %d files were refused", len(b.faults))
+	if len(w.lists) == 0 || len(w.lists) == len(late) && len(w.Lists()) == 0 {
+		return nil, noroshi.Errorf(noroshi.Invalid, "warninglists.none", "no warning-list could be read there: %d files were refused", len(w.Faults()))
 	}
 	return w, nil
 }
 
-// coverOf returns the lists of the next shorter prefix that covers p.
-func coverOf(w *WarningLists, p netip.Prefix) (listSet, bool) {
-	if p.Bits() == 0 {
-		return nil, false
-	}
-	return w.nets.LookupPrefix(netip.PrefixFrom(p.Addr(), p.Bits()-1).Masked())
-}
-
+// add takes in a list, of one of networks only what is said of it.
 func (b *listBuilder) add(w *WarningLists, l namedList) {
 	put := map[string]func(*WarningLists, listSet, string) string{
-		"": putString, "string": putString, "hostname": putHost, "cidr": putNet,
-		"substring": putPart, "regex": putExpr,
+		"": putString, "string": putString, "hostname": putHost, "substring": putPart, "regex": putExpr,
 	}[l.Type]
-	if put == nil {
-		b.refuse(l.name, "", fmt.Sprintf("list type %q is not known", l.Type))
+	if put == nil && l.Type != listOfNets {
+		b.faults = append(b.faults, refused(l.name, "", fmt.Sprintf("list type %q is not known", l.Type)))
 		return
 	}
 	self := listSet{uint16(len(w.lists))}
 	n := 0
-	for _, e := range l.List {
+	for _, e := range l.read {
 		if msg := put(w, self, strings.TrimSpace(e)); msg != "" {
-			b.refuse(l.name, e, msg)
+			b.faults = append(b.faults, refused(l.name, e, msg))
 			continue
 		}
 		n++
@@ -212,6 +226,29 @@ func (b *listBuilder) add(w *WarningLists, l namedList) {
 		Name: l.name, Title: l.Name, Type: cmp.Or(l.Type, "string"),
 		Version: strings.Trim(string(l.Version), `"`), Entries: n,
 	})
+}
+
+// readNets takes in the lists of networks, each under its number.
+func readNets(lists map[uint16]namedList) *listNets {
+	nets := &listNets{counts: map[uint16]int{}}
+	for _, i := range slices.Sorted(maps.Keys(lists)) {
+		l := lists[i]
+		entries, err := l.entries()
+		if err != nil {
+			nets.faults = append(nets.faults, noList(l.name, err))
+			continue
+		}
+		self := listSet{i}
+		nets.counts[i] = 0
+		for _, e := range entries {
+			if msg := nets.put(self, strings.TrimSpace(e)); msg != "" {
+				nets.faults = append(nets.faults, refused(l.name, e, msg))
+				continue
+			}
+			nets.counts[i]++
+		}
+	}
+	return nets
 }
 
 // The put functions enter one entry and return why it was refused, or "".
@@ -236,18 +273,6 @@ func putHost(w *WarningLists, self listSet, e string) string {
 		return "empty entry"
 	}
 	w.under[n] = w.under[n].with(self)
-	return ""
-}
-
-func putNet(w *WarningLists, self listSet, e string) string {
-	p, err := prefixOf(e)
-	if err != nil {
-		return "neither address nor network"
-	}
-	if p.Bits() == 0 {
-		return "names every address"
-	}
-	insertNet(w, p, self)
 	return ""
 }
 
@@ -290,9 +315,18 @@ func putExpr(w *WarningLists, self listSet, e string) string {
 	return ""
 }
 
-func insertNet(w *WarningLists, p netip.Prefix, self listSet) {
-	have, _ := w.nets.Get(p)
-	w.nets.Insert(p, have.with(self))
+// put enters a network and returns why it was refused, or "".
+func (n *listNets) put(self listSet, e string) string {
+	p, err := prefixOf(e)
+	if err != nil {
+		return "neither address nor network"
+	}
+	if p.Bits() == 0 {
+		return "names every address"
+	}
+	have, _ := n.table.Get(p)
+	n.table.Insert(p, have.with(self))
+	return ""
 }
 
 // prefixOf reads an address or a network.
