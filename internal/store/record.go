@@ -169,10 +169,7 @@ func (r Reads) Records(ctx context.Context, seqs []int64) (list []Record, err er
 	list = make([]Record, 0, len(seqs))
 	err = r.on(ctx, func(c *conn) error {
 		for rest := seqs; len(rest) > 0; {
-			n := 1
-			for n < len(rest) && rest[n] == rest[n-1]+1 {
-				n++
-			}
+			n := inARow(rest)
 			recs, err := r.records(ctx, c, "WHERE o.seq >= $1 AND o.seq <= $2 ORDER BY o.seq", rest[0], rest[n-1])
 			if err != nil {
 				return err
@@ -238,6 +235,9 @@ func (r Reads) List(ctx context.Context, f Filter) (list []Record, err error) {
 	return list, err
 }
 
+// inUse chooses the versions of type $1 behind $2 that are in use, in blocks.
+var inUse = fmt.Sprintf("WHERE o.type = $1 AND o.seq > $2 AND (m.bits IS NULL OR m.bits & %d = 0) ORDER BY o.seq LIMIT 1000", superseded|withdrawn|revoked)
+
 // Each calls fn for every current, not withdrawn, not revoked version of a
 // type in feed order, reading in blocks; it sees the state at the call.
 // EachArmed reads indicators many times faster, without their bytes.
@@ -248,8 +248,7 @@ func (r Reads) Each(ctx context.Context, typ string, after int64, fn func(Record
 			return err
 		}
 		for {
-			list, err := r.records(ctx, c, fmt.Sprintf("WHERE o.type = $1 AND o.seq > $2 AND (m.bits IS NULL OR m.bits & %d = 0) ORDER BY o.seq LIMIT 1000",
-				superseded|withdrawn|revoked), n, after)
+			list, err := r.records(ctx, c, inUse, n, after)
 			if err != nil || len(list) == 0 {
 				return err
 			}
@@ -261,6 +260,71 @@ func (r Reads) Each(ctx context.Context, typ string, after int64, fn func(Record
 			after = list[len(list)-1].Seq
 		}
 	})
+}
+
+// EachFrom calls fn for the versions that Each reads, with their ids and sources
+// alone: many times faster, for nothing of an object is read.
+func (r Reads) EachFrom(ctx context.Context, typ string, fn func(stix.ID, noroshi.Source) error) error {
+	return r.on(ctx, func(c *conn) error {
+		n, err := r.number(c, typ)
+		if err != nil || n == 0 {
+			return err
+		}
+		type row struct {
+			seq, source int64
+			id          string
+		}
+		for after := int64(0); ; {
+			var block []row
+			err := c.each(ctx, func(rows *sql.Rows) error {
+				var w row
+				err := rows.Scan(&w.seq, &w.source, &w.id)
+				block = append(block, w)
+				return err
+			}, "SELECT o.seq, o.source, o.sid FROM object o LEFT JOIN mark m ON m.seq = o.seq "+inUse, n, after)
+			if err != nil || len(block) == 0 {
+				return err
+			}
+			for _, w := range block {
+				from, err := r.source(c, w.source)
+				if err == nil {
+					err = fn(stix.ID(w.id), from)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			after = block[len(block)-1].seq
+		}
+	})
+}
+
+// Count says how many of these versions are of objects of a type.
+func (r Reads) Count(ctx context.Context, typ string, seqs []int64) (count int, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		n, err := r.number(c, typ)
+		if err != nil || n == 0 {
+			return err
+		}
+		for rest := seqs; len(rest) > 0; {
+			run, here := inARow(rest), 0
+			if _, err := c.one(to(&here), "SELECT count(*) FROM object WHERE seq >= $1 AND seq <= $2 AND type = $3", rest[0], rest[run-1], n); err != nil {
+				return err
+			}
+			count, rest = count+here, rest[run:]
+		}
+		return ctx.Err()
+	})
+	return count, err
+}
+
+// inARow says how many of the first of these follow each other without a gap.
+func inARow(seqs []int64) (n int) {
+	n = 1
+	for n < len(seqs) && seqs[n] == seqs[n-1]+1 {
+		n++
+	}
+	return n
 }
 
 // Referrers returns the ids of objects that refer to id in any version, in

@@ -188,6 +188,19 @@ func TestEachLeavesOutWhatIsNotInEffect(t *testing.T) {
 	if fmt.Sprint(got) != "[2 5]" {
 		t.Errorf("each: got %v, want [2 5]", got)
 	}
+	var from []string
+	err := s.EachFrom(t.Context(), "indicator", func(id stix.ID, src noroshi.Source) error {
+		from = append(from, fmt.Sprint(id == list[1].Object.ID, id == list[4].Object.ID, src == file))
+		return nil
+	})
+	if err != nil || fmt.Sprint(from) != "[true false true false true true]" {
+		t.Errorf("each with its source: got %v, %v", from, err)
+	}
+	for typ, want := range map[string]int{"indicator": 4, "malware": 0} {
+		if n, err := s.Count(t.Context(), typ, []int64{1, 2, 3, 5, 99}); err != nil || n != want {
+			t.Errorf("of five sequences %d are of %ss, %v; want %d", n, typ, err, want)
+		}
+	}
 	var armed []string
 	head, err := s.EachArmed(t.Context(), 0, func(a *store.Armed) error {
 		armed = append(armed, fmt.Sprint(a.Seq, a.ID == list[1].Object.ID, a.Values, a.ValidFrom, a.Flagged))

@@ -9,7 +9,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/courier"
 	"github.com/noroshi-cti/noroshi/internal/door/feed"
 	"github.com/noroshi-cti/noroshi/internal/door/siem"
-	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // Status is what a duty officer needs first.
@@ -184,10 +184,10 @@ func linkExchanged(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	var x Exchanged
-	err = c.Store.Each(ctx, "indicator", 0, func(r store.Record) error {
+	err = c.Store.EachFrom(ctx, "indicator", func(id stix.ID, from noroshi.Source) error {
 		switch {
-		case r.Source.Kind != noroshi.FromPartner || r.Source.Partner != p.Node:
-		case c.Index.Armed(r.Object.ID):
+		case from.Kind != noroshi.FromPartner || from.Partner != p.Node:
+		case c.Index.Armed(id):
 			x.ArmedFrom++
 		default:
 			x.NotArmedFrom++
@@ -216,15 +216,11 @@ func (s *Services) receipted(ctx context.Context, partner noroshi.NodeID, typ st
 		for i, r := range rows {
 			seqs[i] = r.Seq
 		}
-		recs, err := s.Store.Records(ctx, seqs)
+		of, err := s.Store.Count(ctx, typ, seqs)
 		if err != nil {
 			return 0, err
 		}
-		for _, r := range recs {
-			if r.Object.Type == typ {
-				n++
-			}
-		}
+		n += of
 	}
 	return n, nil
 }
