@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,6 +101,7 @@ func (n *Node) peers() map[noroshi.NodeID][][32]byte {
 // that leads: the exit gate, the streams to partners, keys, what partners are
 // told of. The others wait to lead, if they have the role.
 func (n *Node) Serve(ctx context.Context, ready func()) error {
+	rand.Read(make([]byte, 1)) // to seed the generator takes tens of milliseconds: once, not once for each part that asks it first
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	p := &parts{ctx: ctx, stop: stop}
