@@ -38,17 +38,17 @@ screenshots: have-deps build ## the pictures of README and guide, made anew from
 	$(GO) run ./internal/pictures ./bin/noroshi docs/pictures
 
 # Which tools the tests lack; resolvers' own checkers and exim4 may be in /usr/sbin, which is not in everybody's PATH.
-LACK = PATH="$$PATH:/usr/sbin"; for t in gcc named-checkzone unbound-checkconf exim4 chromium; do command -v $$t >/dev/null || echo $$t; done; \
+LACK = PATH="$$PATH:/usr/sbin"; for t in gcc named-checkzone unbound-checkconf exim4 chromium-headless-shell; do command -v $$t >/dev/null || echo $$t; done; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo initdb; \
 	fc-list :lang=ja 2>/dev/null | grep -q . || echo fonts-noto-cjk
 
 deps: ## what the tests need beside Go
-	@[ -z "$$($(LACK))" ] || (apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev bind9-utils unbound postgresql exim4-daemon-light chromium fonts-noto-cjk fonts-inter)
+	@[ -z "$$($(LACK))" ] || (apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev bind9-utils unbound postgresql exim4-daemon-light chromium-headless-shell fonts-noto-cjk fonts-inter)
 
 have-deps:
 	@if [ -z "$$($(LACK))" ]; then exit 0; \
 	elif [ "$$(id -u)" = 0 ] || [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; \
-	else echo "make test needs gcc (race detector), named-checkzone and unbound-checkconf (zones), initdb (PostgreSQL), exim4 (mail) and chromium (screens): run make deps as root, or install gcc, bind9-utils, unbound, postgresql, exim4-daemon-light, chromium, fonts-noto-cjk and fonts-inter" >&2; exit 2; fi
+	else echo "make test needs gcc (race detector), named-checkzone and unbound-checkconf (zones), initdb (PostgreSQL), exim4 (mail) and chromium-headless-shell (screens): run make deps as root, or install gcc, bind9-utils, unbound, postgresql, exim4-daemon-light, chromium-headless-shell, fonts-noto-cjk and fonts-inter" >&2; exit 2; fi
 
 check: ## meant for 2 minutes: format, vet, staticcheck, unit tests
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt differs: $$out" >&2; exit 1; }

@@ -29,7 +29,7 @@ var layers = map[string][]string{
 	"internal/durable":                 {"."},
 	"internal/mutants":                 {},
 	"internal/model":                   {},
-	"internal/pictures":                {},
+	"internal/pictures":                {"internal/web/console/consoletest"},
 	"internal/demodata":                {},
 	".":                                {"stix"},
 	"taxii":                            {"stix"},

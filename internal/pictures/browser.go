@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/noroshi-cti/noroshi/internal/web/console/consoletest"
 )
 
 // node is the one whose screens are shown.
@@ -22,20 +23,16 @@ type browser struct {
 	demo  *demo
 	ctx   context.Context
 	tabs  map[string]context.Context
-	close context.CancelFunc
+	close func()
 }
 
-// open starts a browser that speaks a language itself, in its own controls too.
+// open starts a browser that speaks a language itself.
 func open(ctx context.Context, d *demo, lang string) (*browser, error) {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.Env("LANGUAGE="+lang), chromedp.Flag("lang", lang), chromedp.Flag("accept-lang", lang), chromedp.Flag("hide-scrollbars", true))
-	alloc, stopAlloc := chromedp.NewExecAllocator(ctx, options...)
-	ctx, stop := chromedp.NewContext(alloc)
-	b := &browser{d, ctx, map[string]context.Context{}, func() { stop(); stopAlloc() }}
-	if _, err := chromedp.Run(ctx, chromedp.Location()); err != nil {
-		b.close()
-		return nil, fmt.Errorf("chromium does not start (make deps installs it): %w", err)
+	ctx, stop, err := consoletest.Start(ctx, lang)
+	if err != nil {
+		return nil, err
 	}
-	return b, nil
+	return &browser{d, ctx, map[string]context.Context{}, stop}, nil
 }
 
 // look returns what a person sees, as PNG.

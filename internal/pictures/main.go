@@ -1,7 +1,8 @@
 // Pictures makes the pictures of README and of the officer's guide anew: it
 // plays the demo with the program itself, signs in by the links that the demo
-// prints, looks at the screens with Debian's chromium, and writes each as a small
-// PNG, in both languages. `make screenshots` runs it; it is in no program.
+// prints, looks at the screens with Debian's chromium-headless-shell, and writes
+// each as a small PNG, in both languages. `make screenshots` runs it; it is in no
+// program.
 //
 //	pictures PROGRAM FOLDER
 package main

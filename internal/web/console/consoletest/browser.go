@@ -1,5 +1,5 @@
 // Package consoletest drives a node's console with a real browser, Debian's
-// chromium without a window: for stories and for pictures.
+// chromium-headless-shell: for stories and for pictures.
 package consoletest
 
 import (
@@ -36,7 +36,7 @@ type Page struct {
 var browser struct {
 	sync.Mutex
 	ctx  context.Context
-	stop context.CancelFunc
+	stop func()
 }
 
 // Main runs the tests of a package and then closes the browser.
@@ -50,25 +50,38 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// open starts the browser.
+// Start starts a browser that speaks a language itself, in its own controls too. It
+// ends with ctx, or when it is closed.
+func Start(ctx context.Context, lang string) (started context.Context, stop func(), err error) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium-headless-shell"), chromedp.NoSandbox, chromedp.IgnoreCertErrors,
+		chromedp.Env("LANGUAGE="+lang), chromedp.Flag("lang", lang), chromedp.Flag("accept-lang", lang),
+		// Pages that were left, and processes for pages that may come, are kept in readiness for nobody.
+		chromedp.Flag("disable-features", "Translate,BackForwardCache,SpareRendererForSitePerProcess"),
+		// There is no screen to draw on, and no page lives until its scripts are worth optimising.
+		chromedp.Flag("disable-gpu", true), chromedp.Flag("in-process-gpu", true),
+		chromedp.Flag("js-flags", "--no-maglev --no-turbofan"))
+	alloc, stopAlloc := chromedp.NewExecAllocator(ctx, options...)
+	ctx, stopBrowser := chromedp.NewContext(alloc)
+	stop = func() { stopBrowser(); stopAlloc() }
+	if _, err := chromedp.Run(ctx, chromedp.Location()); err != nil {
+		stop()
+		return nil, nil, fmt.Errorf("chromium-headless-shell does not start (make deps installs it): %w", err)
+	}
+	return ctx, stop, nil
+}
+
+// open starts the browser of the tests.
 func open() (context.Context, error) {
 	browser.Lock()
 	defer browser.Unlock()
 	if browser.ctx != nil {
 		return browser.ctx, nil
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.IgnoreCertErrors, chromedp.Flag("lang", "en-US"),
-		// Pages that were left, and processes for pages that may come, are kept in readiness for nobody.
-		chromedp.Flag("disable-features", "Translate,BackForwardCache,SpareRendererForSitePerProcess"))
-	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, stop := chromedp.NewContext(alloc)
-	if _, err := chromedp.Run(ctx, chromedp.Location()); err != nil {
-		stop()
-		stopAlloc()
-		return nil, fmt.Errorf("chromium does not start (make deps installs it): %w", err)
+	ctx, stop, err := Start(context.Background(), "en-US")
+	if err == nil {
+		browser.ctx, browser.stop = ctx, stop
 	}
-	browser.ctx, browser.stop = ctx, func() { stop(); stopAlloc() }
-	return ctx, nil
+	return ctx, err
 }
 
 // Open opens a page of the console at base in a browser without cookies. What
