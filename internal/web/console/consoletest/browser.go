@@ -20,6 +20,12 @@ import (
 // Patience is how long a page has for what takes a moment on a quiet machine.
 const Patience = 2 * time.Minute
 
+// often is how long it is until a page is looked at again: a browser that is asked
+// at each of its frames does little else.
+const often = 50 * time.Millisecond
+
+var again = chromedp.RetryInterval(often)
+
 // Page is one tab. It is used by one goroutine.
 type Page struct {
 	t    testing.TB
@@ -189,7 +195,7 @@ func (p *Page) Size(width, height int64) {
 // Go opens an address of the console.
 func (p *Page) Go(path string) {
 	p.t.Helper()
-	p.Do(chromedp.Navigate(p.base+path), chromedp.WaitReady(chromedp.CSS("main")))
+	p.Do(chromedp.Navigate(p.base+path), chromedp.WaitReady(chromedp.CSS("main"), again))
 }
 
 // SignIn signs a person in with their passphrase, in a language ("en", "ja").
@@ -209,7 +215,7 @@ func (p *Page) SignIn(person, passphrase, lang string) {
 // Click clicks the first element that a CSS selector names, once it is seen.
 func (p *Page) Click(selector string) {
 	p.t.Helper()
-	p.Do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	p.Do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible, again))
 }
 
 // Leave clicks what leads to another page, or to this one again, and waits until
@@ -224,25 +230,25 @@ func (p *Page) Leave(selector string) {
 // Type types into the first element that a CSS selector names.
 func (p *Page) Type(selector, text string) {
 	p.t.Helper()
-	p.Do(chromedp.SendKeys(chromedp.CSS(selector), text))
+	p.Do(chromedp.SendKeys(chromedp.CSS(selector), text, again))
 }
 
 // Shows waits until an element that a CSS selector names is seen.
 func (p *Page) Shows(selector string) {
 	p.t.Helper()
-	p.Do(chromedp.WaitVisible(chromedp.CSS(selector)))
+	p.Do(chromedp.WaitVisible(chromedp.CSS(selector), again))
 }
 
 // Text returns the text of the first element that a CSS selector names.
 func (p *Page) Text(selector string) string {
 	p.t.Helper()
-	return Value(p, chromedp.Text(chromedp.CSS(selector)))
+	return Value(p, chromedp.Text(chromedp.CSS(selector), again))
 }
 
 // Until waits until an expression in JavaScript is true on the page.
 func (p *Page) Until(expression string) {
 	p.t.Helper()
-	Value(p, chromedp.Poll[bool](expression))
+	Value(p, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(often)))
 }
 
 // Picture returns the whole page as PNG.
