@@ -19,7 +19,7 @@ import (
 var axe string
 
 // wcag are the rules a page must keep: WCAG 2.2 A and AA.
-const wcag = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+const wcag = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"]})
 	.then(r => r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.failureSummary.replace(/\s+/g, " ") + " " + n.html.slice(0, 200))))`
 
 // Axe returns what axe-core finds wrong with the page as it stands.
