@@ -75,9 +75,10 @@ func (t *tries) failed(x trying, now time.Time) {
 
 func (t *tries) forgetOne() {
 	var oldest string
+	var last time.Time
 	for key, w := range t.wrong {
-		if oldest == "" || w.last.Before(t.wrong[oldest].last) {
-			oldest = key
+		if oldest == "" || w.last.Before(last) {
+			oldest, last = key, w.last
 		}
 	}
 	delete(t.wrong, oldest)
