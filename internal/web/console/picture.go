@@ -67,7 +67,7 @@ type warningLine struct {
 // parts are asked for by every page that is open.
 func picture(v *visit) error {
 	if part := v.r.FormValue("part"); part != "" && v.r.Header.Get("HX-Request") != "" {
-		if v.views()[v.lang]["picture"].Lookup("part-"+part) == nil {
+		if v.view("picture").Lookup("part-"+part) == nil {
 			return nowhere(v)
 		}
 		return v.share("picture", part, func(v *visit) (any, error) { return v.picture() })

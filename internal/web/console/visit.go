@@ -150,7 +150,7 @@ func (v *visit) showAs(status int, name string, data any) error {
 	if part == "" || v.r.Header.Get("HX-Request") == "" {
 		return v.block(status, name, "page", data)
 	}
-	if t := v.views()[v.lang][name]; t == nil || t.Lookup("part-"+part) == nil {
+	if t := v.view(name); t == nil || t.Lookup("part-"+part) == nil {
 		v.r.Form.Del("part")
 		return nowhere(v)
 	}
@@ -183,9 +183,9 @@ func (v *visit) answer(status int, body []byte) error {
 // rendered is a block of a page; of a page that there is not, of one without a
 // screen of its own.
 func (v *visit) rendered(name, block string, data any) ([]byte, error) {
-	t := v.views()[v.lang][name]
+	t := v.view(name)
 	if t == nil {
-		t = v.views()[v.lang]["nowhere"]
+		t = v.view("nowhere")
 	}
 	p, err := v.page(name, data)
 	if err != nil {
@@ -315,5 +315,13 @@ func (v *visit) page(name string, data any) (page, error) {
 	return p, err
 }
 
-// views are the parsed pages of each language by name.
-type views map[locale.Lang]map[string]*template.Template
+// views are the pages of each language by name, each parsed when it is first asked for.
+type views map[locale.Lang]map[string]func() *template.Template
+
+// view is a page in the reader's language, nil for one that there is not.
+func (v *visit) view(name string) *template.Template {
+	if view := v.views()[v.lang][name]; view != nil {
+		return view()
+	}
+	return nil
+}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -19,9 +20,9 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// parse reads the templates for each language: layout and parts, which all pages
-// share, and of each page its own file. now is the clock by which a time is of
-// today or not.
+// parse reads what all pages share, layout and parts, for each language, and of
+// each page its own file when it is first asked for. now is the clock by which a
+// time is of today or not.
 func parse(now func() time.Time) views {
 	out := views{}
 	names, err := fs.Glob(templates, "templates/*.html")
@@ -30,10 +31,12 @@ func parse(now func() time.Time) views {
 	}
 	for _, l := range locale.Langs {
 		base := template.Must(template.New("").Funcs(words(l, now)).ParseFS(templates, "templates/layout.html", "templates/parts.html"))
-		out[l] = map[string]*template.Template{}
+		out[l] = map[string]func() *template.Template{}
 		for _, file := range names {
 			if name := strings.TrimSuffix(path.Base(file), ".html"); name != "layout" && name != "parts" {
-				out[l][name] = template.Must(template.Must(base.Clone()).ParseFS(templates, file))
+				out[l][name] = sync.OnceValue(func() *template.Template {
+					return template.Must(template.Must(base.Clone()).ParseFS(templates, file))
+				})
 			}
 		}
 	}
