@@ -56,9 +56,9 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Start starts a browser that speaks a language itself, in its own controls too. It
-// ends with ctx, or when it is closed.
-func Start(ctx context.Context, lang string) (started context.Context, stop func(), err error) {
+// Start starts a browser that speaks a language itself, with further options. It
+// ends with ctx, or when it is stopped.
+func Start(ctx context.Context, lang string, more ...chromedp.ExecAllocatorOption) (started context.Context, stop func(), err error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium-headless-shell"), chromedp.NoSandbox, chromedp.IgnoreCertErrors,
 		chromedp.Env("LANGUAGE="+lang), chromedp.Flag("lang", lang), chromedp.Flag("accept-lang", lang),
 		// Pages that were left, and processes for pages that may come, are kept in readiness for nobody.
@@ -66,7 +66,7 @@ func Start(ctx context.Context, lang string) (started context.Context, stop func
 		// There is no screen to draw on, and no page lives until its scripts are worth optimising.
 		chromedp.Flag("disable-gpu", true), chromedp.Flag("in-process-gpu", true),
 		chromedp.Flag("js-flags", "--no-maglev --no-turbofan"))
-	alloc, stopAlloc := chromedp.NewExecAllocator(ctx, options...)
+	alloc, stopAlloc := chromedp.NewExecAllocator(ctx, append(options, more...)...)
 	ctx, stopBrowser := chromedp.NewContext(alloc)
 	stop = func() { stopBrowser(); stopAlloc() }
 	if _, err := chromedp.Run(ctx, chromedp.Location()); err != nil {
@@ -83,7 +83,11 @@ func open() (context.Context, error) {
 	if browser.ctx != nil {
 		return browser.ctx, nil
 	}
-	ctx, stop, err := Start(context.Background(), "en-US")
+	var more []chromedp.ExecAllocatorOption
+	if os.Getenv("NOROSHI_PICTURES") == "" { // the browser paints less so, and then can take no pictures
+		more = append(more, chromedp.Flag("disable-threaded-compositing", true), chromedp.Flag("disable-threaded-animation", true))
+	}
+	ctx, stop, err := Start(context.Background(), "en-US", more...)
 	if err == nil {
 		browser.ctx, browser.stop = ctx, stop
 	}
