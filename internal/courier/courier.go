@@ -342,6 +342,11 @@ func (v *view) heardOn(kind string) []message.Suite {
 	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(v.suitesOn(kind), message.SuitesOn(v.spoken, kind)))))
 }
 
+// would reports whether an agreement is in force but for a suspension.
+func (v *view) would(agreement noroshi.Hash, now time.Time) bool {
+	return v.spoken != nil && v.spoken.Hash == agreement && v.spoken.InForce(now)
+}
+
 // inForce reports whether data may flow now, and under which agreement.
 func (v *view) inForce(now time.Time) (noroshi.Hash, bool) {
 	if v.partner.Trust != noroshi.InForce || v.agreement == nil || !v.agreement.InForce(now) {

@@ -19,16 +19,16 @@ const (
 )
 
 // paper is a document of ours until the partner shows that it has it: a KEYSET
-// when its STATE names that version, an AGREEMENT when it speaks under it. A
+// when its STATE names that version or a later one, an AGREEMENT when it speaks under it. A
 // SUSPENSION of ours is kept for as long as it is our latest word on an agreement and
 // goes again whenever the partner does not heed it: that it once seemed to is no proof,
 // for an earlier word may have been still on its way.
 type paper struct {
 	doc       []byte
-	keys      message.KeyVersion
+	keys      uint64 // version of a KEYSET
 	agreement noroshi.Hash
 	word      message.Suspension // ours on an agreement, its counter from 1; else the zero value
-	once      bool               // it goes once, for what it answers comes again: one of the partner's own, given back, or a KEYSET on an old STATE
+	once      bool               // it goes once, for what it answers comes again: one of the partner's own, given back, a KEYSET on an old STATE, a consent on one that is not under the agreement
 	left      bool
 	due       time.Time
 	wait      time.Duration
@@ -60,7 +60,7 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 		if err != nil {
 			return err
 		}
-		p.keys = ks.KeyVersion()
+		p.keys = ks.Version
 	case message.AgreementDocument:
 		p.agreement = agreementOf(doc, c.o.Keys.Keyset())
 	case message.SuspensionDocument:
@@ -74,6 +74,10 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	key := noroshi.Sum(doc).String()
+	if same := l.papers[key]; same != nil && !same.once || l.has(p) {
+		return nil // it goes already, or is there
+	}
 	for key, other := range l.papers {
 		if p.word.Counter == 0 || other.word.Counter == 0 || other.word.Agreement != p.word.Agreement {
 			continue
@@ -86,8 +90,7 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 	if len(l.papers) >= maxPapers {
 		maps.DeleteFunc(l.papers, func(_ string, other *paper) bool { return l.heeded(other) })
 	}
-	key := noroshi.Sum(doc).String()
-	if l.papers[key] == nil && len(l.papers) >= maxPapers {
+	if len(l.papers) >= maxPapers {
 		return noroshi.Errorf(noroshi.Busy, "courier.documents", "%d documents wait for %s already", maxPapers, partner)
 	}
 	l.papers[key] = p
@@ -126,14 +129,18 @@ func (l *link) nextPaper() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// sendPapers sends the documents that are due.
+// sendPapers sends the documents that are due, while there is a channel.
 func (l *link) sendPapers() {
-	now := l.c.o.Now()
-	var due [][]byte
+	ch, now := l.c.channel(l.path()), l.c.o.Now()
+	var due []*paper
 	l.mu.Lock()
 	for key, p := range l.papers {
-		if !l.heeded(p) && !p.due.After(now) {
-			due = append(due, p.doc)
+		switch {
+		case l.heeded(p) || p.due.After(now):
+		case ch == nil:
+			p.due = now.Add(firstPaper)
+		default:
+			due = append(due, p)
 			if p.left = true; p.once {
 				delete(l.papers, key)
 			}
@@ -142,20 +149,15 @@ func (l *link) sendPapers() {
 		}
 	}
 	l.mu.Unlock()
-	for _, doc := range due {
+	for _, p := range due {
 		l.spawn(func(ctx context.Context) {
-			ch := l.c.channel(l.path())
-			if ch == nil {
-				l.hurryPapers()
-				return
-			}
-			envelope, err := l.envelope(ch, message.Plain{Document: doc})
+			envelope, err := l.envelope(ch, message.Plain{Document: p.doc})
 			if err != nil {
 				l.note(err)
 				return
 			}
-			if l.handOver(ctx, ch, noroshi.Immediate, envelope) != nil {
-				l.hurryPapers()
+			if err := l.handOver(ctx, ch, noroshi.Immediate, envelope); err != nil && noroshi.KindOf(err) != noroshi.Invalid {
+				l.hurry(p)
 			}
 		})
 	}
@@ -168,33 +170,77 @@ func (l *link) path() string {
 	return l.side.Status().Path
 }
 
-// hurryPapers shortens the wait of what did not even leave.
-func (l *link) hurryPapers() {
-	soon := l.c.o.Now().Add(firstPaper)
+// hurry shortens the wait of a document that did not even leave.
+func (l *link) hurry(p *paper) {
 	l.mu.Lock()
-	for _, p := range l.papers {
-		if p.due.After(soon) {
-			p.due, p.wait = soon, firstPaper
-		}
+	defer l.mu.Unlock()
+	p.left = false
+	if soon := l.c.o.Now().Add(firstPaper); p.due.After(soon) {
+		p.due, p.wait = soon, firstPaper
 	}
-	l.mu.Unlock()
 }
 
 // ackPapers forgets documents the partner's newest STATE shows it has; under mu.
-func (l *link) ackPapers(st message.State, theirs noroshi.Hash) {
-	maps.DeleteFunc(l.papers, func(_ string, p *paper) bool {
-		return p.keys.Version > 0 && p.keys == st.Keys[1] || !p.agreement.IsZero() && p.agreement == theirs
+func (l *link) ackPapers() {
+	maps.DeleteFunc(l.papers, func(_ string, p *paper) bool { return l.has(p) })
+}
+
+// has reports whether the partner's newest STATE shows that it has a KEYSET, or a
+// later one, or an AGREEMENT. Nobody speaks under one that is suspended or over: it has
+// to go once. Under mu.
+func (l *link) has(p *paper) bool {
+	switch {
+	case p.keys > 0:
+		return l.known.Load() >= p.keys
+	case p.agreement.IsZero():
+		return false
+	}
+	v := l.view.Load()
+	now, _ := v.inForce(l.c.o.Now())
+	return l.told != nil && l.told.Context.Agreement == p.agreement || p.left && v.partner.Agreement == p.agreement && now != p.agreement
+}
+
+// consentLacked sends our consent on a STATE that is not under the agreement in force.
+// It may be of before; but it may as well be of a partner that was put back to before it
+// had our consent, which can read nothing that we say under the agreement, and never
+// says that it lacks it. The consent goes once for such a STATE, and not often.
+func (l *link) consentLacked(theirs noroshi.Hash) {
+	now := l.c.o.Now()
+	ours, ok := l.view.Load().inForce(now)
+	if !ok || theirs == ours {
+		return
+	}
+	l.mu.Lock()
+	may := len(l.papers) < maxPapers && l.unsigned.take(1, now, cardBurst, cardKeys)
+	l.mu.Unlock()
+	if !may {
+		return
+	}
+	l.spawn(func(ctx context.Context) {
+		doc, err := l.c.s.Doc(ctx, noroshi.DocSignature, ours.String()+"/"+l.c.o.Node.String())
+		if err != nil {
+			l.note(quiet(ctx, err))
+			return
+		}
+		key := noroshi.Sum(doc).String()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.papers[key] == nil {
+			l.papers[key] = &paper{doc: doc, due: now, once: true}
+			signal(l.kick)
+		}
 	})
 }
 
 // heeded reports whether a word of ours on an agreement has left and the partner's
-// newest STATE is as it says: not under an agreement that we suspended, under one that
-// we resumed and speak under ourselves. Under mu.
+// newest STATE is as it says: not under one that we suspended, under one that we
+// resumed. Not under one that is over is as it should be too; while only the partner's
+// own suspension keeps us from speaking under it, nothing shows that it has our word.
+// Under mu.
 func (l *link) heeded(p *paper) bool {
 	if p.word.Counter == 0 || !p.left || l.told == nil {
 		return false
 	}
 	theirs := l.told.Context.Agreement == p.word.Agreement
-	ours, _ := l.view.Load().inForce(l.c.o.Now())
-	return theirs == p.word.Resumed || p.word.Resumed && ours != p.word.Agreement
+	return theirs == p.word.Resumed || p.word.Resumed && !l.view.Load().would(p.word.Agreement, l.c.o.Now())
 }

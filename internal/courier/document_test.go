@@ -2,6 +2,7 @@ package courier_test
 
 import (
 	"context"
+	"crypto/rand"
 	"sync"
 	"testing"
 	"time"
@@ -10,30 +11,48 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/message"
 )
 
-// words is a partner that hears of a suspension or a resumption when the test lets it.
+// words is what a partner hears of suspensions, resumptions and KEYSETs; it can be deaf.
 type words struct {
 	mu    sync.Mutex
-	lose  bool
-	heard []message.Suspension // that were not lost
+	deaf  bool
+	heard []message.Suspension
+	came  map[uint64]int // how often a word with a counter, or a KEYSET of a version, came, also to the deaf
 }
 
 func (w *words) take(_ context.Context, _ noroshi.NodeID, doc []byte) error {
-	if kind, err := message.KindOfDocument(doc); err != nil || kind != message.SuspensionDocument {
-		return err
-	}
-	s, err := message.ReadSuspension(noroshi.Real, doc)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err == nil && !w.lose {
-		w.heard = append(w.heard, s)
+	switch kind, err := message.KindOfDocument(doc); {
+	case err != nil:
+		return err
+	case kind == message.KeysetDocument:
+		ks, err := message.ParseKeyset(noroshi.Real, doc)
+		if err != nil {
+			return err
+		}
+		w.came[ks.Version]++
+	case kind == message.SuspensionDocument:
+		s, err := message.ReadSuspension(noroshi.Real, doc)
+		if err != nil {
+			return err
+		}
+		if w.came[s.Counter]++; !w.deaf {
+			w.heard = append(w.heard, s)
+		}
 	}
-	return err
+	return nil
 }
 
-func (w *words) set(lose bool) {
+func (w *words) set(deaf bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lose, w.heard = lose, nil
+	w.deaf, w.heard = deaf, nil
+}
+
+func (w *words) times(counter uint64) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.came[counter]
 }
 
 func (w *words) has(resumed bool) func() bool {
@@ -44,52 +63,134 @@ func (w *words) has(resumed bool) func() bool {
 	}
 }
 
-// TestWordHeededForAWhile: that the partner speaks under the agreement is no proof that
-// a resumption arrived: the suspension before it may come after that, with what was said
-// of the resumption lost. Nor does a partner that heeded a suspension heed it for ever:
-// it may be put back to before it. Our latest word goes again, and no earlier one.
-func TestWordHeededForAWhile(t *testing.T) {
-	t.Parallel()
-	p := newPair(t, 61, 0, 0)
+// worded is a pair of which each hears what the other says of their agreement.
+type worded struct {
+	*pair
+	agreement noroshi.Hash
+	hears     map[*node]*words
+}
+
+func newWorded(t *testing.T, seed uint64) *worded {
+	t.Helper()
+	p := newPair(t, seed, 0, 0)
 	a, err := noroshi.ParseAgreement(p.file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &words{lose: true}
-	p.b.document = w.take
+	w := &worded{p, a.Hash, map[*node]*words{}}
+	for _, n := range []*node{p.a, p.b} {
+		w.hears[n] = &words{came: map[uint64]int{}}
+		n.document = w.hears[n].take
+	}
 	p.start()
 	p.until("the link is there", 10*time.Second, func() bool { return p.a.link().Confirmed && p.b.link().Confirmed })
-	say := func(counter uint64, resumed bool) {
-		t.Helper()
-		doc, err := message.SignSuspension(p.a.keys, message.Suspension{Agreement: a.Hash, Counter: counter, Resumed: resumed, Created: time.Now()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.a.running().Document(t.Context(), p.b.id(), doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	said := func() {
-		t.Helper()
-		from := p.b.running().Counters().Statements
-		p.until("B says more of itself", 10*time.Second, func() bool { return p.b.running().Counters().Statements > from+4 })
-	}
+	return w
+}
 
-	say(2, true)
-	say(1, false) // handed in late: it was overtaken
-	said()        // under the agreement, of which it has not heard that it was suspended
+// say has a node hand in a word on the agreement.
+func (w *worded) say(from, to *node, counter uint64, resumed bool) {
+	w.t.Helper()
+	doc, err := message.SignSuspension(from.keys, message.Suspension{Agreement: w.agreement, Counter: counter, Resumed: resumed, Created: time.Now()})
+	if err == nil {
+		err = from.running().Document(w.t.Context(), to.id(), doc)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// more waits until a node has said more of itself, which the other has heard.
+func (w *worded) more(n *node, times int64) {
+	w.t.Helper()
+	from := n.running().Counters().Statements
+	w.until("it says more of itself", 20*time.Second, func() bool { return n.running().Counters().Statements > from+times })
+}
+
+// TestWordHeededForAWhile: that the partner speaks under the agreement is no proof that
+// a resumption arrived: the suspension before it may come after that, with what was said
+// of the resumption lost. Nor does a partner that heeded a suspension heed it for ever:
+// it may be put back to before it. Our latest word goes again then, no earlier one does,
+// and none while it is heeded.
+func TestWordHeededForAWhile(t *testing.T) {
+	t.Parallel()
+	p := newWorded(t, 61)
+	w := p.hears[p.b]
+	w.set(true)
+	p.say(p.a, p.b, 2, true)
+	p.say(p.a, p.b, 1, false) // handed in late: it was overtaken
+	p.more(p.b, 12)           // under the agreement, of which it has not heard that it was suspended
+	if n := w.times(2); n != 1 {
+		t.Errorf("a word that is heeded came %d times", n)
+	}
 	p.b.suspend(p.a)
-	said()
+	p.more(p.b, 4)
 	w.set(false)
 	p.until("B hears of the resumption", 10*time.Second, w.has(true))
 
 	p.b.trusts(p.a, noroshi.InForce)
 	p.a.suspend(p.b)
-	say(3, false)
+	p.say(p.a, p.b, 3, false)
 	p.until("B hears of the suspension", 10*time.Second, w.has(false))
 	p.b.suspend(p.a)
-	said()
+	p.more(p.b, 4)
 	w.set(false)
 	p.b.trusts(p.a, noroshi.InForce)
 	p.until("B hears of the suspension again", 10*time.Second, w.has(false))
+	if n := w.times(1); n > 0 {
+		t.Errorf("a word that was overtaken came %d times", n)
+	}
+}
+
+// TestBothResumeUnheard: both had suspended, and both resume while nothing goes between
+// them: neither speaks under the agreement, and each has to hear of the other.
+func TestBothResumeUnheard(t *testing.T) {
+	t.Parallel()
+	p := newWorded(t, 62)
+	p.a.suspend(p.b)
+	p.b.suspend(p.a)
+	p.more(p.a, 4)
+	p.more(p.b, 4)
+	p.net.setCut(true)
+	p.say(p.a, p.b, 2, true)
+	p.say(p.b, p.a, 2, true)
+	p.more(p.a, 4)
+	p.net.setCut(false)
+	for _, n := range []*node{p.a, p.b} {
+		p.until("each hears of the other", 10*time.Second, p.hears[n].has(true))
+	}
+	// Of what left, and was lost, nothing is known either.
+	for _, n := range []*node{p.a, p.b} {
+		from := p.hears[n].times(2)
+		p.until("each says it again", 10*time.Second, func() bool { return p.hears[n].times(2) > from })
+	}
+}
+
+// TestOldKeysetIsLeft: a partner that has a later KEYSET is not sent an earlier one.
+func TestOldKeysetIsLeft(t *testing.T) {
+	t.Parallel()
+	p := newWorded(t, 63)
+	w := p.hears[p.b]
+	was := p.a.keys.Keyset().Version
+	hand := func() {
+		t.Helper()
+		if err := p.a.running().Document(t.Context(), p.b.id(), p.a.keys.Keyset().Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.net.setCut(true)
+	for range 2 {
+		if err := p.a.keys.Rotate(rand.Reader, message.UseTLS, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		hand()
+	}
+	p.net.setCut(false)
+	p.until("both came", 10*time.Second, func() bool { return w.times(was+1) > 0 && w.times(was+2) > 0 })
+	p.b.takeKeys(p.a)
+	p.more(p.b, 4)
+	from := w.times(was + 1)
+	p.more(p.b, 25)
+	if n := w.times(was+1) - from; n > 0 {
+		t.Errorf("a KEYSET that a later one overtook came %d times more", n)
+	}
 }

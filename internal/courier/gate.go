@@ -97,7 +97,7 @@ func (l *link) opened(o opening, p message.Plain) error {
 	}
 	state := p.Statement != nil && p.Statement.Kind == message.StateKind
 	key := p.Message != nil && p.Message.Header.Kind == message.Link
-	if o.few && !state && !key && !isKeyset(p) {
+	if o.few && !state && !key && !documentIs(p, message.KeysetDocument) {
 		return noroshi.Errorf(noroshi.Refused, "courier.card-secret", "%s sent under the secret of the card what goes under a LINK", l.node())
 	}
 	if p.Document != nil { // which proves itself to whoever takes it, and no life
@@ -111,9 +111,9 @@ func (l *link) opened(o opening, p message.Plain) error {
 	return nil
 }
 
-func isKeyset(p message.Plain) bool {
-	kind, err := message.KindOfDocument(p.Document)
-	return p.Document != nil && err == nil && kind == message.KeysetDocument
+func documentIs(p message.Plain, kind message.DocumentKind) bool {
+	is, err := message.KindOfDocument(p.Document)
+	return p.Document != nil && err == nil && is == kind
 }
 
 // suspect concludes from what came under the card's secret that the partner may

@@ -40,7 +40,7 @@ type doubt struct {
 	citedAt  time.Time // when the partner last cited another STATE of ours than before: it hears us
 	sentCard time.Time // when a STATE last went under the card's secret
 	sentLink time.Time // and a LINK
-	sentKeys time.Time // and a KEYSET
+	sentKeys time.Time // and a KEYSET or an AGREEMENT
 	cardRun  time.Time // the first STATE of the partner's under the card's secret since one under a LINK
 	tokens   tokens    // of what may still come under the card's secret
 	large    tokens    // of what exceeds cardLarge
@@ -210,8 +210,8 @@ func (l *link) outbound(p message.Plain, channel string) message.Outbound {
 
 // underCard reports whether something goes under the card's secret although the
 // partner has stored a LINK: a LINK a minute while that is in doubt, and a STATE
-// a minute, and a KEYSET every other, then and while it is not heard, or does not
-// hear.
+// a minute, and a KEYSET or an AGREEMENT every other, then and while it is not heard,
+// or does not hear.
 func (l *link) underCard(p message.Plain, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -222,7 +222,7 @@ func (l *link) underCard(p message.Plain, now time.Time) bool {
 	case p.Kind() == message.Link && d.here:
 		sent = &d.sentLink
 	case p.Kind() == message.StateKind && lost:
-	case lost && isKeyset(p):
+	case lost && (documentIs(p, message.KeysetDocument) || documentIs(p, message.AgreementDocument)):
 		sent, every = &d.sentKeys, cardKeys
 	default:
 		return false

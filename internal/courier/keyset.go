@@ -28,7 +28,6 @@ func (l *link) heldThere() uint64 {
 // holds: an old one is sent again, another of the same version is an alarm, for
 // somebody else signs with our root.
 func (l *link) keysThere(held message.KeyVersion) {
-	l.known.Store(held.Version)
 	now := l.c.o.Keys.Keyset()
 	switch ours := now.KeyVersion(); {
 	case held.Version == 0 || held == ours:

@@ -58,6 +58,7 @@ type link struct {
 	underWay underWay
 	papersIn tokens // documents of the partner that may come now
 	lacked   tokens // KEYSETs that may go to it on a STATE that is not its newest
+	unsigned tokens // consents that may go to it on a STATE that is not under the agreement
 	looks    tokens // lookUnits of sequences that may be looked through for it now
 	lostNow  chan struct{}
 

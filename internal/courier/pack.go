@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -215,9 +216,12 @@ const statementCost = 1500
 func (k *packer) say(ctx context.Context, alone bool) error {
 	docs := [][]byte{k.l.c.o.Keys.Keyset().Bytes()}
 	k.l.mu.Lock()
-	for _, p := range k.l.papers {
-		if p.keys.Version == 0 {
+	for key, p := range k.l.papers {
+		if p.keys == 0 && !bytes.Equal(p.doc, docs[0]) {
 			docs = append(docs, p.doc)
+		}
+		if p.once {
+			delete(k.l.papers, key)
 		}
 	}
 	k.l.mu.Unlock()

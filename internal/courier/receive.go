@@ -203,7 +203,8 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		close(l.heard)
 		l.heard = make(chan struct{})
 		if last { // an old one may be of before it forgot
-			l.ackPapers(told.State, st.Context.Agreement)
+			l.known.Store(told.State.Keys[1].Version)
+			l.ackPapers()
 		}
 		l.mu.Unlock()
 		if last {
@@ -211,6 +212,7 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		} else {
 			l.keysLacked(told.State.Keys[1])
 		}
+		l.consentLacked(st.Context.Agreement)
 		l.perform(fx)
 		if after { // the first word after an outage
 			l.lane(0, func(ctx context.Context) { l.note(quiet(ctx, l.checkChains(ctx, told.State))) })

@@ -39,16 +39,28 @@ func (w *world) onlyLost(a, b int, c courier.Comparison) bool {
 }
 
 // goneWithout reports whether a sender that lost a message it had sent goes on
-// without it.
+// without it: a person lets it, or it was put back unseen and revoked the key before a
+// partner said what it lost, which after that may be another's work.
 func (w *world) goneWithout(from, to int, is func(slot) bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for at := range w.seen.ids {
 		if at.from == from && at.to == to && is(at) {
-			return w.seen.without[[2]int{from, to}] && !w.nodes[from].known.went[at]
+			return !w.nodes[from].known.went[at] && (w.seen.without[[2]int{from, to}] || w.disowned(at))
 		}
 	}
 	return false
+}
+
+// disowned reports whether a sender which was put back unseen has revoked a key that
+// had signed this message, or one before it, in a log it lost the end of: then nothing
+// that its partner says of that log from there on shows that it wrote it.
+func (w *world) disowned(at slot) bool {
+	n := w.nodes[at.from]
+	return len(n.known.blur) > 0 && slices.ContainsFunc(w.seen.plain[[2]int{at.from, at.to}], func(m *message.Message) bool {
+		x := slot{at.from, at.to, m.Context.Epoch, m.Header.Seq}
+		return x.epoch == at.epoch && x.seq <= at.seq && !n.known.went[x] && n.live.Load().disk.keys.Keyset().RevokedKey(m.KeyID) != nil
+	})
 }
 
 // wentUnder are the messages that went under a sequence.

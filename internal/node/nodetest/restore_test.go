@@ -2,6 +2,7 @@ package nodetest_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -11,8 +12,11 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/door"
 	"github.com/noroshi-cti/noroshi/internal/door/siem/siemtest"
 	"github.com/noroshi-cti/noroshi/internal/node"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/internal/tier"
 	"github.com/noroshi-cti/noroshi/internal/web"
 	"github.com/noroshi-cti/noroshi/stix"
 	"github.com/noroshi-cti/noroshi/taxii"
@@ -179,5 +183,76 @@ func TestRestoreFromBackup(t *testing.T) {
 	jpn.Must("status", nil, &s)
 	if len(s.Alarms) != 1 || s.Alarms[0].Code != "peer-restored" {
 		t.Errorf("the partner was told: %+v", s.Alarms)
+	}
+}
+
+// TestPutBackToBeforeTheConsent: a node is put back to between its own consent and its
+// partner's, or to before it knew of the agreement at all. It can read nothing that its
+// partner says under the agreement, until it has that consent again; where it forgot
+// its own, its officers consent anew.
+func TestPutBackToBeforeTheConsent(t *testing.T) {
+	t.Parallel()
+	for _, consented := range []bool{true, false}[:tier.N(1, 2)] { // the second may take a minute more: LINKs are parted by that
+		t.Run(fmt.Sprintf("had consented %v", consented), func(t *testing.T) {
+			t.Parallel()
+			usa, jpn := nodetest.New(t, "USA-01", noroshi.Real), nodetest.New(t, "JPN-01", noroshi.Real)
+			if _, err := crew.Introduce(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "jpn.backup")
+			if !consented {
+				jpn.BackupTo(file)
+			}
+			var text string
+			jpn.Must("agreement.draft", web.DraftRef{With: usa.Sign, Days: 365}, &text)
+			h := noroshi.Sum([]byte(text))
+			signed := func(p *nodetest.Party, person string, a noroshi.Action) noroshi.Signed {
+				t.Helper()
+				by, err := p.Signed(t.Context(), person, a, h.String(), h)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return by
+			}
+			consent := func(p *nodetest.Party) {
+				t.Helper()
+				for _, person := range []string{"release1", "release2"} {
+					p.Must("agreement.sign", web.SignRef{Hash: h, By: signed(p, person, noroshi.ActSignAgreement)}, nil)
+				}
+			}
+			is := func(p *nodetest.Party, state string) {
+				t.Helper()
+				p.Until("the agreement is "+state, func() (bool, error) {
+					var rows []partner.AgreementRow
+					err := p.Do(t.Context(), "agreement.list", nil, &rows)
+					return len(rows) == 1 && rows[0].State == state, err
+				})
+			}
+			jpn.Must("agreement.propose", web.ProposeRef{File: []byte(text), By: signed(jpn, "liaison", noroshi.ActProposeAgreement)}, nil)
+			consent(jpn)
+			if consented {
+				jpn.BackupTo(file)
+			}
+			is(usa, "proposed")
+			consent(usa)
+			is(usa, "in-force")
+			is(jpn, "in-force")
+			nodetest.Whole(t, usa, jpn)
+
+			jpn.Stop()
+			jpn.Restore(file)
+			jpn.Start()
+			if !consented {
+				is(jpn, "proposed")
+				consent(jpn)
+			}
+			is(jpn, "in-force")
+			jpn.Import("list.txt", "tlp:green", strings.NewReader("after.example\n"))
+			jpn.Settle()
+			nodetest.Whole(t, usa, jpn)
+			if held(t, usa)["after.example"] == "" {
+				t.Error("what was imported after the restore did not arrive")
+			}
+		})
 	}
 }
