@@ -55,10 +55,10 @@ check: ## meant for 2 minutes: format, vet, staticcheck, unit tests
 	$(GO) vet ./...
 	$(GO) vet -tags crashpoints ./internal/durable ./internal/store
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	$(TEST) $(WAIT) -skip '$(GAMES)' $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
+	$(TEST) $(WAIT) -parallel 4 -skip '$(GAMES)' $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
-test: have-deps check cross ## meant for 10 minutes on 2 cores, more where no result is kept: the whole promise in small
-	@$(MAKE) --no-print-directory -j2 --output-sync=target stories games stories-postgres race
+test: have-deps check ## meant for 10 minutes on 2 cores: the whole promise in small
+	@$(MAKE) --no-print-directory -j3 --output-sync=target stories games stories-postgres race cross
 
 # Stories mostly wait, so more of them run at a time than there are cores. The simulator
 # computes on one core and takes longest: it begins first.
