@@ -63,7 +63,7 @@ test: have-deps check ## meant for 10 minutes on 2 cores: the whole promise in s
 # Stories mostly wait, so more of them run at a time than there are cores. The simulator
 # computes on one core and takes longest: it begins first.
 stories:
-	$(TEST) -parallel 4 ./internal/sim ./cmd/... ./internal/node/nodetest ./internal/web/console
+	$(TEST) $(WAIT) -parallel 4 ./internal/sim ./cmd/... ./internal/node/nodetest ./internal/web/console
 
 stories-postgres:
 	NOROSHI_ENGINE=postgres $(TEST) -parallel 4 ./internal/node/nodetest
