@@ -58,12 +58,12 @@ check: ## meant for 2 minutes: format, vet, staticcheck, unit tests
 	$(TEST) $(WAIT) -parallel 4 -skip '$(GAMES)' $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
 test: have-deps check ## meant for 10 minutes on 2 cores: the whole promise in small
-	@$(MAKE) --no-print-directory -j3 --output-sync=target stories games stories-postgres race cross
+	@$(MAKE) --no-print-directory -j2 --output-sync=target stories games stories-postgres race cross
 
 # Stories mostly wait, so more of them run at a time than there are cores. The simulator
 # computes on one core and takes longest: it begins first.
 stories:
-	$(TEST) $(WAIT) -parallel 4 ./internal/sim ./cmd/... ./internal/node/nodetest ./internal/web/console
+	$(TEST) -p 3 -parallel 4 ./internal/sim ./cmd/... ./internal/web/console ./internal/node/nodetest
 
 stories-postgres:
 	NOROSHI_ENGINE=postgres $(TEST) -parallel 4 ./internal/node/nodetest
