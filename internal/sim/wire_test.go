@@ -132,6 +132,12 @@ func takes(x courier.LinkStatus, y *way) bool {
 	})
 }
 
+func (w *world) takesNow(l *life, to int, y *way) bool {
+	links, err := l.courier.Links(bg)
+	i := slices.IndexFunc(links, func(x courier.LinkStatus) bool { return w.nodeOf(x.Partner) == to })
+	return err == nil && i >= 0 && takes(links[i], y)
+}
+
 func (w *world) nextWay(l *life, at slot, f *urgent, y *way, takes bool) {
 	w.mu.Lock()
 	since, known := f.lacks[y]
@@ -160,8 +166,9 @@ func (w *world) unreceipted(l *life, at slot) (goes bool) {
 
 // ordered checks that nothing lower begins on a way, but for one that may have been
 // about to, at an instant before that at which a FLASH begins there that has begun on
-// another and has no receipt (I13). That it halts what is on its way already is for
-// the fragments of package line.
+// another, has no receipt and may go: not while a link that was put back says what comes
+// before any object, by a way that a medium was quicker than. That it halts what is on
+// its way already is for the fragments of package line (I13).
 func (w *world) ordered(l *life, y *way, to int, at slot, prec noroshi.Precedence) {
 	now := time.Now()
 	w.mu.Lock()
@@ -179,6 +186,7 @@ func (w *world) ordered(l *life, y *way, to int, at slot, prec noroshi.Precedenc
 		f.by[y] = true
 	}
 	w.mu.Unlock()
+	counts := prec < noroshi.Flash && len(waits) > 0 && w.takesNow(l, to, y)
 	for _, x := range waits {
 		unreceipted := w.unreceipted(l, x)
 		w.mu.Lock()
@@ -194,7 +202,7 @@ func (w *world) ordered(l *life, y *way, to int, at slot, prec noroshi.Precedenc
 				before++
 			}
 		}
-		if prec < noroshi.Flash {
+		if counts {
 			f.after[y] = append(f.after[y], now)
 		}
 		w.mu.Unlock()
