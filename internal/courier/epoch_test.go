@@ -180,7 +180,9 @@ func TestReceiptsInTheFirstStateOfALife(t *testing.T) {
 	}
 	dumb(true)
 	p.a.importAt("two", noroshi.Green)
-	p.until("B has the second", 20*time.Second, func() bool { return p.b.count("indicator") == 2 })
+	p.until("B has the second, and would say so", 20*time.Second, func() bool {
+		return p.b.count("indicator") == 2 && p.b.link().InApplied == p.a.link().OutHead
+	})
 	before := len(p.b.mine())
 	p.b.running().Reopen()
 	p.until("B's new life", 20*time.Second, func() bool { return len(p.b.mine()) == before+1 })
