@@ -58,7 +58,7 @@ check: ## meant for 2 minutes: format, vet, staticcheck, unit tests
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(TEST) $(WAIT) -parallel 4 -skip '$(GAMES)' $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
-test: have-deps check ## meant for 10 minutes on 2 cores: the whole promise in small
+test: have-deps check ## meant for 10 minutes on 2 cores, more where no result is kept: the whole promise in small
 	@$(MAKE) --no-print-directory -j3 --output-sync=target simulated stories games stories-postgres race cross
 
 # Seeds are played one after the other and take longest: all else gives way to them.

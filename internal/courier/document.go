@@ -19,10 +19,11 @@ const (
 )
 
 // paper is a document of ours until the partner shows that it has it: a KEYSET
-// when its STATE names that version or a later one, an AGREEMENT when it speaks under it. A
-// SUSPENSION of ours is kept for as long as it is our latest word on an agreement and
-// goes again whenever the partner does not heed it: that it once seemed to is no proof,
-// for an earlier word may have been still on its way.
+// when its STATE names that version or a later one, an AGREEMENT when it speaks under it.
+// A SUSPENSION of ours is kept for as long as it is our latest word on an agreement, or
+// until its room is needed while it is heeded, and goes again whenever the partner does
+// not heed it: that it once seemed to is no proof, for an earlier word may have been
+// still on its way.
 type paper struct {
 	doc       []byte
 	keys      uint64 // version of a KEYSET
