@@ -11,8 +11,8 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 # and the partners whole, which takes minutes so, in the battery.
 RACE := ./internal/store/pg ./internal/courier/https ./internal/courier/line ./internal/courier/mail ./internal/door/feed ./internal/door/fetch ./internal/door/siem ./internal/watch ./internal/node
 MEET := Urgent|Bulk|Lane|Lead|Feed|Process|Snapshot|Lock|Sign|AtOnce|Turns|Pace|Refresh|Runs|Died
-# Long tests of theirs in which one goroutine does the work: check or games run them.
-ALONE := TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame|TestParityRestores|TestEverySize|TestPartsWaitWhereTheyLie
+# Long tests of theirs in which one goroutine does the work, left to the units.
+ALONE := TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame|TestParityRestores|TestEverySize|TestPartsWaitWhereTheyLie|TestNoiseKeepsNobodyInStep|TestBounds|TestSizes
 # SQLite's C, as Go, is not watched: it takes half of the time. Only this package, that has
 # none of Go's own generics in it, can be left out: a copy of those that is not watched is
 # linked for all, and reports what is no race.
@@ -24,14 +24,14 @@ FIRST := $(GO) test -vet=off -ldflags='-s -w' -timeout 30m
 TEST := nice -n 5 $(FIRST)
 # Some packages mostly wait: more of them run at a time than there are cores.
 WAIT := -p $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
-# Games: thousands of drawn graphs, schedules, harmed rows, bombs and killed processes.
-# They are no unit tests, and a third of what check would take.
+# Units are all but stories and seeds. check leaves out games, a third of them: thousands of
+# drawn graphs, schedules, harmed rows, bombs and killed processes.
 GAMES := NonInterference$$|TestPlanted|TestBytesMonotone$$|TestMonotone|TestClausesNeverWiden$$|TestTamperingIsFound$$|TestSimulatedSchedules$$|TestBombs$$|TestKilledProcess
 
 # A fifth of their time is the collector's; memory is measured by make bench.
-check simulated stories stories-postgres games race: export GOGC = 300
+units whole simulated stories stories-postgres race: export GOGC = 300
 
-.PHONY: demo screenshots build deps have-deps check test simulated stories stories-postgres games race crashes battery mutants bench simulate cross
+.PHONY: demo screenshots build deps have-deps check vetted units whole test simulated stories stories-postgres race crashes battery mutants bench simulate cross
 
 build: ## bin/noroshi, one static binary
 	$(GO) build -ldflags '$(LDFLAGS)' -o bin/noroshi ./cmd/noroshi
@@ -55,15 +55,20 @@ have-deps:
 	elif [ "$$(id -u)" = 0 ] || [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; \
 	else echo "make test needs gcc (race detector), named-checkzone and unbound-checkconf (zones), initdb (PostgreSQL), exim4 (mail) and chromium-headless-shell (screens): run make deps as root, or install gcc, bind9-utils, unbound, postgresql, exim4-daemon-light, chromium-headless-shell, fonts-noto-cjk and fonts-inter" >&2; exit 2; fi
 
-check: ## meant for 2 minutes: format, vet, staticcheck, unit tests
+check: vetted units ## meant for 2 minutes: format, vet, staticcheck, unit tests
+
+vetted:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt differs: $$out" >&2; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags crashpoints ./internal/durable ./internal/store
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	$(TEST) $(WAIT) -parallel 4 -skip '$(GAMES)' $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
-test: have-deps check ## meant for 10 minutes on 2 cores, more where no result is kept: the whole promise in small
-	@$(MAKE) --no-print-directory -j3 --output-sync=target simulated stories games stories-postgres race
+units: OMIT = -skip '$(GAMES)'
+units whole:
+	$(TEST) $(WAIT) -parallel 4 $(OMIT) $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
+
+test: have-deps vetted ## under 10 minutes on 2 cores, more where nothing is compiled yet: the whole promise in small
+	@$(MAKE) --no-print-directory -j3 --output-sync=target simulated whole stories race stories-postgres
 
 # Seeds are played one after the other and take longest: all else gives way to them.
 simulated:
@@ -75,9 +80,6 @@ stories:
 
 stories-postgres:
 	NOROSHI_ENGINE=postgres $(TEST) -parallel 4 ./internal/node/nodetest
-
-games:
-	$(TEST) -run '$(GAMES)' ./internal/release ./internal/door ./internal/store ./internal/message ./internal/intake
 
 race:
 	CGO_ENABLED=1 NOROSHI_ENGINE=sqlite $(TEST) $(WAIT) $(RACED) -skip '$(ALONE)' $(RACE)

@@ -363,15 +363,15 @@ func (n *rough) onlySmall(small bool) {
 }
 
 // until waits for something that takes within on a quiet machine, and gives up
-// after ten times that; it looks every few milliseconds.
+// after ten times that; each look costs what is waited for, so that looks become rarer.
 func (p *pair) until(what string, within time.Duration, ok func() bool) {
 	p.t.Helper()
-	deadline := time.Now().Add(10 * within)
-	for wait := time.Millisecond; !ok(); wait = min(2*wait, 12*time.Millisecond) { // each look costs what is waited for
-		if time.Now().After(deadline) {
+	for start := time.Now(); !ok(); {
+		waited := time.Since(start)
+		if waited > 10*within {
 			p.t.Fatalf("not in %v: %s\nA: %s\nB: %s", within, what, p.a.show(), p.b.show())
 		}
-		tick := time.NewTimer(wait)
+		tick := time.NewTimer(min(max(waited/8, time.Millisecond), 50*time.Millisecond))
 		<-tick.C
 	}
 }

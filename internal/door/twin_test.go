@@ -447,7 +447,7 @@ func around(text string, i int) string {
 // bytes.
 func TestDoorNonInterference(t *testing.T) {
 	t.Parallel()
-	pairs, rounds := tier.N(6, 120), 12
+	pairs, rounds := tier.N(4, 120), 12
 	if tier.Raced {
 		pairs, rounds = 1, 4
 	}

@@ -80,6 +80,7 @@ type Node struct {
 	words     *translate.Service // nil = none
 	wordless  error              // why there is none though one is named
 	kept      kept
+	keysets   keysets
 	tls       crypto.Signer // shown to partners and tools since the start
 	opts      Options
 	bound     net.Listener // the partner listener's socket, nil when not serving

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -86,11 +87,35 @@ func (n *Node) peers() map[noroshi.NodeID][][32]byte {
 		if err != nil {
 			continue
 		}
-		if ks, err := message.ParseKeyset(n.Realm, doc); err == nil {
+		if ks, err := n.keysets.read(n.Realm, p.Node, doc); err == nil {
 			out[p.Node] = ks.Pins(n.opts.Now())
 		}
 	}
 	return out
+}
+
+// keysets are those of partners as they were read last: each request of any
+// partner asks for all of them, and to read one costs several keys' checks.
+type keysets struct {
+	mu   sync.Mutex
+	last map[noroshi.NodeID]*message.Keyset
+}
+
+func (k *keysets) read(realm noroshi.Realm, id noroshi.NodeID, doc []byte) (*message.Keyset, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if last := k.last[id]; last != nil && bytes.Equal(last.Bytes(), doc) {
+		return last, nil
+	}
+	ks, err := message.ParseKeyset(realm, doc)
+	if err != nil {
+		return nil, err
+	}
+	if k.last == nil {
+		k.last = map[noroshi.NodeID]*message.Keyset{}
+	}
+	k.last[id] = ks
+	return ks, nil
 }
 
 // Serve runs the node until ctx ends: listeners, followers, streams. It

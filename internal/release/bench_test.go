@@ -106,7 +106,7 @@ func BenchmarkBudgetDecide(b *testing.B) {
 				g.apart(at)
 				at += len(g.things)
 				for k := range all {
-					c, err := g.caseOf(sound(), all[k])
+					c, err := g.caseOf(sound(), all[k], &memory{})
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -82,7 +82,7 @@ type Case struct {
 
 	freed map[stix.ID]string // see free
 	unfit map[part]string    // parts that cannot stay, and why
-	views views
+	views *views
 }
 
 // Decision is the answer for one item. Redact releases it without what Cut
@@ -111,7 +111,9 @@ type Decision struct {
 // graph allows, with every rule that spoke.
 func Decide(c Case) []Decision {
 	c.free()
-	c.views = views{}
+	if c.views == nil {
+		c.views = new(views)
+	}
 	out := c.apart()
 	for c.closure(out) {
 		out = c.apart()

@@ -22,6 +22,12 @@ func SetSlice(d *Desk, n int) { d.slice = n }
 // HoldOf returns what tells the hold of an item from others.
 func HoldOf(c *Case, i int, d *Decision) string { return groupKey(c.group(i, d)) }
 
+// Memory remembers what was made of objects from one case to the next.
+type Memory struct{ views views }
+
+// Remember has a case remember what is made of its objects.
+func (m *Memory) Remember(c *Case) { c.views = &m.views }
+
 // DecideShallow is Decide with a fault planted: the closure takes one step.
 func DecideShallow(c Case) []Decision {
 	out := make([]Decision, len(c.Items))

@@ -43,7 +43,8 @@ func leak(seed uint64, by gate, count func(*drawing, string)) error {
 	r := rand.New(rand.NewPCG(seed, 11))
 	g := draw(r)
 	h, bare := g.twin(r)
-	now, after, err := g.outbound(seed, by, bare)
+	known := &memory{}
+	now, after, err := g.outbound(seed, by, bare, known)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func leak(seed uint64, by gate, count func(*drawing, string)) error {
 			}
 		}
 	}
-	nowToo, afterToo, err := h.outbound(seed, by, bare)
+	nowToo, afterToo, err := h.outbound(seed, by, bare, known)
 	if err != nil {
 		return err
 	}
@@ -92,11 +93,12 @@ func differ(a, b string) string {
 }
 
 // outbound is what goes to the partner by itself and after all approvals.
-func (g *drawing) outbound(seed uint64, by gate, bare bool) (now, after string, err error) {
-	c, err := g.caseOf(by, desks()[g.jpn][min(seed%4, 1)])
+func (g *drawing) outbound(seed uint64, by gate, bare bool, known *memory) (now, after string, err error) {
+	c, err := g.caseOf(by, desks()[g.jpn][min(seed%4, 1)], known)
 	if err != nil {
 		return "", "", err
 	}
+	known.Remember(&c)
 	return play(c, by, bare)
 }
 

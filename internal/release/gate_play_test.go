@@ -35,17 +35,39 @@ func sound() gate {
 	}
 }
 
+// memory has what a drawing and its twin have in common: objects, and what was
+// made of them.
+type memory struct {
+	release.Memory
+	parsed map[string]*stix.Object
+}
+
+func (m *memory) parse(body string) (*stix.Object, error) {
+	if o, ok := m.parsed[body]; ok {
+		return o, nil
+	}
+	o, err := stix.Parse([]byte(body))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, body)
+	}
+	if m.parsed == nil {
+		m.parsed = map[string]*stix.Object{}
+	}
+	m.parsed[body] = o
+	return o, nil
+}
+
 // caseOf makes the case of a drawing, without what is fixed for a partner.
-func (g *drawing) caseOf(by gate, c release.Case) (release.Case, error) {
+func (g *drawing) caseOf(by gate, c release.Case, known *memory) (release.Case, error) {
 	c.Around = maps.Clone(g.around)
 	c.Nodes = map[stix.ID]bool{usa.Identity: true, jpn.Identity: true, kor.Identity: true}
 	statements := c.Clauses.Agreement().Statements
 	wanted := map[stix.ID]bool{}
 	var items []release.Item
 	for _, x := range g.things {
-		o, err := stix.Parse([]byte(x.bytes()))
+		o, err := known.parse(x.bytes())
 		if err != nil {
-			return c, fmt.Errorf("%w: %s", err, x.bytes())
+			return c, err
 		}
 		for _, m := range slices.Concat(o.Markings, noroshi.GranularMarkings(o)) {
 			wanted[m] = true

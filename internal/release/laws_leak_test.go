@@ -48,11 +48,12 @@ func TestBytesMonotone(t *testing.T) {
 		} else {
 			x.stamps = append(x.stamps, more)
 		}
-		now, approved, err := g.outbound(seed, sound(), true)
+		known := &memory{}
+		now, approved, err := g.outbound(seed, sound(), true, known)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		nowToo, approvedToo, err := h.outbound(seed, sound(), true)
+		nowToo, approvedToo, err := h.outbound(seed, sound(), true, known)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}

@@ -16,11 +16,11 @@ import (
 // that named only that, and with what is said less exactly put so. An error
 // where what is left would lack what its type requires.
 func View(o *stix.Object, cut []string) (*stix.Object, error) {
-	return new(views).view(o, cut)
+	return (*views)(nil).view(o, cut)
 }
 
-// views remembers what was made of the objects of a case: a decision asks for
-// the same view again and again.
+// views remembers what was made of objects: a decision asks for the same view
+// again and again. nil remembers nothing.
 type views struct {
 	made   map[viewOf]viewed
 	faults map[*stix.Object]map[string]int // problems by code: sloppy objects come in, and are no worse for a cut
@@ -42,6 +42,9 @@ func (w *views) view(o *stix.Object, cut []string) (*stix.Object, error) {
 	}
 	if o == nil {
 		return nil, errors.New("cut: the object's bytes are not here")
+	}
+	if w == nil {
+		return new(views).make(o, cut)
 	}
 	k := viewOf{o, strings.Join(cut, "\n")}
 	v, ok := w.made[k]

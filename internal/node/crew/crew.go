@@ -293,13 +293,13 @@ func Until(ctx context.Context, limit time.Duration, what string, ok func() (boo
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var last error
-	for ctx.Err() == nil {
+	for start := time.Now(); ctx.Err() == nil; {
 		done, err := ok()
 		if done && err == nil {
 			return nil
 		}
 		last = err
-		Pause(ctx, 20*time.Millisecond)
+		Pause(ctx, min(max(time.Since(start)/8, 10*time.Millisecond), 150*time.Millisecond)) // each look costs what is waited for
 	}
 	return errors.Join(fmt.Errorf("%s: not within %s", what, limit), last)
 }

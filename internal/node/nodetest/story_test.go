@@ -149,7 +149,7 @@ func TestUnmarkedStays(t *testing.T) {
 // with two signatures, and arrives; few ledger entries.
 func TestHeldList(t *testing.T) {
 	t.Parallel()
-	entries := tier.N(20_000, 100_000)
+	entries := tier.N(5_000, 100_000)
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
 	var list bytes.Buffer
 	for i := range entries {

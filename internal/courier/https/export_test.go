@@ -1,0 +1,4 @@
+package https
+
+// HeadTimeout is how long a visitor may be silent.
+const HeadTimeout = headTimeout
