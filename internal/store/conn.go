@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -230,13 +231,14 @@ type pool struct {
 	db    *sql.DB
 	d     *dialect
 	turns chan struct{} // full while as many read as may
+	shut  chan struct{} // closed when nothing is read any more
 
 	mu   sync.Mutex // guards idle
 	idle []*conn    // open and not in use, the last used last
 }
 
 func newPool(db *sql.DB, d *dialect) *pool {
-	return &pool{db: db, d: d, turns: make(chan struct{}, readers)}
+	return &pool{db: db, d: d, turns: make(chan struct{}, readers), shut: make(chan struct{})}
 }
 
 // take returns an idle connection, nil where there is none.
@@ -270,6 +272,8 @@ func (p *pool) read(ctx context.Context, fn func(*conn) error) error {
 	select {
 	case p.turns <- struct{}{}:
 		defer func() { <-p.turns }()
+	case <-p.shut:
+		return fmt.Errorf("read the store: %w", fs.ErrClosed)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -352,6 +356,7 @@ func (c *conn) leave() error {
 
 // close waits for running reads and closes every connection.
 func (p *pool) close() error {
+	close(p.shut)
 	for range readers {
 		p.turns <- struct{}{} // and keep it: nothing is read after
 	}

@@ -7,11 +7,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -273,5 +275,21 @@ func TestLooksWhileAnotherWrites(t *testing.T) {
 	close(stop)
 	if err := <-wrote; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReadAfterClose: who reads a store that is closed is told, and does not wait.
+func TestReadAfterClose(t *testing.T) {
+	s, err := store.Open(t.Context(), storetest.Address(t, noroshi.Real), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := s.Partners(ctx); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("a read after Close: %v, want %v", err, fs.ErrClosed)
 	}
 }
