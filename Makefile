@@ -68,7 +68,7 @@ units whole:
 	$(TEST) -parallel 4 $(OMIT) $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
 # Two kinds at a time keep two cores busy; more of them cost more, for they take each other's caches.
-test: have-deps vetted ## under 10 minutes on 2 cores, more where nothing is compiled yet: the whole promise in small
+test: have-deps vetted ## meant for 10 minutes on 2 cores, more where nothing is compiled yet: the whole promise in small
 	@$(MAKE) --no-print-directory -j2 --output-sync=target simulated stories whole race stories-postgres
 
 # Seeds are played one after the other and take longest: all else gives way to them.
