@@ -12,12 +12,12 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 RACE := ./internal/store/pg ./internal/courier/https ./internal/courier/line ./internal/courier/mail ./internal/door/feed ./internal/door/fetch ./internal/door/siem ./internal/watch ./internal/node
 MEET := Urgent|Bulk|Lane|Lead|Feed|Process|Snapshot|Lock|Sign|AtOnce|Turns|Pace|Refresh|Runs|Died
 # Long tests of theirs in which one goroutine does the work, left to the units.
-ALONE := TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame|TestParityRestores|TestEverySize|TestPartsWaitWhereTheyLie|TestNoiseKeepsNobodyInStep|TestBounds|TestSizes
+ALONE := TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame|TestParityRestores|TestEverySize|TestPartsWaitWhereTheyLie|TestNoiseKeepsNobodyInStep|TestBounds$$|TestSizesOfOthers|TestSizesAreLearned
 # SQLite's C, as Go, is not watched: it takes half of the time. Only this package, that has
 # none of Go's own generics in it, can be left out: a copy of those that is not watched is
 # linked for all, and reports what is no race.
 RACED := -race -gcflags=modernc.org/sqlite/lib=-race=false
-# check has vetted all packages before any test runs. The limit is for what hangs, on a
+# All packages are vetted before any test runs. The limit is for what hangs, on a
 # slow machine too. Without tables for debuggers the many test binaries link in two thirds
 # of the time.
 FIRST := $(GO) test -vet=off -ldflags='-s -w' -timeout 30m
@@ -67,7 +67,7 @@ units: OMIT = $(WAIT) -skip '$(GAMES)'
 units whole:
 	$(TEST) -parallel 4 $(OMIT) $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
-# Two kinds at a time keep two cores busy; more of them cost more, for they take each other's caches.
+# Two kinds at a time keep two cores busy.
 test: have-deps vetted ## meant for 10 minutes on 2 cores, more where nothing is compiled yet: the whole promise in small
 	@$(MAKE) --no-print-directory -j2 --output-sync=target simulated stories whole race stories-postgres
 

@@ -1,6 +1,7 @@
 package noroshi_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"go/ast"
@@ -36,19 +37,16 @@ func TestOtherSystems(t *testing.T) {
 // those of this module are read inside.
 func readProgram(t *testing.T, goos, arch string) (own int) {
 	t.Helper()
-	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,GoFiles,ImportMap,Standard,Module", "./cmd/noroshi")
+	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,GoFiles,ImportMap,Module", "./cmd/noroshi")
 	list.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+arch)
 	list.Stderr = os.Stderr
-	out, err := list.StdoutPipe()
+	out, err := list.Output()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := list.Start(); err != nil {
 		t.Fatal(err)
 	}
 	read := map[string]*types.Package{"unsafe": types.Unsafe}
 	files := token.NewFileSet()
-	for in := json.NewDecoder(out); ; {
+	for in := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p struct {
 			ImportPath, Dir string
 			GoFiles         []string
@@ -94,9 +92,6 @@ func readProgram(t *testing.T, goos, arch string) (own int) {
 		if read[p.ImportPath], err = conf.Check(p.ImportPath, files, parsed, nil); err != nil {
 			t.Fatalf("%s: %v", p.ImportPath, err)
 		}
-	}
-	if err := list.Wait(); err != nil {
-		t.Fatal(err)
 	}
 	return own
 }

@@ -16,7 +16,7 @@ import (
 // that named only that, and with what is said less exactly put so. An error
 // where what is left would lack what its type requires.
 func View(o *stix.Object, cut []string) (*stix.Object, error) {
-	return (*views)(nil).view(o, cut)
+	return new(views).view(o, cut)
 }
 
 // views remembers what was made of objects: a decision asks for the same view
