@@ -18,6 +18,9 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/message"
 )
 
+// patience is more than a slow machine needs for what these tests do.
+const patience = 5 * time.Minute
+
 // doored has b listen to a, and to whoever comes to a door, until the test ends.
 func doored(t *testing.T, a, b *end, door http.Handler) (l *https.Listener, addr string) {
 	t.Helper()
@@ -29,7 +32,7 @@ func doored(t *testing.T, a, b *end, door http.Handler) (l *https.Listener, addr
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, l, err = https.New(ln, https.Options{Key: b.key, Door: door, Open: func() bool { return true },
+	_, l, err = https.New(ln, https.Options{Key: b.key, Silence: patience, Door: door, Open: func() bool { return true },
 		Peers: func() map[noroshi.NodeID][][32]byte { return map[noroshi.NodeID][][32]byte{a.id: {pin}} }})
 	if err != nil {
 		t.Fatal(err)
@@ -135,9 +138,7 @@ func TestSilentStrangersMakeRoom(t *testing.T) {
 			}
 			visit()
 			var silent []net.Conn
-			var came []time.Time
 			for range most - 1 + more { // one speaks
-				came = append(came, time.Now())
 				c, err := net.Dial("tcp", addr)
 				if err == nil && greet {
 					s := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
@@ -156,7 +157,7 @@ func TestSilentStrangersMakeRoom(t *testing.T) {
 			for i, c := range silent[:2*more] {
 				first := i <= more // the last of these made room for the partner
 				if first {
-					c.SetReadDeadline(time.Now().Add(5 * time.Second))
+					c.SetReadDeadline(time.Now().Add(patience))
 				} else {
 					c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 				}
@@ -166,7 +167,7 @@ func TestSilentStrangersMakeRoom(t *testing.T) {
 				if first && !gone {
 					t.Errorf("silent stranger %d did not make room", i)
 				}
-				if !first && gone && time.Since(came[i]) < https.HeadTimeout { // then nobody may be silent any longer
+				if !first && gone {
 					t.Errorf("silent stranger %d made room for nobody", i)
 				}
 			}

@@ -44,7 +44,7 @@ const (
 	maxGuests   = 192      // of them, those of who did not show a partner's key, from the moment they come
 	maxOthers   = 64       // of those, who have sent a request
 	maxVisits   = 32       // answers of the door to all who come, at once
-	headTimeout = 10 * time.Second
+	silence     = 10 * time.Second // Options.Silence
 	bodyTimeout = 2 * time.Minute
 	idleTimeout = 5 * time.Minute
 )
@@ -60,8 +60,9 @@ type Options struct {
 	Peers Peers
 	Now   func() time.Time // nil = time.Now
 
-	// Silence is after which a sender takes a connection that says nothing for
-	// cut and makes a new one; 0 = 10 s.
+	// Silence is how long another end may say nothing: then a sender takes its
+	// connection for cut and makes a new one, and a listener lets go of who has
+	// not yet sent a request. Half of it is for connecting, and for TLS. 0 = 10 s.
 	Silence time.Duration
 
 	Names []string     // host names and addresses the certificate says, for who checks them
@@ -78,13 +79,14 @@ func New(ln net.Listener, o Options) (*Sender, *Listener, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Silence = cmp.Or(o.Silence, silence)
 	der, err := Certificate(o.Key, o.Names)
 	if err != nil {
 		return nil, nil, err
 	}
 	cert := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: o.Key}
-	s := &Sender{cert: cert, peers: o.Peers, now: o.Now, silence: cmp.Or(o.Silence, silence), clients: map[noroshi.NodeID]*http.Client{}, pauses: map[string]time.Time{}}
-	return s, &Listener{ln: ln, cert: cert, peers: o.Peers, door: o.Door, open: o.Open, visits: make(chan struct{}, maxVisits)}, nil
+	s := &Sender{cert: cert, peers: o.Peers, now: o.Now, silence: o.Silence, clients: map[noroshi.NodeID]*http.Client{}, pauses: map[string]time.Time{}}
+	return s, &Listener{ln: ln, cert: cert, peers: o.Peers, silence: o.Silence, door: o.Door, open: o.Open, visits: make(chan struct{}, maxVisits)}, nil
 }
 
 // Certificate makes the self-signed certificate that carries the key, in DER:

@@ -68,7 +68,7 @@ func newEnd(t *testing.T, n byte) *end {
 	}
 	e.addr = ln.Addr().String()
 	var l *https.Listener
-	e.sender, l, err = https.New(ln, https.Options{Key: key, Peers: func() map[noroshi.NodeID][][32]byte {
+	e.sender, l, err = https.New(ln, https.Options{Key: key, Silence: patience, Peers: func() map[noroshi.NodeID][][32]byte {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		c := map[noroshi.NodeID][][32]byte{}
@@ -228,7 +228,7 @@ func TestAMuteWire(t *testing.T) {
 	b.knows(a)
 	w := layWire(t, b.addr)
 	peers := func() map[noroshi.NodeID][][32]byte { return a.peers }
-	sender, listener, err := https.New(w.ln, https.Options{Key: a.key, Peers: peers, Silence: time.Second})
+	sender, listener, err := https.New(w.ln, https.Options{Key: a.key, Peers: peers, Silence: 4 * time.Second})
 	if err != nil || listener == nil {
 		t.Fatal(err)
 	}

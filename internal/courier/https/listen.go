@@ -30,6 +30,8 @@ type Listener struct {
 	door  http.Handler
 	open  func() bool
 
+	silence time.Duration // Options.Silence
+
 	slots   sync.Map      // noroshi.NodeID -> *slots
 	visits  chan struct{} // full while as many answers of the door are on their way as may be
 	refused atomic.Int64
@@ -56,7 +58,7 @@ func (l *Listener) Serve(ctx context.Context, take Receive) error {
 	srv := &http.Server{
 		ConnState: l.count,
 		Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.serve(w, r, take) }), TLSConfig: conf,
-		ReadHeaderTimeout: headTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout,
+		ReadHeaderTimeout: l.silence, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 8 << 10,
 		ErrorLog:       log.New(io.Discard, "", 0), // what a stranger sends is counted, not logged
 	}

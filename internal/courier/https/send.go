@@ -20,11 +20,9 @@ import (
 
 // Bounds of a sender.
 const (
-	dialTimeout = 5 * time.Second
 	postTimeout = 60 * time.Second
 	shortPause  = 200 * time.Millisecond // after a failure
 	longPause   = 2 * time.Second
-	silence     = 10 * time.Second // after which a connection counts as cut
 	maxClients  = 1024
 )
 
@@ -173,9 +171,9 @@ func (s *Sender) client(to noroshi.NodeID) *http.Client {
 	c := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+			DialContext:         (&net.Dialer{Timeout: s.silence / 2, KeepAlive: 15 * time.Second}).DialContext,
 			TLSClientConfig:     config(s.cert, func(pin [32]byte) bool { return holds(s.peers()[to], pin) }),
-			TLSHandshakeTimeout: dialTimeout,
+			TLSHandshakeTimeout: s.silence / 2,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 8,
 			IdleConnTimeout:     idleTimeout - time.Minute,
