@@ -77,7 +77,7 @@ simulated:
 
 # Stories mostly wait, so more of them run at a time than there are cores.
 stories:
-	$(TEST) -parallel 4 ./cmd/... ./internal/web/console ./internal/node/nodetest
+	$(TEST) -p 3 -parallel 4 ./cmd/... ./internal/web/console ./internal/node/nodetest
 
 stories-postgres:
 	NOROSHI_ENGINE=postgres $(TEST) -parallel 4 ./internal/node/nodetest

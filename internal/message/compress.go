@@ -20,7 +20,7 @@ const (
 	minCompress = 256 // below it the frame would not carry its content size
 	minDict     = 48  // with the dictionary it does; below it nothing is gained
 	maxDict     = 256 << 10
-	shortEnough = 384 // a signed envelope of so little is padded to 880 bytes either way; a dictionary is dear
+	shortEnough = 384 // a signed envelope of so little is padded to 880 bytes either way
 )
 
 var compressor = sync.OnceValue(func() *zstd.Encoder {
@@ -55,7 +55,11 @@ func compress(content []byte, numbers []uint8, narrow bool) (comp uint8, out []b
 		best(compList, packList(content))
 	}
 	if slices.Contains(numbers, compDict) && len(content) >= minDict && len(content) <= maxDict && comp != compList {
-		best(compDict, dictCompressor().EncodeAll(content, nil))
+		encoder := dictCompressor
+		if narrow {
+			encoder = narrowCompressor
+		}
+		best(compDict, encoder().EncodeAll(content, nil))
 	}
 	if narrow && slices.Contains(numbers, compShort) && len(content) <= maxShort {
 		if b := shorten(content); worthShort(len(content), len(b)) {
@@ -65,20 +69,24 @@ func compress(content []byte, numbers []uint8, narrow bool) (comp uint8, out []b
 	return comp, out
 }
 
-// The encoder and decoder with the dictionary; its number in frames is in the
-// range that RFC 8878 §5 leaves to users.
+// The encoders and the decoder with the dictionary; its number in frames is in
+// the range that RFC 8878 §5 leaves to users. The narrow one makes frames a few
+// hundredths shorter, and copies tables of 34 MB for each.
 var (
-	dictCompressor = sync.OnceValue(func() *zstd.Encoder {
-		w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true),
-			zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictFrame, dictionaryText()))
-		return mustMode(w, err)
-	})
+	dictCompressor   = sync.OnceValue(func() *zstd.Encoder { return withDictionary(zstd.SpeedBetterCompression) })
+	narrowCompressor = sync.OnceValue(func() *zstd.Encoder { return withDictionary(zstd.SpeedBestCompression) })
 	dictDecompressor = sync.OnceValue(func() *zstd.Decoder {
 		r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxReturn),
 			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true), zstd.WithDecoderDictRaw(dictFrame, dictionaryText()))
 		return mustMode(r, err)
 	})
 )
+
+func withDictionary(level zstd.EncoderLevel) *zstd.Encoder {
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithWindowSize(maxWindow), zstd.WithSingleSegment(true),
+		zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictFrame, dictionaryText()))
+	return mustMode(w, err)
+}
 
 // lineCompressor is for the lines of the list profile: also a short frame of it
 // carries its size.

@@ -50,7 +50,7 @@ func TestPackings(t *testing.T) {
 		want    uint8
 		most    int // bytes
 	}{
-		{"one real indicator", batch(1), false, 2, 130},
+		{"one real indicator", batch(1), false, 2, 145},
 		{"one real indicator, narrow", batch(1), true, 129, 75},
 		{"ten real indicators, narrow", batch(10), true, 129, 600},
 		{"a hundred real indicators", batch(100), false, 2, 6500},
