@@ -37,13 +37,13 @@ const Path = "/nx1"
 
 // Bounds of a listener.
 const (
-	smallBody   = 64 << 10 // an envelope up to here has slots of its own: FLASH never waits behind bulk
-	bulkSlots   = 4        // larger envelopes at once, per partner
-	smallSlots  = 16       // small ones at once, per partner
-	maxConns    = 256      // connections of all partners
-	maxGuests   = 192      // of them, those of who did not show a partner's key, from the moment they come
-	maxOthers   = 64       // of those, who have sent a request
-	maxVisits   = 32       // answers of the door to all who come, at once
+	smallBody   = 64 << 10         // an envelope up to here has slots of its own: FLASH never waits behind bulk
+	bulkSlots   = 4                // larger envelopes at once, per partner
+	smallSlots  = 16               // small ones at once, per partner
+	maxConns    = 256              // connections of all partners
+	maxGuests   = 192              // of them, those of who did not show a partner's key, from the moment they come
+	maxOthers   = 64               // of those, who have sent a request
+	maxVisits   = 32               // answers of the door to all who come, at once
 	silence     = 10 * time.Second // Options.Silence
 	bodyTimeout = 2 * time.Minute
 	idleTimeout = 5 * time.Minute
