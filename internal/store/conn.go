@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -273,7 +272,7 @@ func (p *pool) read(ctx context.Context, fn func(*conn) error) error {
 	case p.turns <- struct{}{}:
 		defer func() { <-p.turns }()
 	case <-p.shut:
-		return fmt.Errorf("read the store: %w", fs.ErrClosed)
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

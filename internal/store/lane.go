@@ -34,6 +34,7 @@ type turn struct {
 type lane struct {
 	mu      sync.Mutex
 	busy    bool
+	over    bool // nobody comes in any more
 	queues  [3][]turn
 	passed  time.Time    // since when background work has been passed over
 	waiting atomic.Int32 // awaited turns
@@ -43,12 +44,17 @@ type lane struct {
 // passed over by ordinary acts that never pause.
 const patience = 200 * time.Millisecond
 
-// enter waits for the lane; it is then the caller's until leave.
+// enter waits for the lane; it is then the caller's until leave. After end it
+// returns errClosed.
 func (l *lane) enter(ctx context.Context, c class) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	l.mu.Lock()
+	if l.over {
+		l.mu.Unlock()
+		return errClosed
+	}
 	if !l.busy {
 		l.busy = true
 		l.mu.Unlock()
@@ -68,7 +74,7 @@ func (l *lane) enter(ctx context.Context, c class) error {
 	l.mu.Unlock()
 	select {
 	case <-w.come:
-		return nil
+		return l.whose()
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
@@ -81,8 +87,35 @@ func (l *lane) enter(ctx context.Context, c class) error {
 		return ctx.Err()
 	}
 	l.mu.Unlock()
-	l.leave() // the turn came in the same moment
+	if l.whose() == nil { // the turn came in the same moment
+		l.leave()
+	}
 	return ctx.Err()
+}
+
+// whose returns nil to one whose turn came, errClosed to one whom end woke.
+func (l *lane) whose() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return errClosed
+	}
+	return nil
+}
+
+// end is called in the lane, in place of leave: whoever waits is told, and
+// nobody comes in after.
+func (l *lane) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	for c, q := range l.queues {
+		for _, w := range q {
+			close(w.come)
+		}
+		l.queues[c] = nil
+	}
+	l.waiting.Store(0)
 }
 
 // leave hands the lane to whoever is next.

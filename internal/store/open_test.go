@@ -278,18 +278,42 @@ func TestLooksWhileAnotherWrites(t *testing.T) {
 	}
 }
 
-// TestReadAfterClose: who reads a store that is closed is told, and does not wait.
-func TestReadAfterClose(t *testing.T) {
+// TestClosed: who reads, writes or waits is told when the store is closed, before
+// or after, and waits for nothing.
+func TestClosed(t *testing.T) {
 	s, err := store.Open(t.Context(), storetest.Address(t, noroshi.Real), options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := s.Partners(ctx); !errors.Is(err, fs.ErrClosed) {
-		t.Errorf("a read after Close: %v, want %v", err, fs.ErrClosed)
+	var users sync.WaitGroup
+	begun := make(chan struct{}, 100)
+	for name, use := range map[string]func() error{
+		"read": func() error { _, err := s.Partners(ctx); return err },
+		"write": func() error {
+			_, err := s.Do(ctx, noroshi.Act{Action: noroshi.ActImport}, func(*store.Tx) error { return nil })
+			return err
+		},
+		"wait": func() error { return s.Wait(ctx, 1) },
+	} {
+		for range 4 {
+			users.Go(func() {
+				begun <- struct{}{}
+				for err := use(); !errors.Is(err, fs.ErrClosed); err = use() {
+					if err != nil {
+						t.Errorf("%s: %v, want %v", name, err, fs.ErrClosed)
+						return
+					}
+				}
+			})
+		}
 	}
+	for range 12 {
+		<-begun
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	users.Wait()
 }

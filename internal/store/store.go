@@ -29,6 +29,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,6 +75,7 @@ type Store struct {
 	stop    context.CancelFunc
 	workers sync.WaitGroup
 	closed  sync.Once
+	over    chan struct{} // closed when Close begins
 }
 
 // state is what the writer knows of the file without reading it: where each
@@ -132,7 +134,7 @@ func at(address string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Store{options: o, path: address, moved: make(chan struct{}), failure: failure{told: make(chan struct{})}, derived: make(chan struct{}, 1)}
+	s := &Store{options: o, path: address, moved: make(chan struct{}), over: make(chan struct{}), failure: failure{told: make(chan struct{})}, derived: make(chan struct{}, 1)}
 	s.Reads = Reads{s: s}
 	s.signs.Store(&signs{o.Key, o.Sign})
 	if IsDSN(address) {
@@ -194,7 +196,11 @@ func (s *Store) recognise() error {
 	return s.load()
 }
 
-// Close finishes running acts and closes the database.
+// errClosed is what a closed store answers.
+var errClosed = fmt.Errorf("the store: %w", fs.ErrClosed)
+
+// Close finishes running acts and closes the database. Who reads, writes or
+// waits after that is told fs.ErrClosed.
 func (s *Store) Close() error {
 	var err error
 	s.closed.Do(func() { err = s.shut() })
@@ -202,6 +208,7 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) shut() (err error) {
+	close(s.over)
 	if s.stop != nil {
 		s.stop()
 		s.workers.Wait()
@@ -210,7 +217,8 @@ func (s *Store) shut() (err error) {
 		err = s.pool.close()
 	}
 	if s.w != nil {
-		s.lane.enter(context.Background(), ordinary) // and keep it: nothing is written after Close
+		s.lane.enter(context.Background(), ordinary)
+		s.lane.end()
 		if !s.options.ReadOnly {
 			if e := s.engine.rest(s.w); err == nil {
 				err = e
@@ -302,7 +310,7 @@ func (s *Store) key64(text string) int64 {
 
 func sum(b []byte) [32]byte { return sha256.Sum256(b) }
 
-// Wait returns when the feed has passed seq or ctx ends.
+// Wait returns when the feed has passed seq, ctx ends, or the store is closed.
 func (s *Store) Wait(ctx context.Context, seq int64) error {
 	for {
 		s.headMu.Lock()
@@ -313,6 +321,8 @@ func (s *Store) Wait(ctx context.Context, seq int64) error {
 		}
 		select {
 		case <-moved:
+		case <-s.over:
+			return errClosed
 		case <-ctx.Done():
 			return ctx.Err()
 		}
