@@ -80,6 +80,12 @@ func wire() []mutant {
 	}`,
 			in: "internal/message", test: "TestRevokedKey",
 		},
+		{
+			name: "keyset-never-read-again", promise: "a revoked TLS key is out at once",
+			file: "internal/node/serve.go",
+			old:  `ok && bytes.Equal(last.doc, doc)`, new: `ok && (bytes.Equal(last.doc, doc) || len(doc) > 0)`,
+			in: "internal/node", test: "TestPinsFollowTheKeyset",
+		},
 	}
 }
 

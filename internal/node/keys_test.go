@@ -2,8 +2,10 @@ package node_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,5 +76,40 @@ func TestRenew(t *testing.T) {
 	doc, err := n.Store.Doc(t.Context(), noroshi.DocKeyset, id.String())
 	if err != nil || string(doc) != string(n.Keys.Keyset().Bytes()) || n.Keys.Keyset().Version != first+1 || n.Keys.NodeID() != id {
 		t.Errorf("opened again: version %d, document equal %v, %v", n.Keys.Keyset().Version, string(doc) == string(n.Keys.Keyset().Bytes()), err)
+	}
+}
+
+// TestPinsFollowTheKeyset: whoever may connect is asked of the KEYSET held at that
+// moment: a TLS key that it revokes is out at once, its next one in.
+func TestPinsFollowTheKeyset(t *testing.T) {
+	t.Parallel()
+	n := made(t)
+	other, err := message.NewKeyring(noroshi.Real, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(noroshi.Partner{Node: other.NodeID(), Trust: noroshi.Introduced})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pins := func() [][32]byte {
+		t.Helper()
+		if _, err := n.Store.Do(t.Context(), noroshi.Act{Action: noroshi.ActKeys}, func(tx *store.Tx) error {
+			return errors.Join(tx.PutDoc(noroshi.DocPartner, other.NodeID().String(), body), tx.PutDoc(noroshi.DocKeyset, other.NodeID().String(), other.Keyset().Bytes()))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n.Peers()[other.NodeID()]
+	}
+	first := pins()
+	if len(first) != 1 {
+		t.Fatalf("%d pins of a new partner, want one", len(first))
+	}
+	tls := slices.IndexFunc(other.Keyset().Keys, func(k message.Key) bool { return k.Use == message.UseTLS })
+	if err := other.Revoke(rand.Reader, message.Revocation{ID: other.Keyset().Keys[tls].ID}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if then := pins(); len(then) != 1 || then[0] == first[0] {
+		t.Errorf("pins %x after %x was revoked, want another", then, first)
 	}
 }

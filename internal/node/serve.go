@@ -98,23 +98,28 @@ func (n *Node) peers() map[noroshi.NodeID][][32]byte {
 // partner asks for all of them, and to read one costs several keys' checks.
 type keysets struct {
 	mu   sync.Mutex
-	last map[noroshi.NodeID]*message.Keyset
+	last map[noroshi.NodeID]keysetOf
+}
+
+type keysetOf struct {
+	doc []byte // as it was read from the store
+	ks  *message.Keyset
 }
 
 func (k *keysets) read(realm noroshi.Realm, id noroshi.NodeID, doc []byte) (*message.Keyset, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if last := k.last[id]; last != nil && bytes.Equal(last.Bytes(), doc) {
-		return last, nil
+	if last, ok := k.last[id]; ok && bytes.Equal(last.doc, doc) {
+		return last.ks, nil
 	}
 	ks, err := message.ParseKeyset(realm, doc)
 	if err != nil {
 		return nil, err
 	}
 	if k.last == nil {
-		k.last = map[noroshi.NodeID]*message.Keyset{}
+		k.last = map[noroshi.NodeID]keysetOf{}
 	}
-	k.last[id] = ks
+	k.last[id] = keysetOf{doc, ks}
 	return ks, nil
 }
 

@@ -110,10 +110,10 @@ type Decision struct {
 // the markings mean, what a clause permits, what the text says and what the
 // graph allows, with every rule that spoke.
 func Decide(c Case) []Decision {
-	c.free()
 	if c.views == nil {
 		c.views = new(views)
 	}
+	c.free()
 	out := c.apart()
 	for c.closure(out) {
 		out = c.apart()

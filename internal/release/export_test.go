@@ -30,6 +30,7 @@ func (m *Memory) Remember(c *Case) { c.views = &m.views }
 
 // DecideShallow is Decide with a fault planted: the closure takes one step.
 func DecideShallow(c Case) []Decision {
+	c.views = new(views)
 	out := make([]Decision, len(c.Items))
 	for i := range c.Items {
 		out[i] = c.alone(&c.Items[i])

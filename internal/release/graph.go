@@ -212,7 +212,7 @@ func (d *Desk) define(ctx context.Context, g *graph, id stix.ID) error {
 func (d *Desk) caseFor(ctx context.Context, g *graph, l *link) (Case, error) {
 	c := Case{
 		Realm: d.o.Realm, Now: d.o.Now(), Self: d.o.Self.Identity, Partner: l.party, Clauses: l.clauses,
-		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)), Urgency: l.urgency,
+		Around: map[stix.ID]Standing{}, Items: make([]Item, len(g.recs)), Urgency: l.urgency, views: new(views),
 	}
 	c.Holder, _ = l.clauses.Agreement().Other(l.party.Node)
 	var err error

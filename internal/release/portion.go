@@ -20,7 +20,7 @@ func View(o *stix.Object, cut []string) (*stix.Object, error) {
 }
 
 // views remembers what was made of objects: a decision asks for the same view
-// again and again. nil remembers nothing.
+// again and again.
 type views struct {
 	made   map[viewOf]viewed
 	faults map[*stix.Object]map[string]int // problems by code: sloppy objects come in, and are no worse for a cut
@@ -42,9 +42,6 @@ func (w *views) view(o *stix.Object, cut []string) (*stix.Object, error) {
 	}
 	if o == nil {
 		return nil, errors.New("cut: the object's bytes are not here")
-	}
-	if w == nil {
-		return new(views).make(o, cut)
 	}
 	k := viewOf{o, strings.Join(cut, "\n")}
 	v, ok := w.made[k]

@@ -157,7 +157,7 @@ func TestSilentStrangersMakeRoom(t *testing.T) {
 			for i, c := range silent[:2*more] {
 				first := i <= more // the last of these made room for the partner
 				if first {
-					c.SetReadDeadline(time.Now().Add(patience))
+					c.SetReadDeadline(time.Now().Add(patience / 10))
 				} else {
 					c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 				}

@@ -299,7 +299,7 @@ func Until(ctx context.Context, limit time.Duration, what string, ok func() (boo
 			return nil
 		}
 		last = err
-		Pause(ctx, min(max(time.Since(start)/8, 10*time.Millisecond), 150*time.Millisecond)) // each look costs what is waited for
+		Pause(ctx, min(max(time.Since(start)/32, 10*time.Millisecond), 150*time.Millisecond)) // each look costs what is waited for
 	}
 	return errors.Join(fmt.Errorf("%s: not within %s", what, limit), last)
 }
