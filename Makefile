@@ -11,7 +11,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 # and the partners whole, which takes minutes so, in the battery.
 RACE := ./internal/store/pg ./internal/courier/https ./internal/courier/line ./internal/courier/mail ./internal/door/feed ./internal/door/fetch ./internal/door/siem ./internal/watch ./internal/node
 MEET := Urgent|Bulk|Lane|Lead|Feed|Process|Snapshot|Lock|Sign|AtOnce|Turns|Pace|Refresh|Runs|Died
-# Long tests of theirs in which one goroutine does the work, left to the units.
+# Long tests of theirs in which little meets, left to the units.
 ALONE := TestFlashPassesARoutine|TestNothingIsLost|TestFindsFramesAgain|TestNoiseIsNoFrame|TestParityRestores|TestEverySize|TestPartsWaitWhereTheyLie|TestNoiseKeepsNobodyInStep|TestBounds$$|TestSizesOfOthers|TestSizesAreLearned
 # SQLite's C, as Go, is not watched: it takes half of the time. Only this package, that has
 # none of Go's own generics in it, can be left out: a copy of those that is not watched is
@@ -55,7 +55,8 @@ have-deps:
 	elif [ "$$(id -u)" = 0 ] || [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; \
 	else echo "make test needs gcc (race detector), named-checkzone and unbound-checkconf (zones), initdb (PostgreSQL), exim4 (mail) and chromium-headless-shell (screens): run make deps as root, or install gcc, bind9-utils, unbound, postgresql, exim4-daemon-light, chromium-headless-shell, fonts-noto-cjk and fonts-inter" >&2; exit 2; fi
 
-check: vetted units ## meant for 2 minutes: format, vet, staticcheck, unit tests
+check: vetted ## meant for 2 minutes: format, vet, staticcheck, unit tests
+	@$(MAKE) --no-print-directory units
 
 vetted:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt differs: $$out" >&2; exit 1; }
@@ -63,12 +64,14 @@ vetted:
 	$(GO) vet -tags crashpoints ./internal/durable ./internal/store
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
+OMIT :=
 units: OMIT = $(WAIT) -skip '$(GAMES)'
 units whole:
 	$(TEST) -parallel 4 $(OMIT) $$($(GO) list ./... | grep -v -e /cmd/ -e /nodetest -e '/sim$$' -e '/web/console$$')
 
 # Two kinds at a time keep two cores busy.
-test: have-deps vetted ## meant for 10 minutes on 2 cores, more where nothing is compiled yet: the whole promise in small
+test: have-deps ## meant for 10 minutes on 2 cores, more where nothing is compiled yet: the whole promise in small
+	@$(MAKE) --no-print-directory vetted
 	@$(MAKE) --no-print-directory -j2 --output-sync=target simulated stories whole race stories-postgres
 
 # Seeds are played one after the other and take longest: all else gives way to them.
@@ -90,10 +93,10 @@ race:
 crashes: ## two nodes die, and their disks fail, at every numbered point (docs/crashes.md)
 	NOROSHI_TIER=battery $(GO) test -v -timeout 30m -run 'TestDiesAtEveryPoint$$|TestFullDisk' ./cmd/noroshi
 
-battery: have-deps ## the same with the big numbers, under 40 minutes; the courier raced, under 20; mutants; every parser fuzzed, 20
+battery: have-deps ## all tests with the big numbers, under 40 minutes; the courier raced, under 20; builds for other systems; mutants; every parser fuzzed, 20
 	NOROSHI_TIER=battery $(GO) test -timeout 40m ./...
 	NOROSHI_ENGINE=postgres $(GO) test ./internal/courier
-	CGO_ENABLED=1 NOROSHI_ENGINE=sqlite $(GO) test $(RACED) -timeout 20m ./internal/courier ./internal/partner ./internal/store ./internal/door
+	CGO_ENABLED=1 NOROSHI_ENGINE=sqlite $(GO) test $(RACED) -timeout 20m ./internal/courier ./internal/courier/mail ./internal/partner ./internal/store ./internal/door
 	@$(MAKE) --no-print-directory cross mutants
 	sh testdata/fuzz.sh 20
 
