@@ -71,3 +71,14 @@ func (i *Idle) Over(id string, now time.Time, person bool) bool { return i.i.ove
 
 // PageOf returns the pattern of the page that a form's route is sent from.
 func PageOf(pattern string) string { return pages()[pattern] }
+
+// ParsePages parses the page of every file in each language, and returns how many.
+func ParsePages() (n int) {
+	for _, pages := range parse(time.Now) {
+		for _, page := range pages {
+			page()
+			n++
+		}
+	}
+	return n
+}

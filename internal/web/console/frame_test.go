@@ -115,6 +115,9 @@ func TestTemplates(t *testing.T) {
 	if said < 100 {
 		t.Errorf("only %d texts found in the templates", said)
 	}
+	if n, want := console.ParsePages(), 2*(len(files)-2); n != want { // layout and parts are in each
+		t.Errorf("%d pages in two languages, want %d", n, want)
+	}
 }
 
 var variable = regexp.MustCompile(`--([a-z0-9]+):(#[0-9a-f]{3,6})`)
