@@ -86,6 +86,12 @@ func wire() []mutant {
 			old:  `ok && bytes.Equal(last.doc, doc)`, new: `ok && (bytes.Equal(last.doc, doc) || len(doc) > 0)`,
 			in: "internal/node", test: "TestPinsFollowTheKeyset",
 		},
+		{
+			name: "keyset-judged-before-the-act", promise: "of KEYSETs that come at the same time the latest stays",
+			file: "internal/partner/document.go",
+			old:  `switch code, why = o.judge(ctx, tx.Reads, from, ks); {`, new: `switch {`,
+			in: "internal/partner", test: "TestKeysetsAtOnce",
+		},
 	}
 }
 

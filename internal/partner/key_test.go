@@ -1,8 +1,11 @@
 package partner_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,6 +138,85 @@ func TestStolenRoot(t *testing.T) {
 		t.Errorf("more under the stolen root: %v, %s", err, usa.keysOf(jpn))
 	}
 	usa.intact()
+}
+
+// atOnce does both at the same time.
+func atOnce(a, b func()) {
+	var both sync.WaitGroup
+	both.Go(a)
+	both.Go(b)
+	both.Wait()
+}
+
+// TestKeysetsAtOnce: of KEYSETs that come at the same time the latest stays.
+func TestKeysetsAtOnce(t *testing.T) {
+	usa, jpn := introduced(t)
+	renewed := func() func() {
+		jpn.now = jpn.now.Add(time.Hour)
+		if err := jpn.keys.Renew(jpn.now); err != nil {
+			t.Fatal(err)
+		}
+		doc := jpn.keys.Keyset().Bytes()
+		return func() { _ = usa.office.Document(t.Context(), jpn.keys.NodeID(), doc) }
+	}
+	for i := range 50 {
+		atOnce(renewed(), renewed())
+		if held, want := usa.partner(jpn).KeyVersion, jpn.keys.Keyset().Version; held != want {
+			t.Fatalf("round %d: KEYSET %d is held after %d came", i, held, want)
+		}
+	}
+	usa.intact()
+}
+
+// TestOldRootAtOnce: what comes under a stolen root while the last person confirms
+// the one behind it takes nothing's place.
+func TestOldRootAtOnce(t *testing.T) {
+	for range 10 {
+		usa, jpn := introduced(t)
+		give := func(k *message.Keyring) { _ = usa.office.Document(t.Context(), jpn.keys.NodeID(), k.Keyset().Bytes()) }
+		thief := jpn.keys.Copy()
+		if err := errors.Join(thief.Renew(jpn.now.Add(time.Hour)), jpn.keys.RotateRoot(rand.Reader, nil, true, jpn.now.Add(2*time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+		give(jpn.keys)
+		if _, err := usa.confirm("bob", jpn, jpn.office.Fingerprint()); err != nil {
+			t.Fatal(err)
+		}
+		atOnce(func() { give(thief) }, func() {
+			if _, err := usa.confirm("alice", jpn, jpn.office.Fingerprint()); err != nil {
+				t.Error(err)
+			}
+		})
+		if held, err := usa.store.Doc(t.Context(), noroshi.DocKeyset, jpn.keys.NodeID().String()); err != nil || !bytes.Equal(held, jpn.keys.Keyset().Bytes()) {
+			t.Fatalf("another KEYSET is held than the one two persons confirmed, %v", err)
+		}
+	}
+}
+
+// TestNewestWaits: of KEYSETs under a new root the newest waits to be confirmed,
+// however they come.
+func TestNewestWaits(t *testing.T) {
+	usa, jpn := introduced(t)
+	if err := jpn.keys.RotateRoot(rand.Reader, nil, true, jpn.now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	first := jpn.keys.Keyset().Bytes()
+	if err := jpn.keys.Renew(jpn.now.Add(2 * time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range [][]byte{jpn.keys.Keyset().Bytes(), first} {
+		if err := usa.office.Document(t.Context(), jpn.keys.NodeID(), doc); code(err) != "partner.new-root" {
+			t.Fatal(err)
+		}
+	}
+	for _, by := range []string{"alice", "bob"} {
+		if _, err := usa.confirm(by, jpn, jpn.office.Fingerprint()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if held := usa.partner(jpn).KeyVersion; held != 3 {
+		t.Errorf("KEYSET %d is believed, want 3", held)
+	}
 }
 
 // TestHeardIsWholeFingerprint: what is not twelve groups of five digits is said
