@@ -1,6 +1,8 @@
 package message
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -11,7 +13,7 @@ import (
 type Suspension struct {
 	Node      noroshi.NodeID
 	Agreement noroshi.Hash
-	Counter   uint64 // from 1, rising for each node and agreement: only the highest counts
+	Counter   uint64 // from 1, rising for each node and agreement: see CompareSuspensions
 	Resumed   bool
 	Created   time.Time
 }
@@ -77,18 +79,49 @@ func ReadSuspension(realm noroshi.Realm, doc []byte) (Suspension, error) {
 // VerifySuspension reads a document that the node of the keyset must have
 // signed, with a release key that is not revoked.
 func VerifySuspension(doc []byte, ks *Keyset) (Suspension, error) {
+	s, at := placeOf(doc, ks)
+	if at >= 0 && ks.revoked(ks.Keys[at].ID) == nil {
+		return s, nil
+	}
 	s, err := ReadSuspension(ks.Realm, doc)
 	if err != nil {
 		return s, err
 	}
+	return s, noroshi.Errorf(noroshi.Broken, "agreement.suspension", "the suspension of agreement %s is not signed by node %s", s.Agreement, ks.Node)
+}
+
+// placeOf reads a SUSPENSION and returns where the release key of the node that
+// signed it stands in the keyset, revoked or not; -1 where none there did.
+func placeOf(doc []byte, ks *Keyset) (Suspension, int) {
+	s, err := ReadSuspension(ks.Realm, doc)
+	if err != nil || s.Node != ks.Node {
+		return s, -1
+	}
 	d, err := decodeDocument(doc)
 	if err != nil {
-		return s, err
+		return s, -1
 	}
-	for _, k := range ks.Keys {
-		if s.Node == ks.Node && k.Use == UseRelease && ks.revoked(k.ID) == nil && d.signedBy(ks.Realm, ks.Node, publicKey{kid: k.ID, key: k.Key}) {
-			return s, nil
-		}
-	}
-	return s, noroshi.Errorf(noroshi.Broken, "agreement.suspension", "the suspension of agreement %s is not signed by node %s", s.Agreement, ks.Node)
+	return s, slices.IndexFunc(ks.Keys, func(k Key) bool {
+		return k.Use == UseRelease && d.signedBy(ks.Realm, ks.Node, publicKey{kid: k.ID, key: k.Key})
+	})
+}
+
+// CompareSuspensions orders two of one node about one agreement; the greater counts,
+// and no document least. Under one key it is the one with the higher counter, under
+// two that of the key that stands later in the keyset, whatever the counters: who has
+// stolen a key uses up no counter of the one in its place.
+func CompareSuspensions(a, b []byte, ks *Keyset) int {
+	x, placeX := placeOf(a, ks)
+	y, placeY := placeOf(b, ks)
+	return cmp.Or(cmp.Compare(placeX, placeY), cmp.Compare(x.Counter, y.Counter))
+}
+
+// NamesRevoked reports whether a document names a key as its signer that the keyset
+// revokes. Nothing is verified: of a stranger's key the keyset has the id alone.
+func NamesRevoked(doc []byte, ks *Keyset) bool {
+	d, err := decodeDocument(doc)
+	return err == nil && slices.ContainsFunc(d.Signatures, func(s wireSignature) bool {
+		kid, err := decodeProtected(s.Protected)
+		return err == nil && ks.revoked(kid) != nil
+	})
 }

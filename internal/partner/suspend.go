@@ -2,6 +2,7 @@ package partner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 
 	"github.com/noroshi-cti/noroshi"
@@ -13,15 +14,27 @@ import (
 // + "/" + NodeID; body: the document.
 const docSuspension = "suspension"
 
-// latest returns a node's latest word on an agreement; the zero Suspension when
-// it never suspended it.
-func (o *Office) latest(ctx context.Context, r store.Reads, h noroshi.Hash, node noroshi.NodeID) (message.Suspension, error) {
+// maxJump is how far a word given back may be above our latest one to be taken for
+// ours: what lies higher nobody here said, and counters would come to an end.
+const maxJump = 1 << 32
+
+// word returns the document of a node's latest word on an agreement, nil when it
+// never said one.
+func word(ctx context.Context, r store.Reads, h noroshi.Hash, node noroshi.NodeID) ([]byte, error) {
 	doc, err := r.Doc(ctx, docSuspension, signatureKey(h, node))
 	if noroshi.KindOf(err) == noroshi.NotFound {
-		return message.Suspension{Resumed: true}, nil
+		return nil, nil
 	}
-	if err != nil {
-		return message.Suspension{}, err
+	return doc, err
+}
+
+// latest returns a node's latest word on an agreement; the zero Suspension when
+// it never suspended it. It stands until the node says another, whatever becomes of
+// the key that signed it: what is stopped does not go on for want of a key.
+func (o *Office) latest(ctx context.Context, r store.Reads, h noroshi.Hash, node noroshi.NodeID) (message.Suspension, error) {
+	doc, err := word(ctx, r, h, node)
+	if err != nil || doc == nil {
+		return message.Suspension{Resumed: true}, err
 	}
 	return message.ReadSuspension(o.o.Realm, doc)
 }
@@ -103,31 +116,37 @@ func (o *Office) suspensionArrived(ctx context.Context, p noroshi.Partner, doc [
 	if s, err := message.ReadSuspension(o.o.Realm, doc); err == nil && s.Node == o.o.Keys.NodeID() {
 		return o.givenBack(ctx, p, doc)
 	}
-	ks, err := o.keyset(ctx, o.store.Reads, p.Node)
-	if err != nil {
-		return err
-	}
-	s, err := message.VerifySuspension(doc, ks)
+	s, newer, err := o.heard(ctx, o.store.Reads, p.Node, doc)
 	if err != nil {
 		return err
 	}
 	if a, err := o.Agreement(ctx, s.Agreement); err != nil || a.Partner != p.Node {
 		return noroshi.Errorf(noroshi.Refused, "agreement.none", "no agreement %s", s.Agreement)
 	}
-	was, err := o.latest(ctx, o.store.Reads, s.Agreement, p.Node)
-	if err != nil {
-		return err
-	}
-	if s.Counter <= was.Counter {
+	if !newer {
 		return o.giveBack(ctx, p, s.Agreement, doc)
 	}
 	_, err = o.store.Do(ctx, actOf(p, s), func(tx *store.Tx) error {
-		if was, err := o.latest(ctx, tx.Reads, s.Agreement, p.Node); err != nil || s.Counter <= was.Counter {
-			return err
+		if _, newer, err := o.heard(ctx, tx.Reads, p.Node, doc); err != nil || !newer {
+			return cmp.Or(err, errKnown)
 		}
 		return o.take(ctx, tx, p, s, doc)
 	})
-	return err
+	return unlessKnown(err)
+}
+
+// heard reads a word of a partner's, by the keys of it that are held now, and whether
+// it counts over the one that is kept.
+func (o *Office) heard(ctx context.Context, r store.Reads, node noroshi.NodeID, doc []byte) (s message.Suspension, newer bool, err error) {
+	ks, err := o.keyset(ctx, r, node)
+	if err != nil {
+		return s, false, err
+	}
+	if s, err = message.VerifySuspension(doc, ks); err != nil {
+		return s, false, err
+	}
+	held, err := word(ctx, r, s.Agreement, node)
+	return s, message.CompareSuspensions(doc, held, ks) > 0, err
 }
 
 // take keeps a word on the agreement, inside the act.
@@ -169,44 +188,53 @@ func (o *Office) remind(ctx context.Context, p noroshi.Partner, agreement norosh
 
 // givenBack takes this node's own word from a partner: it was put back to before
 // it said so. That it stopped data holds again; that it let data go on is no
-// order of anybody here, so its present word stands and is said anew, above it.
+// order of anybody here, so its present word stands and is said anew, above it. What
+// is not to be taken for its own changes nothing: its latest word under a key that
+// stands counts over that at the partner too, and is said where there is none.
 func (o *Office) givenBack(ctx context.Context, p noroshi.Partner, doc []byte) error {
-	s, err := message.VerifySuspension(doc, o.o.Keys.Keyset())
-	if err != nil {
+	ks := o.o.Keys.Keyset()
+	s, err := message.VerifySuspension(doc, ks)
+	stolen := err != nil && message.NamesRevoked(doc, ks)
+	if err != nil && !stolen {
 		return err
 	}
 	if _, with, err := o.inForce(ctx, o.store.Reads, s.Agreement); err != nil || with.Node != p.Node {
 		return err // not the agreement in force any more: its words say nothing
 	}
-	held, err := o.store.Doc(ctx, docSuspension, signatureKey(s.Agreement, s.Node))
-	if err != nil && noroshi.KindOf(err) != noroshi.NotFound || bytes.Equal(held, doc) {
-		return err
-	}
-	if was, err := o.latest(ctx, o.store.Reads, s.Agreement, s.Node); err != nil || s.Counter < was.Counter {
-		return err // the partner has not heard the newest yet
-	}
 	var said []byte
 	_, err = o.store.Do(ctx, actOf(p, s), func(tx *store.Tx) error {
-		said = nil
-		ours, err := o.latest(ctx, tx.Reads, s.Agreement, s.Node)
-		switch {
-		case err != nil || s.Counter < ours.Counter:
+		held, err := word(ctx, tx.Reads, s.Agreement, s.Node)
+		if err != nil {
 			return err
-		case s.Counter > ours.Counter && (ours.Resumed || !s.Resumed):
-			said = doc // the courier has an earlier one of ours
-			return o.take(ctx, tx, p, s, doc)
+		}
+		ours, err := o.latest(ctx, tx.Reads, s.Agreement, s.Node)
+		if err != nil {
+			return err
 		}
 		now, err := partner(ctx, tx.Reads, p.Node)
 		if err != nil {
 			return err
 		}
-		ours.Counter, ours.Agreement = s.Counter+1, s.Agreement
+		newer := message.CompareSuspensions(doc, held, ks)
+		switch {
+		case stolen || s.Counter > ours.Counter+maxJump:
+			if held != nil {
+				return errKnown
+			}
+			s.Counter = 0
+		case newer < 0 || bytes.Equal(doc, held):
+			return errKnown // the partner has not heard the newest yet
+		case newer > 0 && (ours.Resumed || !s.Resumed):
+			said = doc // the courier has an earlier one of ours
+			return o.take(ctx, tx, p, s, doc)
+		}
+		ours.Counter, ours.Agreement = max(ours.Counter, s.Counter)+1, s.Agreement
 		tx.Act().Action = actOf(p, ours).Action
 		said, err = o.say(ctx, tx, now, ours)
 		return err
 	})
-	if err != nil || said == nil {
-		return err
+	if err != nil {
+		return unlessKnown(err)
 	}
 	return o.post(ctx, p.Node, said)
 }
