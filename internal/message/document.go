@@ -3,6 +3,8 @@ package message
 import (
 	"bytes"
 	"crypto/ed25519"
+	"slices"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 )
@@ -114,4 +116,26 @@ func KindOfDocument(doc []byte) (DocumentKind, error) {
 		return AgreementDocument, nil
 	}
 	return "", malformed("document", "body is of no known kind")
+}
+
+// SignAnew signs the body of a document of this node's as it is, with the present key
+// of a use, where none of that use that stands in the KEYSET signed it; else it returns
+// nil. What was said stays the same, and who holds the KEYSET can believe it again.
+func SignAnew(k *Keyring, doc []byte, use KeyUse, now time.Time) ([]byte, error) {
+	d, err := decodeDocument(doc)
+	if err != nil {
+		return nil, err
+	}
+	ks := k.Keyset()
+	stands := func(x Key) bool {
+		return x.Use == use && ks.revoked(x.ID) == nil && d.signedBy(ks.Realm, ks.Node, publicKey{kid: x.ID, key: x.Key})
+	}
+	if slices.ContainsFunc(ks.Keys, stands) {
+		return nil, nil
+	}
+	key, err := k.signer(use, now, ks.Version)
+	if err != nil {
+		return nil, err
+	}
+	return signDocument(ks.Realm, ks.Node, d.Body, key), nil
 }

@@ -202,7 +202,12 @@ func (o *Office) turned(ctx context.Context, action noroshi.Action, turned *mess
 	if action == noroshi.ActRevokeKey && o.o.Logs != nil {
 		o.o.Logs.Reopen()
 	}
-	return errors.Join(append(errs, o.postAll(ctx, turned.Keyset().Bytes()))...)
+	anew, err := o.signAnew(ctx)
+	errs = append(errs, err, o.postAll(ctx, turned.Keyset().Bytes()))
+	for _, x := range anew {
+		errs = append(errs, o.post(ctx, x.to, x.doc))
+	}
+	return errors.Join(errs...)
 }
 
 // settle has the custody put turned keys in their place, in a turn of its own:

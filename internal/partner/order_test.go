@@ -2,14 +2,12 @@ package partner_test
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
-	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/partner"
 )
 
@@ -212,93 +210,6 @@ func TestForgottenSuspension(t *testing.T) {
 			jpn.intact()
 		})
 	}
-}
-
-// revokes revokes the release key that signs, and returns a copy of the keys from
-// before, as a thief has them.
-func (s *side) revokes() (thief *message.Keyring) {
-	s.t.Helper()
-	thief = s.keys.Copy()
-	id, err := thief.Signing(message.UseRelease, thief.Keyset().Version, s.now)
-	if err == nil {
-		s.now = s.now.Add(time.Minute)
-		err = s.keys.Revoke(rand.Reader, message.Revocation{ID: id}, s.now)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return thief
-}
-
-// TestStolenWord: what a thief said on the agreement counts no more once the key is
-// revoked, whatever its counter, and what the node says does.
-func TestStolenWord(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		resumed bool // what the thief says
-		counter uint64
-	}{{"resumed", true, 1000}, {"suspended", false, 1000}, {"resumed, the last", true, 1<<64 - 1}, {"suspended, the last", false, 1<<64 - 1}} {
-		t.Run(c.name, func(t *testing.T) {
-			usa, jpn, h := agreed(t, "")
-			doc, err := message.SignSuspension(usa.keys, message.Suspension{Agreement: h, Counter: c.counter, Resumed: c.resumed, Created: usa.now})
-			if err != nil {
-				t.Fatal(err)
-			}
-			give := func(doc []byte) error { return jpn.office.Document(t.Context(), usa.keys.NodeID(), doc) }
-			if err := give(doc); err != nil {
-				t.Fatal(err)
-			}
-			usa.revokes()
-			if err := give(usa.keys.Keyset().Bytes()); err != nil {
-				t.Fatal(err)
-			}
-			for _, x := range []struct {
-				order noroshi.Action
-				want  string
-			}{{noroshi.ActSuspendAgreement, "suspended"}, {noroshi.ActResumeAgreement, "in-force"}} {
-				for _, by := range []string{"carol", "dave"} {
-					if _, err := usa.orders(by, noroshi.Order{Action: x.order, Agreement: h}); err != nil {
-						t.Fatal(err)
-					}
-				}
-				talk(usa, jpn)
-				usa.state(h, x.want)
-				jpn.state(h, x.want)
-			}
-			if err := give(doc); code(err) != "agreement.suspension" {
-				t.Errorf("the thief's again: %v", err)
-			}
-			jpn.state(h, "in-force")
-			usa.intact()
-			jpn.intact()
-		})
-	}
-}
-
-// TestNoJumpIsTakenBack: a word given back that is far above the latest one here is
-// none of this node's, though its key is not revoked yet.
-func TestNoJumpIsTakenBack(t *testing.T) {
-	usa, jpn, h := agreed(t, "")
-	for _, resumed := range []bool{false, true} {
-		doc, err := message.SignSuspension(usa.keys, message.Suspension{Agreement: h, Counter: 1<<64 - 1, Resumed: resumed, Created: usa.now})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := usa.office.Document(t.Context(), jpn.keys.NodeID(), doc); err != nil {
-			t.Fatal(err)
-		}
-		usa.state(h, "in-force")
-	}
-	for _, order := range []noroshi.Action{noroshi.ActSuspendAgreement, noroshi.ActResumeAgreement} {
-		for _, by := range []string{"carol", "dave"} {
-			if _, err := usa.orders(by, noroshi.Order{Action: order, Agreement: h}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	talk(usa, jpn)
-	jpn.state(h, "in-force")
-	usa.intact()
 }
 
 // TestAHigherVersionIsNotSuspended: superseding lets data flow again; the

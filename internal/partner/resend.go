@@ -41,17 +41,14 @@ func (o *Office) Resend(ctx context.Context) error {
 }
 
 func (o *Office) resend(ctx context.Context) error {
+	_, err := o.signAnew(ctx) // what a crash kept from it
+	errs := []error{err}
 	all, err := partners(ctx, o.store.Reads)
 	if err != nil {
 		return err
 	}
 	keys := o.o.Keys.Keyset()
-	var errs []error
 	for _, p := range all {
-		hashes := p.Proposed
-		if !p.Agreement.IsZero() {
-			hashes = append(hashes, p.Agreement)
-		}
 		if p.Trust != noroshi.Introduced && p.Trust != noroshi.InForce {
 			continue
 		}
@@ -62,7 +59,7 @@ func (o *Office) resend(ctx context.Context) error {
 			}
 			errs = append(errs, err)
 		}
-		for _, h := range hashes {
+		for _, h := range spokenOf(p) {
 			doc, err := o.ours(ctx, h)
 			if noroshi.KindOf(err) == noroshi.NotFound {
 				continue // theirs, and we have not answered

@@ -1,0 +1,228 @@
+package partner_test
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/store"
+)
+
+// both has both release officers of USA-01 order something.
+func (s *side) both(want noroshi.Order) {
+	s.t.Helper()
+	s.now = s.now.Add(time.Second)
+	for _, by := range []string{"carol", "dave"} {
+		if _, err := s.orders(by, want); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// revokes has USA-01 revoke the release key that signs.
+func (s *side) revokes() {
+	s.t.Helper()
+	id, err := s.keys.Signing(message.UseRelease, s.keys.Keyset().Version, s.now)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.both(noroshi.Order{Action: noroshi.ActRevokeKey, Key: &noroshi.KeyOrder{ID: hex.EncodeToString(id[:])}})
+}
+
+// TestStolenWord: what a thief said on the agreement counts no more once the key is
+// revoked, whatever its counter, and what the node says does: what it said before
+// holds again, and it can say otherwise.
+func TestStolenWord(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		suspended bool // before, by the node itself
+		resumed   bool // what the thief says
+		counter   uint64
+	}{
+		{"resumed", false, true, 1000},
+		{"suspended", false, false, 1000},
+		{"resumed, the last", false, true, 1<<64 - 1},
+		{"suspended, the last", false, false, 1<<64 - 1},
+		{"resumed what the node suspended", true, true, 1000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			usa, jpn, h := agreed(t, "")
+			suspend, resume := noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h}, noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h}
+			state := func(want string) {
+				t.Helper()
+				talk(usa, jpn)
+				usa.state(h, want)
+				jpn.state(h, want)
+			}
+			before := "in-force"
+			if c.suspended {
+				usa.both(suspend)
+				before = "suspended"
+			}
+			state(before)
+			doc, err := message.SignSuspension(usa.keys, message.Suspension{Agreement: h, Counter: c.counter, Resumed: c.resumed, Created: usa.now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := jpn.office.Document(t.Context(), usa.keys.NodeID(), doc); err != nil {
+				t.Fatal(err)
+			}
+			usa.revokes()
+			talk(usa, jpn)
+			if err := usa.office.Resend(t.Context()); err != nil { // as a courier does with the consent
+				t.Fatal(err)
+			}
+			state(before)
+			if !c.suspended {
+				usa.both(suspend)
+				state("suspended")
+			}
+			usa.both(resume)
+			state("in-force")
+			if err := jpn.office.Document(t.Context(), usa.keys.NodeID(), doc); code(err) != "agreement.suspension" {
+				t.Errorf("the thief's again: %v", err)
+			}
+			state("in-force")
+			usa.intact()
+			jpn.intact()
+		})
+	}
+}
+
+// TestWhatARevokedKeySaidIsSignedAnew: a partner that was put back to before our
+// consent can believe it, though the key that signed it was revoked since. Nobody
+// signs the agreement a second time for that; the record says what was done.
+func TestWhatARevokedKeySaidIsSignedAnew(t *testing.T) {
+	usa, jpn := introduced(t)
+	file := agreementFile(1, usa, jpn, far)
+	h := noroshi.Sum(file)
+	if err := usa.propose("bob", file); err != nil {
+		t.Fatal(err)
+	}
+	usa.carry(jpn)
+	for _, by := range []string{"suzuki", "tanaka"} {
+		if _, err := jpn.signs(by, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := jpn.copyOf()
+	jpn.carry(usa)
+	for _, by := range []string{"carol", "dave"} {
+		if _, err := usa.signs(by, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talk(usa, jpn)
+	jpn.state(h, "in-force")
+	consents, _ := usa.acts(noroshi.ActAgreementInForce)
+	usa.revokes()
+	if len(usa.sent) != 2 { // KEYSET and consent
+		t.Errorf("%d documents are sent", len(usa.sent))
+	}
+	talk(usa, jpn)
+	jpn.state(h, "in-force")
+	jpn.putBack(at)
+	for range 2 {
+		if err := usa.office.Resend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talk(usa, jpn)
+	jpn.state(h, "in-force")
+	if acts := usa.signedAnew(); len(acts) != 1 || acts[0].Action != noroshi.ActKeys || acts[0].Agreement != h || acts[0].Count != 1 || len(acts[0].Persons) > 0 {
+		t.Errorf("acts: %+v", acts)
+	}
+	if n, _ := usa.acts(noroshi.ActAgreementInForce); n != consents {
+		t.Errorf("%d acts of coming into force, want %d", n, consents)
+	}
+	usa.intact()
+	jpn.intact()
+}
+
+// signedAnew returns the acts that signed something anew.
+func (s *side) signedAnew() (acts []noroshi.Act) {
+	s.t.Helper()
+	entries, err := s.store.Acts(s.t.Context(), 0, 1000)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Act.Subject == "signed anew" {
+			acts = append(acts, e.Act)
+		}
+	}
+	return acts
+}
+
+// TestOnlyWhatTwoSignedIsSignedAnew: a consent is signed anew where two officers'
+// signatures are on record, though one has left since, and not without.
+func TestOnlyWhatTwoSignedIsSignedAnew(t *testing.T) {
+	usa, _, h := agreed(t, "")
+	anew := func() int {
+		id, err := usa.keys.Signing(message.UseRelease, usa.keys.Keyset().Version, usa.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		usa.now = usa.now.Add(time.Hour)
+		if err := errors.Join(usa.keys.Revoke(rand.Reader, message.Revocation{ID: id}, usa.now), usa.office.Resend(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		return len(usa.signedAnew())
+	}
+	usa.record("carol", func(p *noroshi.Person) { p.Removed = true })
+	if n := anew(); n != 1 {
+		t.Fatalf("%d acts sign anew after an officer has left, want 1", n)
+	}
+	_, err := usa.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActSignAgreement}, func(tx *store.Tx) error {
+		return tx.PutJSON("agreement-approval", h.String()+"/carol", noroshi.Signed{Person: "carol"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := anew(); n != 1 {
+		t.Errorf("what one officer signed is signed anew")
+	}
+}
+
+// TestNoJumpIsTakenBack: a word given back that is far above the latest one here is
+// none of this node's, though its key is not revoked yet.
+func TestNoJumpIsTakenBack(t *testing.T) {
+	usa, jpn, h := agreed(t, "")
+	for _, resumed := range []bool{false, true} {
+		doc, err := message.SignSuspension(usa.keys, message.Suspension{Agreement: h, Counter: 1<<64 - 1, Resumed: resumed, Created: usa.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := usa.office.Document(t.Context(), jpn.keys.NodeID(), doc); err != nil {
+			t.Fatal(err)
+		}
+		usa.state(h, "in-force")
+	}
+	usa.both(noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	usa.both(noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h})
+	talk(usa, jpn)
+	jpn.state(h, "in-force")
+	usa.intact()
+}
+
+// TestProposalIsSignedAnew: a proposal on its way when the key that signed it was
+// revoked reaches the partner all the same.
+func TestProposalIsSignedAnew(t *testing.T) {
+	usa, jpn := introduced(t)
+	file := agreementFile(1, usa, jpn, far)
+	if err := usa.propose("bob", file); err != nil {
+		t.Fatal(err)
+	}
+	id, err := usa.keys.Signing(message.UseControl, 1, usa.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usa.sent = nil
+	usa.both(noroshi.Order{Action: noroshi.ActRevokeKey, Key: &noroshi.KeyOrder{ID: hex.EncodeToString(id[:])}})
+	usa.carry(jpn)
+	jpn.state(noroshi.Sum(file), "proposed")
+}
