@@ -26,7 +26,9 @@ func (ks *Keyset) Doubt(e Epoch, ended bool) (d Doubt, ok bool) {
 }
 
 // Disowned counts the keys revoked that may have signed what goes on a link: all that
-// are not named as of another use. A key that this node never had is of any.
+// are not named as of another use. A key that this node never had is of any, and one
+// that is not in the KEYSET any more: the oldest revoked goes where it has no room left
+// for the keys of a use.
 func (ks *Keyset) Disowned() (n int) {
 	for _, r := range ks.Revoked {
 		i := slices.IndexFunc(ks.Keys, func(k Key) bool { return k.ID == r.ID })

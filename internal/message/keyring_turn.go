@@ -119,7 +119,8 @@ func (k *Keyring) turn(r io.Reader, use KeyUse, now time.Time, revoked *Revocati
 	return k.publish(ks, h)
 }
 
-// room drops keys of a use that are past their time, so that so many fit. A
+// room drops keys of a use that are past their time, so that so many fit; those that
+// were revoked last, for the KEYSET alone says what a revoked key may have signed. A
 // revocation does not wait for that: the oldest key that was rotated away goes,
 // then the oldest that was revoked. What either signed and is still on its way
 // is not read any more; a stolen key would be believed as long.
@@ -131,7 +132,10 @@ func (h *head) room(ks *Keyset, use KeyUse, adding int, revoking *Revocation) er
 		}
 	}
 	for ; count+adding > maxKeysPerUse; count-- {
-		i := slices.IndexFunc(ks.Keys, func(x Key) bool { return x.Use == use && !x.valid(ks.Created) })
+		i := slices.IndexFunc(ks.Keys, func(x Key) bool { return x.Use == use && !x.valid(ks.Created) && ks.revoked(x.ID) == nil })
+		if i < 0 {
+			i = slices.IndexFunc(ks.Keys, func(x Key) bool { return x.Use == use && !x.valid(ks.Created) })
+		}
 		if i < 0 && revoking != nil {
 			i = slices.IndexFunc(ks.Keys, func(x Key) bool { return x.Use == use && ks.revoked(x.ID) == nil })
 		}

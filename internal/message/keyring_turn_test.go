@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"crypto/rand"
 	"slices"
 	"testing"
 	"time"
@@ -219,5 +220,29 @@ func TestTurnsOfKeys(t *testing.T) {
 	}
 	if want := [][2]bool{{true, false}, {true, true}, {false, false}}; !slices.Equal(told, want) {
 		t.Errorf("it says %v in turn, want %v", told, want)
+	}
+}
+
+// TestRevokedKeepTheirUse: what signs nothing on a link is not counted among what may
+// have when it was revoked, however often keys of its use are rotated afterwards.
+func TestRevokedKeepTheirUse(t *testing.T) {
+	p := newPair(t, noroshi.Real)
+	at := now
+	for i, use := range []message.KeyUse{message.UseTLS, message.UseKEM, message.UseRelease, message.UseControl} {
+		at = at.Add(time.Hour)
+		keys := p.a.Keyset().Keys
+		x := keys[slices.IndexFunc(keys, func(k message.Key) bool { return k.Use == use })]
+		if err := p.a.Revoke(rand.Reader, message.Revocation{ID: x.ID}, at); err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			if n := p.a.Keyset().Disowned(); n != max(0, i-1) {
+				t.Fatalf("%d keys of %d revoked may have signed on a link, want %d", n, i+1, max(0, i-1))
+			}
+			at = at.AddDate(0, 2, 0)
+			if err := p.a.Rotate(rand.Reader, use, at); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
