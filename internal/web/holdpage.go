@@ -8,6 +8,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/store"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // HoldPageRef asks for a part of a hold: its members after a sequence.
@@ -21,14 +22,15 @@ type HoldPageRef struct {
 
 // HoldPage is a part of a hold, field by field.
 type HoldPage struct {
-	Objects []Compared `json:"objects"`
-	Stays   []Compared `json:"stays"`             // of the same run and between those: nothing of them goes with them
-	More    bool       `json:"more,omitempty"`    // Stays is not all
-	Next    int64      `json:"next,omitempty"`    // After of the next page; 0 = this is the last
-	Checks  []Finding  `json:"checks"`            // over the final bytes of this page
-	Bytes   int        `json:"bytes"`             // of them
-	Narrow  []byte     `json:"narrow,omitempty"`  // as content of one message on a narrow line
-	OnLine  int        `json:"on_line,omitempty"` // bytes that would take there, sealed; 0 = not worked out
+	Objects []Compared        `json:"objects"`
+	Stays   []Compared        `json:"stays"`             // of the same run and between those: nothing of them goes with them
+	More    bool              `json:"more,omitempty"`    // Stays is not all
+	Next    int64             `json:"next,omitempty"`    // After of the next page; 0 = this is the last
+	Named   map[stix.ID]Named `json:"named,omitempty"`   // what all these, and what they refer to, are called
+	Checks  []Finding         `json:"checks"`            // over the final bytes of this page
+	Bytes   int               `json:"bytes"`             // of them
+	Narrow  []byte            `json:"narrow,omitempty"`  // as content of one message on a narrow line
+	OnLine  int               `json:"on_line,omitempty"` // bytes that would take there, sealed; 0 = not worked out
 }
 
 // Compared is an object beside what the partner gets of it.
@@ -44,6 +46,7 @@ type Compared struct {
 	Fields  []Field      `json:"fields,omitempty"`
 
 	record store.Record
+	view   *stix.Object // what the partner gets, nil for nothing
 }
 
 // Changes counts the fields of which the partner gets less.
@@ -92,6 +95,9 @@ func releasePage(ctx context.Context, c *Call) (any, error) {
 		p.Next = shown[n-1].Record.Seq
 	}
 	if err := c.stays(ctx, g, in, &p); err != nil {
+		return nil, err
+	}
+	if err := c.named(ctx, g, &p); err != nil {
 		return nil, err
 	}
 	if p.Checks, err = c.checks(ctx, g, p.Objects); err != nil {
@@ -149,7 +155,7 @@ func (c *Call) compared(ctx context.Context, g store.HoldGroup, shown []release.
 
 func (c *Call) comparedTo(ctx context.Context, p release.Preview) (x Compared, err error) {
 	seen, err := c.heldBeside(ctx, p)
-	x = Compared{Previewed: seen, Name: shownText(nameOf(p.Record.Object)), Pattern: shownText(p.Record.Object.Text("pattern")), Hash: p.Record.Hash, Marking: markingOf(p.Record), From: c.from(ctx, p.Record.Source), Lang: p.Record.Object.Text("lang"), record: p.Record}
+	x = Compared{Previewed: seen, Name: shownText(nameOf(p.Record.Object)), Pattern: shownText(p.Record.Object.Text("pattern")), Hash: p.Record.Hash, Marking: markingOf(p.Record), From: c.from(ctx, p.Record.Source), Lang: p.Record.Object.Text("lang"), record: p.Record, view: p.View}
 	x.Fields = fieldsOf(p.Record.Object, p.View, p.Decision.Cut, x.Rules)
 	return x, err
 }
