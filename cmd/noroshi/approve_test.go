@@ -101,7 +101,7 @@ func TestApproveShows(t *testing.T) {
 		t.Errorf("the hold is %s, %d cut, %d less exact, %d shown", d.State, d.CutOut, d.Less, len(d.Sample))
 	}
 	_, say = ask(exitOK, append(sign, "--digest", d.Digest.String()[:12], "--lang", "en")...)
-	has(say, `- description: "to be cut out"  [rule 7: description is cut out`, `name: "ｍ （Ｓ／／ＮＦ）\u202e"`, "rule 9: read as: (S//NF)",
+	has(say, `- description: "to be cut out"  [rule 7: “description” is cut out`, `name: "ｍ （Ｓ／／ＮＦ）\u202e"`, "rule 9: read as: (S//NF)",
 		"and 2 more: noroshi release preview "+hold+" --as JPN-01 --diff", "Of 7 objects 7 go with parts cut out, 0 say parts less exactly.")
 	if at := strings.Index(say, "Signing "+d.Digest.String()[:12]); at < strings.Index(say, "to be cut out") {
 		t.Errorf("what is signed is not shown first:\n%s", say)

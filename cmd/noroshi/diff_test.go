@@ -24,8 +24,8 @@ func TestDiff(t *testing.T) {
 			{Selector: "x_d.a", Value: `"198.51.100.7"`, How: noroshi.ToPrefix, Sees: "198.51.100.0/24"}, {Selector: "x_d.b", Value: `"gone"`}},
 		Rules: []web.Spoken{reason("generalise.hour", "first_seen"), reason("generalise.prefix", "x_d.a"), reason("generalise.cut", "x_d.b")}}
 	for lang, want := range map[locale.Lang][]string{
-		locale.EN: {`  ~ first_seen: "2026-11-20T03:04:05Z" → "2026-11-20T03:00:00Z"  [clause 1 gives first_seen to the hour]`, `  ~ x_d.a: "198.51.100.7" → "198.51.100.0/24"`, `  - x_d.b: "gone"  [clause 1 lets x_d.b not be sent]`, `    x_d: {"a":"198.51.100.0/24"}`},
-		locale.JA: {"[条項 1 により first_seen を時単位に一般化]", "[条項 1 により x_d.a をネットワーク単位に一般化]"},
+		locale.EN: {`  ~ first_seen: "2026-11-20T03:04:05Z" → "2026-11-20T03:00:00Z"  [clause 1 gives “first_seen” to the hour]`, `  ~ x_d.a: "198.51.100.7" → "198.51.100.0/24"`, `  - x_d.b: "gone"  [clause 1 lets “x_d.b” not be sent]`, `    x_d: {"a":"198.51.100.0/24"}`},
+		locale.JA: {"[条項 1 により「first_seen」を時単位に一般化]", "[条項 1 により「x_d.a」をネットワーク単位に一般化]"},
 	} {
 		var out bytes.Buffer
 		c := &cli{io: stdio{strings.NewReader(""), &out, &out}, lang: lang}

@@ -15,12 +15,12 @@ func TestBanner(t *testing.T) {
 		{"UNMARKED", "UNMARKED", "取扱区分なし"},
 		{"TLP:AMBER+STRICT", "TLP:AMBER+STRICT", "TLP:AMBER+STRICT"},
 		{"TLP:GREEN;EXERCISE:ex-1", "TLP:GREEN // EXERCISE ex-1", "TLP:GREEN // 演習 ex-1"},
-		{"JPN:秘,JPN.MOD,KOR/USA", "秘 = CONFIDENTIAL, originator JPN.MOD, for KOR/USA", "秘（CONFIDENTIAL 区分 相当）（作成機関 JPN.MOD）、提供先 KOR/USA"},
-		{"JPN:機密,JPN.MOD", "機密 (no equivalent agreed), originator JPN.MOD", "機密（相当区分の取決めなし）（作成機関 JPN.MOD）"},
-		{"ACS:S,USA.DOD,priv-,share-,nat=JPN/USA", "SECRET = 極秘/特定秘密, custodian USA.DOD, for JPN/USA", "SECRET 区分（極秘/特定秘密 相当）（管理機関 USA.DOD）、提供先 JPN/USA"},
+		{"JPN:秘,JPN.MOD,KOR/USA", "秘 = CONFIDENTIAL, originator JPN.MOD, for KOR/USA", "秘（秘密区分 CONFIDENTIAL 相当）（作成機関 JPN.MOD）、提供先 KOR/USA"},
+		{"JPN:機密,JPN.MOD", "機密 (no equivalent agreed), originator JPN.MOD", "機密（相当する秘密区分の取決めなし）（作成機関 JPN.MOD）"},
+		{"ACS:S,USA.DOD,priv-,share-,nat=JPN/USA", "SECRET = 極秘/特定秘密, custodian USA.DOD, for JPN/USA", "秘密区分 SECRET（極秘/特定秘密 相当）（管理機関 USA.DOD）、提供先 JPN/USA"},
 		{"ACS:U,USA.DOD,priv-,share-,formal=FOUO,sens=LES", "UNCLASSIFIED/FOUO/LES, custodian USA.DOD", "UNCLASSIFIED（秘密区分なし）/FOUO/LES（管理機関 USA.DOD）"},
 		{"IEP:GREEN,2026-01-01T00:00:00Z", "IEP TLP:GREEN", "情報交換方針 IEP TLP:GREEN"},
-		{"TLP:GREEN;?granular", "TLP:GREEN // NOT UNDERSTOOD: a granular marking is malformed or marks nothing", "TLP:GREEN // 解釈不能：部分ごとの取扱区分に不備、又は対象項目なし"},
+		{"TLP:GREEN;?granular", "TLP:GREEN // NOT UNDERSTOOD: a granular marking is malformed or marks nothing", "TLP:GREEN // 解釈不能：部分の取扱区分に不備、又は対象項目なし"},
 	} {
 		l, err := noroshi.KeptLabel(x.label)
 		if err != nil {

@@ -241,7 +241,7 @@ func (v *visit) rehearsedChange(c release.RehearsalChange) (rehearsedChange, err
 	for _, s := range c.Samples {
 		var why []string
 		for _, r := range s.Reasons {
-			why = append(why, ruleText(v.lang, web.Spoken{Reason: r}))
+			why = append(why, ruleText(v.lang, nil, web.Spoken{Reason: r}))
 		}
 		line.Samples = append(line.Samples, rehearsedSample{s, v.decided(s.Was, s.WasKey), strings.Join(why, " · ")})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/locale"
 	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // Failed is the page that says that a page failed.
@@ -81,4 +82,15 @@ func ParsePages() (n int) {
 		}
 	}
 	return n
+}
+
+// RuleText says what a rule said.
+func RuleText(l locale.Lang, names map[stix.ID]web.Named, s web.Spoken) string {
+	return ruleText(l, names, s)
+}
+
+// Said says a value of a field, and what stands in the object where that is a name.
+func Said(l locale.Lang, names map[stix.ID]web.Named, path, value string, theirs bool) (text, id string) {
+	s := saidOf(l, path, []web.Span{{Text: value}}, names, theirs).List[0]
+	return s.Text, s.ID
 }

@@ -326,6 +326,9 @@ func nothingCutIsShown(t *testing.T, jpn signedIn) {
 	if !strings.Contains(all, "Remote logins to a port") || strings.Contains(only, "Remote logins to a port") || !strings.Contains(only, "<del>2026/1187</del>") || !strings.Contains(only, "<del>A vendor account is used") {
 		t.Errorf("only changes:\n%s", only)
 	}
+	if words := html.UnescapeString(all); strings.Contains(words, "object_refs") || strings.Contains(words, "external_references") || !strings.Contains(words, "“About” goes without Tokai Example Terminal K.K. (note)") {
+		t.Errorf("reasons name no fields:\n%s", words)
+	}
 	if strings.Contains(exact, "2026/1187") || strings.Contains(exact, "A vendor account is used") || !strings.Contains(exact, html.EscapeString(p.Objects[0].Sees)) {
 		t.Errorf("exact bytes:\n%s", exact)
 	}

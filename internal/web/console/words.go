@@ -15,6 +15,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/locale"
 	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 //go:embed templates
@@ -71,10 +72,12 @@ func words(l locale.Lang, now func() time.Time) template.FuncMap {
 		"ago": func(from, now time.Time) string {
 			return locale.Duration(l, max(now.Sub(from), 0).Truncate(time.Second))
 		},
-		"clock":    func(t time.Time) string { return row(t, "15:04:05") },
-		"hour":     func(t time.Time) string { return row(t, "15:04") },
-		"rule":     func(s web.Spoken) string { return ruleText(l, s) },
-		"mono":     letters,
+		"clock": func(t time.Time) string { return row(t, "15:04:05") },
+		"hour":  func(t time.Time) string { return row(t, "15:04") },
+		"rule":  func(names map[stix.ID]web.Named, s web.Spoken) string { return ruleText(l, names, s) },
+		"said": func(path string, list []web.Span, names map[stix.ID]web.Named, theirs bool) said {
+			return saidOf(l, path, list, names, theirs)
+		},
 		"finding":  func(f web.Finding) string { return findingText(l, f) },
 		"label":    func(kept string) string { return labelText(l, kept) },
 		"property": func(path string) string { return propertyName(l, path) },
