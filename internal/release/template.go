@@ -55,13 +55,13 @@ func Template(d Draft) []byte {
 	}
 	p("]\n")
 	p("# Nothing classified higher than max_level (U, C, S, TS; U without this line) is released, whoever signs.\n")
-	p("# max_level(U, C, S, TS。この行がなければ U)を超える区分のものは、誰が署名しても提供しません。\n")
+	p("# max_level(U, C, S, TS。この行がなければ U)を超える秘密区分のものは、誰が署名しても提供しません。\n")
 	p("# max_level = \"U\"\n")
 	p("# What the partner's staff are, for ACS markings limited to some: MIL GOV CTR SVR SVC DEV NET.\n")
 	p("# 相手方の要員の種別。ACS マーキングが種別を限る場合に用います。\n")
 	p("# entities = [\"MIL\", \"GOV\"]\n")
 	p("# What Japanese classes are equal to; objects of a class that is not named are held. The line is an example, to be agreed on.\n")
-	p("# 日本の区分に相当する区分。ここに挙げない区分のものは保留されます。次の行は例であり、双方で取り決めるものです。\n")
+	p("# 日本の秘密区分に相当する ACS の秘密区分。ここに挙げない秘密区分のものは保留されます。次の行は例であり、双方で取り決めるものです。\n")
 	p("# japanese_levels = { \"部内限り\" = \"U\", \"秘\" = \"C\", \"極秘\" = \"S\", \"特定秘密\" = \"S\", \"機密\" = \"TS\" }\n")
 	p("\n# What may compress messages besides zstd, and the hash of the dictionary it rests on.\n")
 	p("# zstd のほかに電文の圧縮に使えるものと、その辞書のハッシュ。\n")
@@ -127,13 +127,13 @@ var templateClauses = []noroshi.Clause{
 	{
 		ID: "2", ArticleEN: "Article 2", ArticleJA: "第2条",
 		EN:    "Other objects a party made itself marked TLP:AMBER or TLP:AMBER+STRICT, such as indicators and what describes them, are released when two release officers have signed.",
-		JA:    "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト（脅威指標及びこれを説明するもの等）は、提供承認者2名が署名した場合に提供する。",
+		JA:    "当事者が自ら作成した TLP:AMBER 又は TLP:AMBER+STRICT のその他のオブジェクト（脅威指標及びこれを説明するもの等）は、提供承認者二名が署名した場合に提供する。",
 		Cedar: FormsCedar(ClauseForm{TwoPersons: true, MinTLP: noroshi.Amber, MaxTLP: noroshi.AmberStrict, Sources: []string{"self"}, MaxPrecedence: noroshi.Immediate}),
 	},
 	{
 		ID: "3", ArticleEN: "Article 3", ArticleJA: "第3条",
 		EN:    "What is sent at FLASH precedence is released when two release officers have signed.",
-		JA:    "優先度 FLASH で送るものは、提供承認者2名が署名した場合に提供する。",
+		JA:    "優先度「特別緊急」（FLASH）で送るものは、提供承認者二名が署名した場合に提供する。",
 		Cedar: FormsCedar(ClauseForm{TwoPersons: true, MaxTLP: noroshi.AmberStrict, MinPrecedence: noroshi.Flash}),
 	},
 }

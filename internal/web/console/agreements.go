@@ -118,13 +118,20 @@ func (v *visit) formLine(f release.ClauseForm) formLine {
 	switch {
 	case f.MinTLP > 0 && f.MinTLP == f.MaxTLP:
 		add(true, "when-tlp", f.MinTLP.String())
+	case f.MinTLP > 0 && f.MaxTLP > 0:
+		add(true, "when-tlp-range", f.MinTLP.String(), f.MaxTLP.String())
 	default:
 		add(f.MinTLP > 0, "when-min-tlp", f.MinTLP.String())
 		add(f.MaxTLP > 0, "when-max-tlp", f.MaxTLP.String())
 	}
 	add(f.MaxLevel > 0, "when-max-level", f.MaxLevel.String())
-	add(f.MinPrecedence > 0, "when-min-precedence", v.precedence(f.MinPrecedence))
-	add(f.MaxPrecedence > 0, "when-max-precedence", v.precedence(f.MaxPrecedence))
+	switch top := max(f.MinPrecedence, f.MaxPrecedence); {
+	case f.MinPrecedence > 0 && (f.MinPrecedence == f.MaxPrecedence || f.MinPrecedence == noroshi.Flash): // nothing is above
+		add(true, "when-precedence", v.precedence(top))
+	default:
+		add(f.MinPrecedence > 0, "when-min-precedence", v.precedence(f.MinPrecedence))
+		add(f.MaxPrecedence > 0, "when-max-precedence", v.precedence(f.MaxPrecedence))
+	}
 	add(f.Warnings == release.OnlyWarnings, "when-warnings")
 	add(f.Warnings == release.NoWarnings, "when-no-warnings")
 	add(len(f.Types) > 0, "when-types", locale.List(v.lang, v.typeNames(f.Types)))
