@@ -53,7 +53,7 @@ func TestExplainFile(t *testing.T) {
 	out, _ = ask(exitOK, data+"indicators/stix/pegasus.json.gz", "--profile", "mvt", "--lang", "en")
 	has(out, "3099", "released", "clause 1 releases it", "3099 objects: TLP:GREEN, as the publisher marks nothing")
 	out, _ = ask(exitOK, data+"attack/ics-attack-18.1.json.gz", "--profile", "attack", "--lang", "ja")
-	has(out, "1822", "提供", "条項 1", "1824件：公開元が取扱区分を付けないため TLP:GREEN", "1件：該当する規則がないため区分なしのまま")
+	has(out, "1822", "提供", "条項 1", "1824件：公開元が取扱区分を付けないため TLP:GREEN", "1件：該当する規則がないため取扱区分なしのまま")
 	out, _ = ask(exitOK, data+"indicators/stix/rcs.json", "--marking", "tlp:red", "--lang", "en")
 	has(out, "81", "denied", "rule 3", "TLP:RED is never sent")
 

@@ -149,7 +149,7 @@ func TestFlashWhileThePageIsOpen(t *testing.T) {
 		p.Until(`document.querySelector(".ev li") && [].some.call(document.querySelectorAll(".lk .now"), n => !n.parentNode.previousElementSibling.matches(".nm"))`)
 	}
 	en.Until(`document.querySelector(".ev").textContent.includes("now Mail")`)
-	ja.Until(`document.querySelector(".ev").textContent.includes("メールへ切替え")`)
+	ja.Until(`document.querySelector(".ev").textContent.includes("→ メール")`)
 	en.Until(`document.querySelector(".lk .nt").textContent.includes("back to HTTPS")`)
 	en.Until(`document.querySelector(".sit h1").textContent.includes("USA-01 is reached by mail")`)
 	look(t, en, "picture-cut-en")
