@@ -36,6 +36,8 @@ type waits struct {
 	Flash int    // warnings of the highest precedence that nobody has acknowledged
 	Last  string // id of the one that came last
 	Say   string // that it came, in words, to be said once: what it says is for pages that are marked for it
+
+	Counts string // in words, to be said when they have changed
 }
 
 // rail lists the screens the person may see, and what waits there.
@@ -47,6 +49,7 @@ func (v *visit) rail(here string) (items []railItem, w waits, err error) {
 	if w.Flash = waiting.Flash; waiting.Last != nil {
 		w.Last, w.Say = string(waiting.Last.ID), v.t("console.flash.say", v.t("precedence.flash"), waiting.Last.CallSign)
 	}
+	w.Counts = v.t("console.counts", waiting.Warnings, waiting.Releases)
 	for _, s := range screens {
 		if !v.person.May(s.action) {
 			continue
