@@ -12,6 +12,7 @@ import (
 type railItem struct {
 	Name  string // of the template, and of its text and icon
 	Path  string
+	Key   int // after g it leads here: for everybody the same
 	Here  bool
 	Count int  // what waits there for an answer
 	Hot   bool // and some of it now
@@ -50,11 +51,11 @@ func (v *visit) rail(here string) (items []railItem, w waits, err error) {
 		w.Last, w.Say = string(waiting.Last.ID), v.t("console.flash.say", v.t("precedence.flash"), waiting.Last.CallSign)
 	}
 	w.Counts = v.t("console.counts", waiting.Warnings, waiting.Releases)
-	for _, s := range screens {
+	for n, s := range screens {
 		if !v.person.May(s.action) {
 			continue
 		}
-		i := railItem{Name: s.name, Path: s.path, Here: s.name == strings.Split(here, "-")[0]}
+		i := railItem{Name: s.name, Path: s.path, Key: n + 1, Here: s.name == strings.Split(here, "-")[0]}
 		switch s.name {
 		case "warnings":
 			i.Count, i.Hot = waiting.Warnings, waiting.Flash > 0

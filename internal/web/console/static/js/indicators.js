@@ -1,12 +1,17 @@
-// The key / leads to the search of the head; what a row opens beside the list is
+// The key / leads to the search of the head, g and a number to a screen of the
+// rail; what a row opens beside the list is
 // told to who listens, and Escape puts it away again.
 (function () {
   "use strict";
   var drawer = document.getElementById("drawer"), from = null;
-  var field = document.querySelector(".search input"), slash = false;
+  var field = document.querySelector(".search input"), slash = false, led = 0;
   document.addEventListener("keydown", function (e) {
-    slash = e.key === "/" && field && !e.ctrlKey && !e.metaKey && !e.altKey && !/^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName);
+    var bare = !e.ctrlKey && !e.metaKey && !e.altKey && !/^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName);
+    slash = bare && field && e.key === "/";
     if (slash) e.preventDefault(); // Firefox would search the page
+    var to = bare && Date.now() - led < 2000 && document.querySelector('.nav a[data-key="' + CSS.escape(e.key) + '"]');
+    if (to) to.click();
+    led = bare && e.key === "g" ? Date.now() : 0;
     if (e.key === "Escape" && drawer && drawer.firstChild) shut();
   });
   document.addEventListener("keyup", function () {
