@@ -23,8 +23,11 @@ type SignInConfig struct {
 	Asks string `toml:"asks,omitempty"`
 
 	// Idle is after how long a session ends in which nobody asks for a page or
-	// opens anything: 10m to 12h, default 30m. Longer, for a screen that only shows
-	// the picture, and whoever comes by acts as the person who left it open.
+	// opens anything, whether one is open or not: 10m to 12h. Without it, the
+	// default, a page that is open and kept up to date lasts the 12 hours of every
+	// session, so that a picture that is watched does not go dark; 30 minutes after
+	// the last one was open the session ends. Whoever comes by an open page reads
+	// what its person may; acts take their passphrase or passkey all the same.
 	Idle time.Duration `toml:"idle,omitzero"`
 
 	// OIDC is a sign-on server of the organisation (OpenID Connect). It signs

@@ -44,14 +44,14 @@ func (s Session) Lasts(now time.Time) bool {
 	return s.Ended.IsZero() && now.Before(s.Began.Add(SessionLasts))
 }
 
-// SessionIdle is after how long without a page asked for by its person a session
-// ends, unless the rules say otherwise.
+// SessionIdle is after how long a session ends of which no page is open and none is
+// asked for, unless the rules say otherwise.
 const SessionIdle = 30 * time.Minute
 
 // SignInRules are what noroshi.toml says about signing in to the console.
 type SignInRules struct {
 	PassphraseOnly bool          // no second factor is asked for, even of who has one
-	Idle           time.Duration // after so long without a page asked for by its person a session ends, 0 = SessionIdle
+	Idle           time.Duration // after so long without a page asked for by its person a session ends, open or not; 0 = SessionIdle, and an open page lasts
 }
 
 // SignIn is a person's way in as it was found good.

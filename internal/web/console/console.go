@@ -11,7 +11,6 @@
 package console
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -26,7 +25,7 @@ type Console struct {
 	*web.Services
 
 	views  func() views // parsed when the first page is asked for
-	idle   idle
+	idle   *idle
 	hub    hub
 	shared shared
 	tries  tries
@@ -42,7 +41,7 @@ type Console struct {
 // New returns the console over a node's services, to which persons may also sign
 // in through a sign-on server, unless that is nil. Its streams end with ctx.
 func New(ctx context.Context, s *web.Services, on *SignOn) *Console {
-	c := &Console{Services: s, views: sync.OnceValue(func() views { return parse(s.Now) }), idle: idle{seen: map[string]instant{}, most: cmp.Or(s.SignInRules.Idle, web.SessionIdle)}, tries: tries{wrong: map[string]wrong{}},
+	c := &Console{Services: s, views: sync.OnceValue(func() views { return parse(s.Now) }), idle: newIdle(s.SignInRules), tries: tries{wrong: map[string]wrong{}},
 		signOn: on, challenges: newChallenges(), unsealing: make(chan struct{}, unseals), stopping: ctx,
 		uploads: uploads{scratch: s.Scratch, by: map[string]*upload{}}}
 	c.hub.c = c

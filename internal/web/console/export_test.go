@@ -61,10 +61,10 @@ func ByPerson(r *http.Request) bool {
 }
 
 // Idle tells idle sessions, for tests that have a clock.
-type Idle struct{ i idle }
+type Idle struct{ i *idle }
 
-// NewIdle returns one that knows of no session.
-func NewIdle() *Idle { return &Idle{idle{seen: map[string]instant{}, most: web.SessionIdle}} }
+// NewIdle returns one that knows of no session, by what noroshi.toml says.
+func NewIdle(rules web.SignInRules) *Idle { return &Idle{newIdle(rules)} }
 
 // Over reports whether a session is over when a page is asked for, by its person
 // or by the page itself.

@@ -160,19 +160,22 @@ func TestAnOfficersPassphraseIsNotGuessed(t *testing.T) {
 	t.Error("twelve guesses of an officer's passphrase, and no wait")
 }
 
-// TestIdleSessionsEnd: a session lasts while its person asks for pages, and a page
-// that updates itself does not keep it.
+// TestIdleSessionsEnd: a session lasts while a page of it is open, which asks for
+// its parts; where noroshi.toml says how long it may be idle, while its person asks.
 func TestIdleSessionsEnd(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1700000000, 0)
-	i := console.NewIdle()
+	whole, strict := console.NewIdle(web.SignInRules{}), console.NewIdle(web.SignInRules{Idle: 30 * time.Minute})
 	for _, step := range []struct {
-		at     time.Duration
-		person bool
-		over   bool
-	}{{0, true, false}, {29 * time.Minute, true, false}, {58 * time.Minute, false, false}, {60 * time.Minute, true, true}} {
-		if got := i.Over("a", now.Add(step.at), step.person); got != step.over {
-			t.Errorf("at %s: over %v, want %v", step.at, got, step.over)
+		at            time.Duration
+		person        bool
+		whole, strict bool
+	}{{0, true, false, false}, {29 * time.Minute, true, false, false}, {58 * time.Minute, false, false, false}, {60 * time.Minute, false, false, true}, {89 * time.Minute, true, false, true}, {120 * time.Minute, false, true, true}} {
+		if got := whole.Over("a", now.Add(step.at), step.person); got != step.whole {
+			t.Errorf("at %s: over %v, want %v", step.at, got, step.whole)
+		}
+		if got := strict.Over("a", now.Add(step.at), step.person); got != step.strict {
+			t.Errorf("at %s, where it may be idle for so long: over %v, want %v", step.at, got, step.strict)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"net"
@@ -37,13 +38,21 @@ func (c *Console) cookie(kind string) string {
 // instant is when something was last seen.
 type instant = time.Time
 
-// idle is when a person last asked for a page in each session; lost at a start,
-// from which the sessions then count.
+// idle is when each session was last used; lost at a start, from which the
+// sessions then count. A page that is open uses its session: a picture that is
+// watched must not go dark. Where noroshi.toml says how long a session may be
+// idle, only its person does.
 type idle struct {
-	mu   sync.Mutex
-	seen map[string]instant // by session id
-	from instant            // of the first question
-	most time.Duration      // a session lasts without one
+	mu      sync.Mutex
+	seen    map[string]instant // by session id
+	from    instant            // of the first question
+	most    time.Duration      // a session lasts without use
+	persons bool               // only what a person asks for is use
+}
+
+// newIdle returns one that knows of no session, by what noroshi.toml says.
+func newIdle(rules web.SignInRules) *idle {
+	return &idle{seen: map[string]instant{}, most: cmp.Or(rules.Idle, web.SessionIdle), persons: rules.Idle != 0}
 }
 
 // over reports whether a session has been idle for too long, and else notes that
@@ -61,7 +70,7 @@ func (i *idle) over(key string, now time.Time, person bool) bool {
 	if now.Sub(last) > i.most {
 		return true // and stays so: its entry goes with prune
 	}
-	if person || !known {
+	if person || !i.persons || !known {
 		i.seen[key] = now
 	}
 	return false
@@ -192,19 +201,25 @@ func (v *visit) byPerson() bool {
 // ending is what a page says of the end of its session.
 type ending struct {
 	In   int       // seconds until the page must say so
-	At   time.Time // when it ends, if nobody asks for a page before
-	Last bool      // whatever is asked for
+	At   time.Time // when it ends, if nobody uses it before
+	Last bool      // whether it is used or not
 }
 
-// Ending is when the session of the page ends; nil when nobody is signed in.
-func (p page) Ending() *ending {
+// Ending is when the session of the page ends while it is open; nil when nobody is
+// signed in.
+func (p page) Ending() *ending { return p.ending(false) }
+
+// Unattended is when it ends where no script keeps the page up to date.
+func (p page) Unattended() *ending { return p.ending(true) }
+
+func (p page) ending(alone bool) *ending {
 	s := p.visit.session
 	if s.ID == "" {
 		return nil
 	}
-	e := ending{At: p.visit.now.Add(p.visit.idle.most)}
-	if last := s.Began.Add(web.SessionLasts); last.Before(e.At) {
-		e.At, e.Last = last, true
+	e := ending{At: s.Began.Add(web.SessionLasts), Last: true}
+	if at := p.visit.now.Add(p.visit.idle.most); (alone || p.visit.idle.persons) && at.Before(e.At) {
+		e.At, e.Last = at, false
 	}
 	e.In = max(0, int(e.At.Sub(p.visit.now.Add(sessionWarn)).Seconds()))
 	return &e

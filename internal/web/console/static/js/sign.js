@@ -1,5 +1,5 @@
 // The end of a session: a page says so before it comes, lets it be put off without
-// being loaded again, and where somebody has typed stays when it has come.
+// being loaded again or goes on in a new one, and where somebody has typed stays when it has come.
 (function () {
   "use strict";
   var end = document.getElementById("ending"), typed = false, timer;
@@ -16,15 +16,22 @@
     links[1].hidden = end.hidden = false;
   }
   at(+end.dataset.in);
-  links[0].addEventListener("click", function (e) {
-    e.preventDefault();
+  function ask() {
     fetch("/stay").then(function (res) {
       return res.redirected ? over() : res.json().then(function (now) {
         said.textContent = now.text;
         links[0].hidden = now.last;
+        links[1].hidden = !now.last;
         at(now.in);
       });
     }).catch(function () {}); // no answer: the note stays
+  }
+  links[0].addEventListener("click", function (e) {
+    e.preventDefault();
+    ask();
+  });
+  addEventListener("focus", function () { // whoever signed in in another tab comes back
+    if (!end.hidden) ask();
   });
   document.addEventListener("input", function (e) { typed = typed || !!e.target.closest("main form"); });
   document.body.addEventListener("htmx:before:response", function (e) {
