@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -120,39 +121,144 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-var variable = regexp.MustCompile(`--([a-z0-9]+):(#[0-9a-f]{3,6})`)
+var (
+	theme    = regexp.MustCompile(`(\[data-theme=light\]|\[data-theme=dark\]|:root:not\(\[data-theme=light\]\))\{([^}]*)\}`)
+	variable = regexp.MustCompile(`--([a-z0-9]+):(#[0-9a-f]{3,6})`)
+	styled   = regexp.MustCompile(`([^{}]+)\{([^{}]*)\}`)
+)
 
-// TestContrast: text on each ground it stands on keeps 4.5 to 1, what is drawn 3
-// to 1, in both themes (WCAG 2.2, 1.4.3 and 1.4.11).
+// colouring are what the rules of the style give colours to: of one rule alone, text
+// and its ground; text that stands on whatever ground it comes to, and such grounds;
+// what is drawn.
+type colouring struct {
+	pairs                 map[[2]string]bool
+	texts, grounds, drawn map[string]bool
+}
+
+// coloursOf reads the rules of all files.
+func coloursOf(css string) colouring {
+	c := colouring{map[[2]string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	for _, m := range styled.FindAllStringSubmatch(css, -1) {
+		said := map[string]string{}
+		for d := range strings.SplitSeq(m[2], ";") {
+			name, value, _ := strings.Cut(d, ":")
+			said[name] = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSuffix(value, "!important"), "var(--"), ")")
+		}
+		text, ground := said["color"], said["background"]
+		symbol := strings.HasPrefix(m[1], ".st") || strings.Contains(m[1], ".sw.")
+		switch {
+		case symbol:
+			c.drawn[text+ground] = true
+		case text != "" && ground != "":
+			c.pairs[[2]string{text, ground}] = true
+		case text != "":
+			c.texts[text] = true
+		case ground != "":
+			c.grounds[ground] = true
+		}
+		for _, name := range []string{"fill", "stroke"} {
+			if said[name] != "" {
+				c.drawn[said[name]+" "+said["opacity"]] = true
+			}
+		}
+	}
+	return c
+}
+
+// TestContrast: text keeps 4.5 to 1 on each ground that any rule gives it, or that it
+// can come to stand on, and what is drawn 3 to 1, in both themes (WCAG 2.2, 1.4.3 and
+// 1.4.11).
 func TestContrast(t *testing.T) {
 	t.Parallel()
-	b, err := os.ReadFile("static/css/0-frame.css")
-	if err != nil {
-		t.Fatal(err)
+	_, all := glob(t, "static/css/*.css")
+	css := regexp.MustCompile(`/\*.*?\*/`).ReplaceAllString(string(all), "")
+	themes := theme.FindAllStringSubmatch(css, -1)
+	if len(themes) != 3 || themes[1][2] != themes[2][2] {
+		t.Fatalf("%d themes, or dark by choice is another than dark by the machine", len(themes))
 	}
-	themes := regexp.MustCompile(`(?m)^(:root,\[data-theme=light\]|\[data-theme=dark\])\{([^}]*)\}`).FindAllStringSubmatch(string(b), -1)
-	if len(themes) != 2 {
-		t.Fatalf("%d themes", len(themes))
-	}
-	for _, theme := range themes {
+	used := coloursOf(theme.ReplaceAllString(css, ""))
+	for _, theme := range themes[:2] {
 		colours := map[string]string{}
 		for _, m := range variable.FindAllStringSubmatch(theme[2], -1) {
 			colours[m[1]] = m[2]
 		}
-		for ground, texts := range map[string]string{
-			"sf": "ink ink2 ink3 acc acct ok cau ser crit", "sf2": "ink ink2 ink3", "bg": "ink ink2 ink3", "accs": "ink acct",
-			"crits": "ink crit", "caus": "ink cau", "oks": "ink ok", "acc": "onacc", "crit": "onhot pre", "ser": "pre",
-		} {
-			for text := range strings.FieldsSeq(texts) {
-				if c := contrast(t, colours[text], colours[ground]); c < 4.5 {
-					t.Errorf("%s: %s on %s: %.2f", theme[1], text, ground, c)
+		hold := func(what, ground string, least float64) {
+			what, opacity, _ := strings.Cut(what, " ")
+			on := colours[ground]
+			if c := contrast(t, over(t, colours[what], on, opacity), on); c < least {
+				t.Errorf("%s: %s on %s: %.2f", theme[1], what, ground, c)
+			}
+		}
+		var grounds []string
+		for g := range used.grounds {
+			if colours[g] != "" {
+				grounds = append(grounds, g)
+			}
+		}
+		texts := 0
+		for _, ground := range grounds {
+			texts = 0
+			for text := range used.texts {
+				if colours[text] != "" && !slices.Contains(onColour, text) {
+					texts++
+					hold(text, ground, 4.5)
+				}
+			}
+			for what := range used.drawn {
+				if name, _, _ := strings.Cut(what, " "); colours[name] != "" && !slices.Contains(unsaid, name) {
+					hold(what, ground, 3)
 				}
 			}
 		}
-		if c := contrast(t, colours["cauf"], colours["sf"]); c < 3 {
-			t.Errorf("%s: cauf on sf: %.2f", theme[1], c)
+		if len(grounds) < 6 || texts < 8 {
+			t.Errorf("%s: only %d texts on %q", theme[1], texts, grounds)
+		}
+		for pair := range used.pairs {
+			if colours[pair[0]] != "" && colours[pair[1]] != "" {
+				hold(pair[0], pair[1], 4.5)
+			}
 		}
 	}
+	for tone := range 9 { // the bands, whose colours no theme changes
+		ground, text := "#007a33", "#fff"
+		for _, m := range styled.FindAllStringSubmatch(css, -1) {
+			if strings.Contains(m[1], fmt.Sprintf(`.marking[data-tone="%d"]`, tone)) {
+				for d := range strings.SplitSeq(m[2], ";") {
+					switch name, value, _ := strings.Cut(d, ":"); name {
+					case "background":
+						ground = value
+					case "color":
+						text = value
+					}
+				}
+			}
+		}
+		if c := contrast(t, text, ground); c < 4.5 {
+			t.Errorf("band of tone %d: %s on %s: %.2f", tone, text, ground, c)
+		}
+	}
+}
+
+var (
+	onColour = []string{"onacc", "onhot", "pre"}          // stand on a full colour alone, with which some rule pairs each
+	unsaid   = []string{"ln", "ln2", "sf", "sf2", "accs"} // lines that part, and what shapes are filled with
+)
+
+// over is a colour as it is seen over a ground it lets through.
+func over(t *testing.T, colour, ground, opacity string) string {
+	t.Helper()
+	if opacity == "" {
+		return colour
+	}
+	part, err := strconv.ParseFloat(opacity, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, seen := channels(t, colour), channels(t, ground), "#"
+	for i := range a {
+		seen += fmt.Sprintf("%02x", int(math.Round(a[i]*part+b[i]*(1-part))))
+	}
+	return seen
 }
 
 // contrast of two colours by WCAG 2.2.
@@ -162,7 +268,21 @@ func contrast(t *testing.T, a, b string) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-func luminance(t *testing.T, colour string) float64 {
+func luminance(t *testing.T, colour string) (sum float64) {
+	t.Helper()
+	weights := [3]float64{0.2126, 0.7152, 0.0722}
+	for i, n := range channels(t, colour) {
+		if c := n / 255; c <= 0.04045 {
+			sum += weights[i] * c / 12.92
+		} else {
+			sum += weights[i] * math.Pow((c+0.055)/1.055, 2.4)
+		}
+	}
+	return sum
+}
+
+// channels are the red, green and blue of a colour.
+func channels(t *testing.T, colour string) (rgb [3]float64) {
 	t.Helper()
 	hexes := strings.TrimPrefix(colour, "#")
 	if len(hexes) == 3 {
@@ -171,19 +291,14 @@ func luminance(t *testing.T, colour string) float64 {
 	if len(hexes) != 6 {
 		t.Fatalf("colour %q", colour)
 	}
-	var sum float64
-	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+	for i := range rgb {
 		n, err := strconv.ParseUint(hexes[2*i:2*i+2], 16, 8)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c := float64(n) / 255; c <= 0.04045 {
-			sum += weight * c / 12.92
-		} else {
-			sum += weight * math.Pow((c+0.055)/1.055, 2.4)
-		}
+		rgb[i] = float64(n)
 	}
-	return sum
+	return rgb
 }
 
 // TestAFailureHasANumber: a page that failed for no reason that has words says a
