@@ -153,8 +153,10 @@ func entry(leaf, detail []byte) (Entry, error) {
 type Fault struct {
 	Index uint64 // first bad ledger index
 	Code  string // "row-changed", "row-missing", "row-extra", "leaf", "tree", "checkpoint", "link", "derived", "batch-signature", "cosignature"
+	Why   string // what exactly, within the code
 	Table string
-	Msg   string
+	Args  []string // of its text in any language
+	Msg   string   // the text in English
 }
 
 // Verified is the outcome of Verify.

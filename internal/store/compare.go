@@ -11,7 +11,7 @@ import (
 )
 
 // differ names a difference in a derived table.
-type differ func(table, format string, args ...any)
+type differ func(why, table, format string, args ...any)
 
 // compare compares the derived tables with what was replayed.
 // keys are all that have signed for this file.
@@ -85,7 +85,7 @@ func (p *replay) compareBlocks(ctx context.Context, c *conn, differs differ) err
 		var packed []byte
 		err := rows.Scan(&block, &packed)
 		if block != i || block >= int64(len(p.blocks)) || noroshi.Sum(packed) != p.blocks[block] {
-			differs("armed", "block %d is not what the indicators give", block)
+			differs("block", "armed", "block %d is not what the indicators give", block)
 		}
 		i = block + 1
 		return err
@@ -100,7 +100,7 @@ func compareMeta(ctx context.Context, c *conn, differs differ) error {
 		var key string
 		err := rows.Scan(&key)
 		if err == nil && !slices.Contains([]string{"realm", "schema", "seed"}, key) {
-			differs("meta", "%q is no key of it", key)
+			differs("key", "meta", "%q is no key of it", key)
 		}
 		return err
 	}, "SELECT k FROM meta ORDER BY k")
@@ -125,7 +125,7 @@ func compareCursors(ctx context.Context, c *conn, o Options, keys [][]byte, diff
 		}
 		signed := func(key []byte) bool { return ed25519.Verify(key, cursorText(o.Realm, follower, seq), sig) }
 		if !slices.ContainsFunc(keys, signed) {
-			differs("cursor", "the place of %s was not set by this node", follower)
+			differs("place", "cursor", "the place of %s was not set by this node", follower)
 		}
 		return err
 	}, "SELECT follower, seq, signature FROM cursor")
@@ -137,7 +137,7 @@ func compareCursors(ctx context.Context, c *conn, o Options, keys [][]byte, diff
 		return err
 	}
 	if begun > 0 && have != want {
-		differs("cursor", "%d followers have a place, %d were given one", have, max(want, 0))
+		differs("places", "cursor", "%d followers have a place, %d were given one", have, max(want, 0))
 	}
 	return nil
 }

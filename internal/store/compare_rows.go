@@ -56,7 +56,7 @@ func name(table string, have, want rowsOf, differs differ) error {
 	wrong := 0
 	tell := func(what, format string) {
 		if wrong++; wrong <= maxNamed {
-			differs(table, format, what)
+			differs("row", table, format, what)
 		}
 	}
 	if err := have(func(r row) {
@@ -69,10 +69,10 @@ func name(table string, have, want rowsOf, differs differ) error {
 	}
 	names := slices.Sorted(maps.Values(left))
 	for _, what := range names[:min(len(names), maxNamed)] {
-		differs(table, "%s: what the record gives is not there", what)
+		differs("row-missing", table, "%s: what the record gives is not there", what)
 	}
 	if more := max(wrong-maxNamed, 0) + max(len(names)-maxNamed, 0); more > 0 {
-		differs(table, "%d more rows differ", more)
+		differs("more", table, "%d more rows differ", more)
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (p *replay) compareHeads(ctx context.Context, c *conn, currents map[int64]i
 	ok, err := same(have, want)
 	switch {
 	case err == nil && !ok && all > 0 && placed == 0:
-		differs("meta", "seed: no id is where the seed puts it: it is another than the tables were made with")
+		differs("seed", "meta", "seed: no id is where the seed puts it: it is another than the tables were made with")
 		return nil
 	case err == nil && !ok:
 		err = name("head", have, want, differs)
@@ -219,7 +219,7 @@ func (p *replay) compareIndexes(ctx context.Context, c *conn, differs differ) er
 		var have sumOf
 		err := x.have(func(r row) { have.add(r.hash) })
 		if err != nil && x.table == "fts" {
-			differs("fts", "it cannot be read: %v", err)
+			differs("unreadable", "fts", "it cannot be read: %v", err)
 			continue
 		}
 		if err == nil && have != x.want {

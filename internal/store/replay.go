@@ -143,7 +143,7 @@ func (p *replay) texts(parts ...string) uint64 {
 }
 
 // report names a fault in the evidence itself.
-type report func(index int64, code, table, format string, args ...any)
+type report func(index int64, code, why, table, format string, args ...any)
 
 // row takes one row of evidence; at is the time of its act.
 func (p *replay) row(s *scan, at int64, fault report) error {

@@ -104,7 +104,7 @@ func (p *replay) approval(s *scan, at int64, fault report) {
 	copy(a.Digest[:], s.bytes("digest"))
 	p.signed[a.key()] = true
 	if err := p.counts(&a, at); err != nil {
-		fault(s.act, "batch-signature", s.t.name, "hold %s: the approval of %s: %v", a.Hold, a.Person, err)
+		fault(s.act, "batch-signature", "hold", s.t.name, "hold %s: the approval of %s: %v", a.Hold, a.Person, err)
 	}
 }
 
@@ -121,15 +121,15 @@ func (p *replay) batch(s *scan, at int64, fault report) {
 	p.batches[s.text("id")], p.batchNo[s.key] = b, b
 	var approvals []Approval
 	if err := json.Unmarshal(s.bytes("approvals"), &approvals); err != nil {
-		fault(s.act, "batch-signature", s.t.name, "batch %s: approvals: %v", s.text("id"), err)
+		fault(s.act, "batch-signature", "unreadable", s.t.name, "batch %s: approvals: %v", s.text("id"), err)
 		return
 	}
 	for _, a := range approvals {
 		if !p.signed[a.key()] {
-			fault(s.act, "batch-signature", s.t.name, "batch %s: the approval of %s was never given", s.text("id"), a.Person)
+			fault(s.act, "batch-signature", "not-given", s.t.name, "batch %s: the approval of %s was never given", s.text("id"), a.Person)
 		}
 		if err := p.counts(&a, at); err != nil {
-			fault(s.act, "batch-signature", s.t.name, "batch %s: the approval of %s: %v", s.text("id"), a.Person, err)
+			fault(s.act, "batch-signature", "approval", s.t.name, "batch %s: the approval of %s: %v", s.text("id"), a.Person, err)
 		}
 	}
 }
@@ -147,7 +147,7 @@ func (p *replay) batchRows(s *scan, fault report) error {
 	b.rows = append(b.rows, rows...)
 	if int64(len(b.rows)) == b.count {
 		if BatchRoot(b.rows) != b.root {
-			fault(s.act, "batch-signature", s.t.name, "batch %d: its root is not that of its rows", b.n)
+			fault(s.act, "batch-signature", "root", s.t.name, "batch %d: its root is not that of its rows", b.n)
 		}
 		b.rows = nil
 	}

@@ -70,7 +70,7 @@ func (p *replay) compareShelves(ctx context.Context, c *conn, differs differ) er
 		}
 	}
 	for _, what := range wrong[:min(len(wrong), maxNamed)] {
-		differs("shelved", "%s: it is not found there as it should be", what)
+		differs("shelf", "shelved", "%s: it is not found there as it should be", what)
 	}
 	return nil
 }

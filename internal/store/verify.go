@@ -80,10 +80,15 @@ type linkCheck struct {
 	acted   []int64 // time of a leaf of class act, 0 of one of class evidence
 }
 
-func (v *verifier) fault(index int64, code, table, format string, args ...any) {
-	if len(v.out.Faults) < 20*maxFaults {
-		v.out.Faults = append(v.out.Faults, Fault{uint64(max(index, 0)), code, table, fmt.Sprintf(format, args...)})
+func (v *verifier) fault(index int64, code, why, table, format string, args ...any) {
+	if len(v.out.Faults) >= 20*maxFaults {
+		return
 	}
+	f := Fault{Index: uint64(max(index, 0)), Code: code, Why: why, Table: table, Msg: fmt.Sprintf(format, args...)}
+	for _, a := range args {
+		f.Args = append(f.Args, fmt.Sprint(a))
+	}
+	v.out.Faults = append(v.out.Faults, f)
 }
 
 func (v *verifier) close() {
@@ -123,7 +128,7 @@ func (v *verifier) run(progress func(done, total uint64)) error {
 			return err
 		}
 		if idx != want {
-			v.fault(want, "leaf", "act", "act %d is not in the ledger: the next is %d", want, idx)
+			v.fault(want, "leaf", "gone", "act", "act %d is not in the ledger: the next is %d", want, idx)
 		}
 		want = idx + 1
 		if progress != nil && idx&1023 == 0 {
@@ -144,15 +149,15 @@ func (v *verifier) act(idx, at int64, leaf, detail []byte) error {
 	d, derr := ledger.Decode[ledger.Detail](detail)
 	switch {
 	case lerr != nil:
-		v.fault(idx, "leaf", "act", "leaf: %v", lerr)
+		v.fault(idx, "leaf", "unreadable", "act", "leaf: %v", lerr)
 	case int64(l.Index) != idx:
-		v.fault(idx, "leaf", "act", "the leaf is that of act %d", l.Index)
+		v.fault(idx, "leaf", "other", "act", "the leaf is that of act %d", l.Index)
 	case l.Time != at:
-		v.fault(idx, "leaf", "act", "the time is not the leaf's")
+		v.fault(idx, "leaf", "time", "act", "the time is not the leaf's")
 	case derr != nil:
-		v.fault(idx, "leaf", "act", "detail: %v", derr)
+		v.fault(idx, "leaf", "detail-unreadable", "act", "detail: %v", derr)
 	case d.Commitment() != l.Detail:
-		v.fault(idx, "leaf", "act", "subject or persons are not those the leaf commits to")
+		v.fault(idx, "leaf", "detail", "act", "subject or persons are not those the leaf commits to")
 	}
 	hashes, counts, err := v.actRows(idx, at)
 	if err != nil {
@@ -172,7 +177,7 @@ func (v *verifier) actRows(idx, at int64) (hashes []ledger.Hash, counts [tableCo
 	for i, s := range v.rows {
 		for s.ok && s.act <= idx {
 			if s.act < idx {
-				v.fault(s.act, "row-extra", s.t.name, "row %d of %s says it belongs to act %d but comes after later ones", s.key, s.t.name, s.act)
+				v.fault(s.act, "row-extra", "late", s.t.name, "row %d of %s says it belongs to act %d but comes after later ones", s.key, s.t.name, s.act)
 			} else {
 				counts[i]++
 				hashes = append(hashes, s.hash(&v.row))
@@ -194,7 +199,7 @@ func (v *verifier) take(s *scan, at int64) error {
 	switch s.t {
 	case objectTable:
 		if sum(s.bytes("body")) != sha256Of(s.bytes("hash")) {
-			v.fault(s.act, "row-changed", s.t.name, "the bytes of version %d do not have its hash", s.key)
+			v.fault(s.act, "row-changed", "hash", s.t.name, "the bytes of version %d do not have its hash", s.key)
 		}
 	case signerTable:
 		x := signerAt{act: s.act, key: slices.Clone(s.bytes("pubkey"))}
@@ -221,10 +226,10 @@ func (v *verifier) compareRows(idx int64, l *ledger.Leaf, hashes []ledger.Hash, 
 	for i, t := range tables {
 		switch n := want[t.name]; {
 		case counts[i] < n:
-			v.fault(idx, "row-missing", t.name, "act %d wrote %d rows into %s, %d are there", idx, n, t.name, counts[i])
+			v.fault(idx, "row-missing", "count", t.name, "act %d wrote %d rows into %s, %d are there", idx, n, t.name, counts[i])
 			good = false
 		case counts[i] > n:
-			v.fault(idx, "row-extra", t.name, "act %d wrote %d rows into %s, %d are there", idx, n, t.name, counts[i])
+			v.fault(idx, "row-extra", "count", t.name, "act %d wrote %d rows into %s, %d are there", idx, n, t.name, counts[i])
 			good = false
 		}
 	}
@@ -233,7 +238,7 @@ func (v *verifier) compareRows(idx int64, l *ledger.Leaf, hashes []ledger.Hash, 
 		for _, r := range l.Rows {
 			names, rows = append(names, r.Table), append(rows, fmt.Sprintf("%d in %s", r.Rows, r.Table))
 		}
-		v.fault(idx, "row-changed", strings.Join(names, ", "), "the rows of act %d are not those it wrote: one at least of %s", idx, strings.Join(rows, ", "))
+		v.fault(idx, "row-changed", "rows", strings.Join(names, ", "), "the rows of act %d are not those it wrote: one at least of %s", idx, strings.Join(rows, ", "))
 	}
 }
 
@@ -260,7 +265,7 @@ func (v *verifier) link(idx int64, l *ledger.Leaf, d ledger.Detail) {
 	k.acted = append(k.acted, at)
 	root := k.edge.Root()
 	if l.LinkSize != k.edge.Size() || string(l.LinkRoot) != string(root[:]) {
-		v.fault(idx, "link", "act", "act %d does not follow in the ledger of link %s", idx, p)
+		v.fault(idx, "link", "order", "act", "act %d does not follow in the ledger of link %s", idx, p)
 	}
 }
 
@@ -268,7 +273,7 @@ func (v *verifier) link(idx int64, l *ledger.Leaf, d ledger.Detail) {
 func (v *verifier) finish(acts int64) error {
 	for _, s := range v.rows {
 		for s.ok {
-			v.fault(s.act, "row-extra", s.t.name, "row %d of %s belongs to no act of the ledger", s.key, s.t.name)
+			v.fault(s.act, "row-extra", "unowned", s.t.name, "row %d of %s belongs to no act of the ledger", s.key, s.t.name)
 			if err := s.next(); err != nil {
 				return err
 			}
@@ -287,10 +292,10 @@ func (v *verifier) finish(acts int64) error {
 	if n := len(v.signers); n > 0 && o.Key != nil {
 		known := func(key []byte) bool { return string(key) == string(v.signers[n-1].key) }
 		if last := v.signers[n-1]; !known(o.Key) && !slices.ContainsFunc(o.Former, known) || o.Node != (noroshi.NodeID{}) && last.node != o.Node {
-			v.fault(last.act, "checkpoint", "signer", "the ledger is signed by another key or node than this one")
+			v.fault(last.act, "checkpoint", "signer", "signer", "the ledger is signed by another key or node than this one")
 		}
 	} else if o.Key != nil && acts > 0 {
-		v.fault(0, "checkpoint", "signer", "the ledger names no signer")
+		v.fault(0, "checkpoint", "unsigned", "signer", "the ledger names no signer")
 	}
 	keys := [][]byte{}
 	for _, x := range append(v.signers, signerAt{key: o.Key}) {
@@ -298,10 +303,10 @@ func (v *verifier) finish(acts int64) error {
 			keys = append(keys, x.key)
 		}
 	}
-	differs := func(table, format string, args ...any) { v.fault(acts, "derived", table, format, args...) }
+	differs := func(why, table, format string, args ...any) { v.fault(acts, "derived", why, table, format, args...) }
 	err := v.replay.compare(v.ctx, v.c, o, keys, differs)
 	if err != nil && len(v.out.Faults) > 0 && v.ctx.Err() == nil { // what was changed cannot be read: it is named
-		differs("", "what is made from the record could not be compared to the end: %v", err)
+		differs("unfinished", "", "what is made from the record could not be compared to the end: %v", err)
 		return nil
 	}
 	return err
@@ -330,7 +335,7 @@ func (v *verifier) finishLinks(acts int64) error {
 		delete(v.cosigns, k.partner)
 	}
 	for p, list := range v.cosigns {
-		v.fault(list[0].act, "cosignature", "evidence", "%s countersigned the ledger of a link that has none", p.String())
+		v.fault(list[0].act, "cosignature", "no-link", "evidence", "%s countersigned the ledger of a link that has none", p.String())
 	}
 	if err := v.linkRows(acts); err != nil {
 		return err
@@ -339,7 +344,7 @@ func (v *verifier) finishLinks(acts int64) error {
 	_, err := v.c.one(to(&extra), "SELECT (SELECT count(*) FROM tree_hash WHERE id >= $1 OR id < 0) + (SELECT count(*) FROM checkpoint WHERE id >= $1 OR id < 0)",
 		int64(len(v.links)+1)<<treeShift)
 	if extra > 0 {
-		v.fault(acts, "tree", "tree_hash", "%d rows of hashes or checkpoints belong to no tree", extra)
+		v.fault(acts, "tree", "unowned", "tree_hash", "%d rows of hashes or checkpoints belong to no tree", extra)
 	}
 	return err
 }
@@ -356,10 +361,10 @@ func (v *verifier) linkRows(acts int64) error {
 		}
 		switch {
 		case n == len(v.links) || id != int64(n+1):
-			v.fault(acts, "link", "tree", "tree %d is not that of a link with an act", id)
+			v.fault(acts, "link", "no-entry", "tree", "tree %d is not that of a link with an act", id)
 			return err
 		case string(p) != string(v.links[n].partner[:]):
-			v.fault(v.links[n].acts[0], "link", "tree", "tree %d is not named as that of link %s", id, v.links[n].partner)
+			v.fault(v.links[n].acts[0], "link", "named", "tree", "tree %d is not named as that of link %s", id, v.links[n].partner)
 		}
 		n++
 		return err
@@ -375,7 +380,7 @@ func (v *verifier) linkRows(acts int64) error {
 
 // noTree says that a link's tree has no row.
 func (v *verifier) noTree(i int) {
-	v.fault(v.links[i].acts[0], "link", "tree", "tree %d, that of link %s, is missing", i+1, v.links[i].partner)
+	v.fault(v.links[i].acts[0], "link", "missing", "tree", "tree %d, that of link %s, is missing", i+1, v.links[i].partner)
 }
 
 // linkLeaves compares the rows that say which act each leaf of a link's tree is.
@@ -400,21 +405,21 @@ func (v *verifier) linkLeaves() error {
 		var have, names int64
 		err := rows.Scan(&have, &names)
 		for more && id < have {
-			v.fault(act, "link", "link_leaf", "%s is missing: it is that of act %d", leaf(id), act)
+			v.fault(act, "link", "leaf-missing", "link_leaf", "%s is missing: it is that of act %d", leaf(id), act)
 			more = next()
 		}
 		switch {
 		case !more || id != have:
-			v.fault(names, "link", "link_leaf", "%s is none: it names act %d", leaf(have), names)
+			v.fault(names, "link", "leaf-extra", "link_leaf", "%s is none: it names act %d", leaf(have), names)
 			return err
 		case act != names:
-			v.fault(min(act, names), "link", "link_leaf", "%s names act %d and is that of act %d", leaf(id), names, act)
+			v.fault(min(act, names), "link", "leaf-other", "link_leaf", "%s names act %d and is that of act %d", leaf(id), names, act)
 		}
 		more = next()
 		return err
 	}, "SELECT id, act FROM link_leaf ORDER BY id")
 	for ; more; more = next() {
-		v.fault(act, "link", "link_leaf", "%s is missing: it is that of act %d", leaf(id), act)
+		v.fault(act, "link", "leaf-missing", "link_leaf", "%s is missing: it is that of act %d", leaf(id), act)
 	}
 	return err
 }

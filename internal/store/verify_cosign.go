@@ -33,7 +33,7 @@ func (v *verifier) cosignRow(s *scan) {
 	p, signed := s.partner(), s.bytes("signed")
 	switch uint8(s.int("kind")) {
 	case ForeignCosign:
-		v.fault(s.act, "cosignature", s.t.name, "the partner %s countersigned a ledger that this is not", p.String())
+		v.fault(s.act, "cosignature", "foreign", s.t.name, "the partner %s countersigned a ledger that this is not", p.String())
 		return
 	case uint8(message.CosignKind):
 	default:
@@ -48,7 +48,7 @@ func (v *verifier) cosignRow(s *scan) {
 		err = v.verified(p, st)
 	}
 	if err != nil {
-		v.fault(s.act, "cosignature", s.t.name, "a cosignature of %s: %v", p.String(), err)
+		v.fault(s.act, "cosignature", "unreadable", s.t.name, "a cosignature of %s: %v", p.String(), err)
 		return
 	}
 	if v.cosigns == nil {
@@ -101,11 +101,11 @@ func (v *verifier) issuedRow(s *scan) {
 	}
 	var x Issued
 	if err := json.Unmarshal(s.bytes("body"), &x); err != nil {
-		v.fault(s.act, "cosignature", s.t.name, "the head issued to %s cannot be read: %v", s.text("id"), err)
+		v.fault(s.act, "cosignature", "issued-unreadable", s.t.name, "the head issued to %s cannot be read: %v", s.text("id"), err)
 		return
 	}
 	if x.Whole.Size != v.node.edge.Size() || x.Whole.Root != noroshi.Hash(v.node.edge.Root()) {
-		v.fault(s.act, "cosignature", s.t.name, "the first %d acts are not those that were committed to before %s", x.Whole.Size, s.text("id"))
+		v.fault(s.act, "cosignature", "acts", s.t.name, "the first %d acts are not those that were committed to before %s", x.Whole.Size, s.text("id"))
 	}
 	own := ledger.Tree{}
 	for _, k := range v.links {
@@ -114,7 +114,7 @@ func (v *verifier) issuedRow(s *scan) {
 		}
 	}
 	if head, err := ledger.Peek(x.Note); err != nil || head.Size != own.Size() || head.Root != own.Root() {
-		v.fault(s.act, "cosignature", s.t.name, "the head issued to %s is not that of the link's ledger", s.text("id"))
+		v.fault(s.act, "cosignature", "issued", s.t.name, "the head issued to %s is not that of the link's ledger", s.text("id"))
 	}
 }
 
@@ -133,11 +133,11 @@ func (v *verifier) cosigned(k *linkCheck) {
 		at, signed := v.signedLine(head, c.line, name, k.partner)
 		switch {
 		case !there:
-			v.fault(c.act, "cosignature", "evidence", "%s countersigned %d entries of the link, %d are there", k.partner.String(), c.size, w.Leaves)
+			v.fault(c.act, "cosignature", "short", "evidence", "%s countersigned %d entries of the link, %d are there", k.partner.String(), c.size, w.Leaves)
 		case noroshi.Sum(head.Text()) != c.text:
-			v.fault(c.act, "cosignature", "evidence", "%s countersigned other first %d entries of the link than are there", k.partner.String(), c.size)
+			v.fault(c.act, "cosignature", "entries", "evidence", "%s countersigned other first %d entries of the link than are there", k.partner.String(), c.size)
 		case !signed:
-			v.fault(c.act, "cosignature", "evidence", "the cosignature of %d entries of the link is not signed by %s", c.size, k.partner.String())
+			v.fault(c.act, "cosignature", "by-other", "evidence", "the cosignature of %d entries of the link is not signed by %s", c.size, k.partner.String())
 		case c.size >= w.Size:
 			w.Size, w.At = c.size, at
 		}

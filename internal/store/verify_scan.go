@@ -199,7 +199,7 @@ func (t *treeCheck) compareChunk() error {
 			}
 			break
 		}
-		t.v.fault(at, "tree", "tree_hash", "row %d of the hashes of tree %d is not what its leaves give", t.stored, t.id)
+		t.v.fault(at, "tree", "hashes", "tree_hash", "row %d of the hashes of tree %d is not what its leaves give", t.stored, t.id)
 	}
 	t.stored++
 	t.tail, t.first = t.tail[:0], t.first[:0]
@@ -214,7 +214,7 @@ func (t *treeCheck) compareNote(act int64) error {
 		return err
 	}
 	if id != want {
-		t.v.fault(act, "checkpoint", "checkpoint", "tree %d has no checkpoint of %d leaves", t.id, t.edge.Size())
+		t.v.fault(act, "checkpoint", "missing", "checkpoint", "tree %d has no checkpoint of %d leaves", t.id, t.edge.Size())
 		return nil
 	}
 	var by signerAt
@@ -232,7 +232,7 @@ func (t *treeCheck) compareNote(act int64) error {
 		err = fmt.Errorf("it is of %s with %d leaves, or of another root", c.Origin, c.Size)
 	}
 	if err != nil {
-		t.v.fault(act, "checkpoint", "checkpoint", "checkpoint of %d leaves of tree %d: %v", t.edge.Size(), t.id, err)
+		t.v.fault(act, "checkpoint", "note", "checkpoint", "checkpoint of %d leaves of tree %d: %v", t.edge.Size(), t.id, err)
 	}
 	return nil
 }
@@ -251,12 +251,12 @@ func (t *treeCheck) finish(acts int64) error {
 		}
 	}
 	err := t.hashes.rest(func(row int64) {
-		t.v.fault(acts, "tree", "tree_hash", "row %d of the hashes of tree %d is beyond its leaves", row, t.id)
+		t.v.fault(acts, "tree", "beyond", "tree_hash", "row %d of the hashes of tree %d is beyond its leaves", row, t.id)
 	})
 	if err != nil {
 		return err
 	}
 	return t.notes.rest(func(row int64) {
-		t.v.fault(acts, "checkpoint", "checkpoint", "checkpoint %d of tree %d is beyond its leaves", row, t.id)
+		t.v.fault(acts, "checkpoint", "beyond", "checkpoint", "checkpoint %d of tree %d is beyond its leaves", row, t.id)
 	})
 }

@@ -132,7 +132,7 @@ func (c *Call) witnesses(ctx context.Context, in VerifyRef, out *Audited) error 
 			return err
 		}
 		if !w.Fits {
-			out.Faults = append(out.Faults, store.Fault{Index: w.Size, Code: "witness", Table: "act",
+			out.Faults = append(out.Faults, store.Fault{Index: w.Size, Code: "witness", Why: "other", Table: "act", Args: []string{w.By.Node.String()},
 				Msg: "node " + w.By.Node.String() + " witnessed another ledger of that size"})
 		}
 		out.Witnesses = append(out.Witnesses, w)

@@ -344,6 +344,12 @@ func editIsFound(t *testing.T, p *nodetest.Party) {
 	if !regexp.MustCompile(`(?s)navfoot.*?class="st crit".*?Faults found`).MatchString(body) {
 		t.Error("the foot of the rail does not say so")
 	}
+	r.post("/prefer", "lang", "ja")
+	_, body = r.get("/audit")
+	must(t, http.StatusOK, body, "行が改変されています", fmt.Sprintf("記録 %d で書き込んだ行と一致しません", act), `name="day" value="" placeholder="年-月-日`)
+	if strings.Contains(body, "the rows of act") || strings.Contains(body, `type="date"`) {
+		t.Errorf("a fault or a field is not in Japanese:\n%s", body)
+	}
 }
 
 // TestAuditInABrowser: the record is verified while the page is open, in both

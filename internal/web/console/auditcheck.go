@@ -23,7 +23,8 @@ type check struct {
 type faultLine struct {
 	store.Fault
 	What, Do string
-	Entry    bool // there is an entry of that index
+	Exactly  string // in the reader's language
+	Entry    bool   // there is an entry of that index
 }
 
 // check asks how far the record is verified.
@@ -60,7 +61,10 @@ func (v *visit) check() (c check, err error) {
 func (v *visit) faultLines(found *web.Checked) (list []faultLine) {
 	said := map[string]bool{}
 	for _, f := range found.Faults {
-		l := faultLine{Fault: f, What: locale.Or(v.lang, "fault."+f.Code, f.Code), Entry: f.Index < found.Acts}
+		l := faultLine{Fault: f, What: locale.Or(v.lang, "fault."+f.Code, f.Code), Exactly: locale.Or(v.lang, "fault."+f.Code+"."+f.Why, "", locale.Strings(f.Args)...), Entry: f.Index < found.Acts}
+		if v.lang == locale.EN {
+			l.Exactly = f.Msg
+		}
 		if !said[f.Code] {
 			l.Do = locale.Or(v.lang, "console.audit.do."+f.Code, "")
 		}

@@ -2,10 +2,12 @@ package console_test
 
 import (
 	"html"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/locale"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
@@ -38,5 +40,34 @@ func TestRecordInWords(t *testing.T) {
 		if !strings.Contains(html.UnescapeString(body), want) {
 			t.Errorf("the record does not say %q:\n%s", want, body)
 		}
+	}
+}
+
+var faultAt = regexp.MustCompile(`(?:fault\([^\n]*?"([a-z-]+)"|\bdiffers\()(?:, )?"([a-z-]+)", [^\n]*"`)
+
+// TestFaultsInWords: whatever verifying finds is said in both languages.
+func TestFaultsInWords(t *testing.T) {
+	t.Parallel()
+	files, _ := glob(t, "../../store/*.go")
+	found := 0
+	for name, b := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for line := range strings.SplitSeq(string(b), "\n") {
+			m := faultAt.FindStringSubmatch(line)
+			if m == nil {
+				continue
+			}
+			if m[1] == "" {
+				m[1] = "derived"
+			}
+			if found++; !locale.Has("fault." + m[1] + "." + m[2]) {
+				t.Errorf("%s: no words for %s: %s", name, m[0], m[2])
+			}
+		}
+	}
+	if found < 45 {
+		t.Errorf("only %d faults found", found)
 	}
 }

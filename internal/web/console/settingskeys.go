@@ -103,9 +103,9 @@ func keyRevokeForm(v *visit) error {
 func keyRevoke(v *visit) error {
 	k := &noroshi.KeyOrder{ID: v.r.PathValue("key")}
 	if text := strings.TrimSpace(v.r.PostFormValue("since")); text != "" {
-		since, err := time.ParseInLocation("2006-01-02T15:04", text, locale.JST)
+		since, err := time.ParseInLocation("2006-01-02 15:04", strings.Replace(text, "T", " ", 1), locale.JST)
 		if err != nil {
-			return v.again(noroshi.Errorf(noroshi.Invalid, "console.settings-since", "%q is no moment: write it as 2026-11-29T14:30, in JST", text), keyRevokeForm)
+			return v.again(noroshi.Errorf(noroshi.Invalid, "console.settings-since", "%q is no moment: write it as 2026-11-29 14:30, in JST", text), keyRevokeForm)
 		}
 		k.Since = since.UTC()
 	}
