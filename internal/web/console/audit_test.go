@@ -346,7 +346,7 @@ func editIsFound(t *testing.T, p *nodetest.Party) {
 	}
 	r.post("/prefer", "lang", "ja")
 	_, body = r.get("/audit")
-	must(t, http.StatusOK, body, "行が改変されています", fmt.Sprintf("記録 %d で書き込んだ行と一致しません", act), `name="day" value="" placeholder="年-月-日`)
+	must(t, http.StatusOK, body, "行が改変されています", fmt.Sprintf("記録 %d で書き込んだ行と一致しません", act), `name="day" value="" placeholder="例：2026-11-29"`)
 	if strings.Contains(body, "the rows of act") || strings.Contains(body, `type="date"`) {
 		t.Errorf("a fault or a field is not in Japanese:\n%s", body)
 	}
