@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/noroshi-cti/noroshi"
@@ -55,9 +57,9 @@ var (
 // still is a page without what differs from one moment and address to the next.
 func still(body string) string { return moving.ReplaceAllString(body, "") }
 
-// objectsOf are objects as a node's console may be asked for: its own, a partner's,
-// and two that look alike to it, one that the partner withholds and one that is
-// nowhere.
+// objectsOf are what a node's console may be asked for: objects of its own and of a
+// partner; what looks like nothing, since the partner withholds it, it waits in
+// quarantine, or is another person's; and what is nowhere.
 func objectsOf(t *testing.T, there, here *nodetest.Party) map[string]stix.ID {
 	t.Helper()
 	newest := func(p *nodetest.Party) stix.ID {
@@ -79,12 +81,28 @@ func objectsOf(t *testing.T, there, here *nodetest.Party) map[string]stix.ID {
 	ids["own warning"] = warnOf(t, here, noroshi.Priority, "Of here", "当方の警報")
 	ids["own indicator"] = newest(here)
 	ids["unknown"] = "indicator--00000000-0000-4000-8000-000000000000"
+	ids["in quarantine"] = stix.ID(quarantined(t, here))
+	duty := newReader(t, here)
+	duty.signIn("duty")
+	duty.bring("/indicators/import", "list.txt", "brought.example\n", "marking", "TLP:GREEN", "format", "")
+	ids["file of another"] = stix.ID(path.Base(duty.at))
+	_, token, err := newToken(t, here, "duty", time.Hour, "read")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids["token of another"], ids["foreign token"] = stix.ID(token.ID), stix.ID(token.ID)
+	for kind, id := range ids {
+		if kind != "withheld" && withheld(kind) && len(id) < 20 {
+			t.Fatalf("%s: %q", kind, id)
+		}
+	}
 	return ids
 }
 
-// TestEveryRouteByRole: what a role may not do, what a partner withholds and what
-// does not exist look the same to it, whatever the address and whatever stands
-// behind it; what it may see opens.
+// TestEveryRouteByRole: what a role may not do, what a partner withholds, what waits in
+// quarantine, another person's token or file, and what does not exist look the same to
+// it, whatever the address; what it may see opens. Beyond that a node holds nothing
+// that one who may read is not shown.
 func TestEveryRouteByRole(t *testing.T) {
 	t.Parallel()
 	usa, p := nodetest.Alliance(t, noroshi.Real)
@@ -107,12 +125,8 @@ func TestEveryRouteByRole(t *testing.T) {
 			}
 			may := noroshi.May(role, route.Action)
 			seen[may]++
-			kinds := []string{"unknown"}
-			if strings.Contains(path, "{id}") {
-				kinds = []string{"unknown", "withheld", "foreign warning", "foreign indicator", "own warning", "own indicator"}
-			}
 			absent := ""
-			for _, kind := range kinds {
+			for _, kind := range kindsOf(path, role) {
 				id := string(ids[kind])
 				ask := strings.TrimSuffix(wildcard.ReplaceAllString(path, id), "{$}")
 				status, body := r.get(ask)
@@ -120,19 +134,19 @@ func TestEveryRouteByRole(t *testing.T) {
 					status, body = r.post(ask)
 				}
 				shape := fmt.Sprint(status, strings.ReplaceAll(still(body), id, "ID"))
-				switch kind {
-				case "unknown":
+				switch {
+				case kind == "unknown":
 					absent = shape
-				case "withheld":
+				case withheld(kind):
 					if shape != absent {
-						t.Errorf("%s as %s: what a partner withholds is not like what does not exist:\n%s", route.Pattern, role, cmp.Diff(absent, shape))
+						t.Errorf("%s as %s: %s is not like what does not exist:\n%s", route.Pattern, role, kind, cmp.Diff(absent, shape))
 					}
 				default:
 					if status == http.StatusOK && method == http.MethodGet {
 						opened[path+" "+kind]++
 					}
 				}
-				switch none := kind == "unknown" || kind == "withheld"; {
+				switch none := kind == "unknown" || withheld(kind); {
 				case !may && (status != http.StatusNotFound || still(body) != still(nowhere)):
 					t.Errorf("%s of %s as %s: %d, and not like an address that is none:\n%s", route.Pattern, kind, role, status, cmp.Diff(still(nowhere), still(body)))
 				case may && status >= 500:
@@ -152,6 +166,9 @@ func TestEveryRouteByRole(t *testing.T) {
 		if opened[at] != len(noroshi.Roles) {
 			t.Errorf("%s opened for %d roles of %d", at, opened[at], len(noroshi.Roles))
 		}
+	}
+	if opened["/me/token/{token} foreign token"] != 1 {
+		t.Errorf("an administrator does not find another's token: %v", opened)
 	}
 }
 

@@ -54,11 +54,15 @@ var pages = sync.OnceValue(func() map[string]string {
 
 var wildcards = regexp.MustCompile(`\{[a-z]+\}`)
 
-// Here is an address at which a GET shows the page, or the one a form was sent from.
+// Here is an address at which a GET shows the page, or the one a form was sent from;
+// of a form to where nothing is, the first page, whatever else may be there.
 func (p page) Here() string {
 	r := p.visit.r
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return r.URL.RequestURI()
+	case p.Screen == "nowhere":
+		return "/"
 	}
 	path := wildcards.ReplaceAllStringFunc(pages()[r.Pattern], func(w string) string {
 		return url.PathEscape(r.PathValue(strings.Trim(w, "{}")))
