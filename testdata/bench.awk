@@ -81,6 +81,7 @@ BEGIN {
 	row("the slowest of these just after a start", "BudgetNodes/Console ms-p95-cold", "<=", 50, "file")
 	row("200 open consoles, told of a warning and up to date", "BudgetNodes/Console consoles-told", ">=", 200, "-")
 	row("a search while they all fetch, p95 ms", "BudgetNodes/Console ms-p95-opened", "<=", 50, "file")
+	row("a second signature to the partner's open console, worst of 10, ms", "BudgetNodes/Console ms-released-shown", "<=", 2000, "sync99")
 	row("first load of the console, packed, bytes", "BudgetNodes/Console B-first-load", "<=", 60000, "-")
 	row("what a warning makes an open page fetch, packed, bytes", "BudgetNodes/Console B-update", "<=", 4000, "-")
 	row("idle node, resident MB", "BudgetNodes/Start MB-idle", "<=", 60, "-")

@@ -214,6 +214,44 @@ func (p *pair) console(b *testing.B, whole, n, held int) {
 	b.ReportMetric(float64(r.weigh("/", `(?:href|src)="(/static/[^"]+)"`, true)), "B-first-load")
 	b.ReportMetric(float64(r.weigh("/", `hx-get="([^"]+)" hx-trigger="[^"]*warnings from:body`, false)), "B-update")
 	p.opened(b, r, 200)
+	p.released(b)
+}
+
+// released has the partner's console open: how long, at the worst, it takes from when
+// the second officer sets out to sign a FLASH until that console shows it.
+func (p *pair) released(b *testing.B) {
+	b.Helper()
+	there, worst := visitor(b, p.jpn, "duty"), time.Duration(0)
+	for n := range 10 {
+		id, about := warningID("released", n), stix.DeriveID("indicator", [16]byte{9}, fmt.Sprint("released", n))
+		const times = `"spec_version":"2.1","created":"2026-01-01T00:00:00Z","modified":"2026-01-01T00:00:00Z"`
+		p.usa.Import(fmt.Sprintf("released%d.json", n), "tlp:green", strings.NewReader(fmt.Sprintf(
+			`{"type":"indicator","id":%[2]q,%[3]s,"pattern":"[domain-name:value = 'released%[1]d.example']","pattern_type":"stix","valid_from":"2026-01-01T00:00:00Z"}`+"\n"+
+				`{"type":"report","id":%[4]q,%[3]s,"name":"Released","published":"2026-01-01T00:00:00Z","report_types":["threat-report"],"object_refs":[%[2]q],"extensions":{%[5]q:{"extension_type":"property-extension","severity":"high","precedence":"flash","action":"block"}}}`,
+			n, about, times, id, noroshi.WarningExtension)))
+		p.usa.Settle()
+		var holds []web.HoldRow
+		p.usa.Must("release.list", web.HoldRef{Urgent: true}, &holds)
+		if len(holds) == 0 || holds[0].Precedence != noroshi.Flash {
+			b.Fatalf("no FLASH waits: %+v", holds)
+		}
+		if err := p.usa.Crew.Approve(b.Context(), holds[0].ID, "release1"); err != nil {
+			b.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+		var ready, told sync.WaitGroup
+		ready.Add(1)
+		told.Go(func() { there.console(ctx, &ready, string(id)) })
+		ready.Wait()
+		start := time.Now()
+		if err := p.usa.Crew.Approve(b.Context(), holds[0].ID, "release2"); err != nil {
+			b.Fatal(err)
+		}
+		told.Wait()
+		worst = max(worst, time.Since(start))
+		cancel()
+	}
+	b.ReportMetric(float64(worst.Milliseconds()), "ms-released-shown")
 }
 
 // opened has so many consoles open. One warning comes: every one of them is told

@@ -4,27 +4,16 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/chromedp/chromedp"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
-	"github.com/noroshi-cti/noroshi/internal/web"
 	"github.com/noroshi-cti/noroshi/internal/web/console/consoletest"
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// soon is how long after the second officer's signature is on record a partner's
-// open page may show what was let go.
-const soon = 2 * time.Second
-
 // byPasskey: two officers, each with a passkey of their own, let a FLASH go, in one
-// language and then in the other; the partner's page, open all the while, shows it
-// soon after. Of the two the faster is held against the bound or, where that is more,
-// against four times what the officer's own page took, up to five times the bound:
-// whatever else this machine does slows both down, and the way to the partner has more
-// steps to wait for.
+// language and then in the other; the partner's page, open all the while, shows it by
+// itself. How long that takes is measured by make bench.
 func byPasskey(t *testing.T, jpn, usa *nodetest.Party) {
 	first, second, there := consoletest.Open(t, consoleOf(jpn)), consoletest.Open(t, consoleOf(jpn)), consoletest.Open(t, consoleOf(usa))
 	there.SignIn("duty", nodetest.Passphrase, "en")
@@ -37,7 +26,6 @@ func byPasskey(t *testing.T, jpn, usa *nodetest.Party) {
 		p.Click(`button[data-passkey]`)
 		p.Shows(`p.said ~ section a[href^="/me/remove/"]`)
 	}
-	fastest, own := time.Hour, time.Hour
 	for _, lang := range []string{"en", "ja"} {
 		id := stix.NewID("report")
 		jpn.Import(lang+".json", "", strings.NewReader(urgent(id, stix.NewID("indicator"))))
@@ -52,33 +40,11 @@ func byPasskey(t *testing.T, jpn, usa *nodetest.Party) {
 		first.Click(sign)
 		first.Shows("main .said")
 		second.Shows("#standing .done")
-		shown := fmt.Sprintf(`html[lang=%s] main a[href="/warnings/%s"]`, lang, id)
-		consoletest.Value(there, chromedp.Evaluate[bool](fmt.Sprintf(`window.came = 0, new MutationObserver(() => { if (!came && document.querySelector(%q)) came = Date.now() }).observe(document.body, {childList: true, subtree: true}), true`, shown)))
-		signs := time.Now()
 		second.Click(sign)
 		second.Shows("main .said")
-		own = min(own, time.Since(signs))
-		there.Shows(shown)
-		came := consoletest.Value(there, chromedp.Evaluate[float64](`came`))
-		fastest = min(fastest, time.UnixMilli(int64(came)).Sub(approved(jpn)))
+		there.Shows(fmt.Sprintf(`html[lang=%s] main a[href="/warnings/%s"]`, lang, id))
 		look(t, there, "release-there-"+lang)
 	}
-	t.Logf("the partner's page shows it after %s, the officer's own after %s", fastest, own)
-	if fastest > min(max(soon, 4*own), 5*soon) {
-		t.Errorf("the partner's page shows a release after %s, the officer's own after %s", fastest, own)
-	}
-}
-
-// approved is when a party's officers last signed a release.
-func approved(p *nodetest.Party) (at time.Time) {
-	var log []web.ActRow
-	p.Must("audit.log", web.AuditRef{Limit: 500}, &log)
-	for _, r := range log {
-		if t, err := time.Parse(time.RFC3339Nano, r.Time); err == nil && r.Action == noroshi.ActApprove && t.After(at) {
-			at = t
-		}
-	}
-	return at
 }
 
 // urgent is a FLASH in both languages about an indicator, which two officers must
