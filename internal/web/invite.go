@@ -2,7 +2,9 @@ package web
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -31,6 +33,80 @@ type Invitation struct {
 	Person noroshi.Person `json:"person"` // without a key until they have come
 }
 
+// InviteRef names who is to join.
+type InviteRef struct {
+	Person string         `json:"person"`
+	Name   string         `json:"name,omitempty"`
+	Roles  []noroshi.Role `json:"roles"`
+}
+
+// Invited is an invitation as its administrator hands it on, once: the node keeps
+// the hash of its code alone.
+type Invited struct {
+	Code  string    `json:"code"`
+	Link  string    `json:"link"` // where the person types it
+	Until time.Time `json:"until"`
+}
+
+func personInvite(ctx context.Context, c *Call) (any, error) {
+	var in InviteRef
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	p := noroshi.Person{ID: in.Person, Name: in.Name, Roles: in.Roles}
+	if err := c.invitable(ctx, p); err != nil {
+		return nil, err
+	}
+	text := rand.Text()
+	code := text[:4] + "-" + text[4:8] + "-" + text[8:12] // 60 bits, and who guesses waits
+	return Invited{code, strings.TrimSuffix(c.Console, "/") + "/join", c.Now().Add(InvitationLasts).UTC()}, c.invite(ctx, CodeHash(code), p)
+}
+
+// invitable reports what would keep the administrator from signing for a person once
+// they have come: then they would have come for nothing.
+func (s *Services) invitable(ctx context.Context, p noroshi.Person) error {
+	if err := noroshi.Invitable(p); err != nil {
+		return err
+	}
+	if len(p.Roles) == 0 {
+		return noroshi.Errorf(noroshi.Invalid, "console.settings-no-role", "no role was chosen")
+	}
+	register, err := s.Store.Persons(ctx)
+	if _, known := register[p.ID]; err == nil && known {
+		err = noroshi.Errorf(noroshi.Conflict, "person.exists", "person %q is there already", p.ID)
+	}
+	return err
+}
+
+// BareCode is a code without what makes it easier to read.
+func BareCode(code string) string {
+	return strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(code))
+}
+
+// CodeHash is what the node keeps of a code, however it is typed.
+func CodeHash(code string) noroshi.Hash { return noroshi.Sum([]byte(BareCode(code))) }
+
+// InvitationRow is an invitation that waits.
+type InvitationRow struct {
+	Person noroshi.Person `json:"person"` // without a key until they have come; then what the administrator signs for
+	Until  time.Time      `json:"until"`
+	Came   bool           `json:"came,omitempty"`
+	Key    noroshi.Hash   `json:"key,omitzero"` // fingerprint of the key they made
+}
+
+func personInvitations(ctx context.Context, c *Call) (any, error) {
+	all, err := c.Invitations(ctx)
+	rows := []InvitationRow{}
+	for _, i := range all {
+		r := InvitationRow{Person: i.Person, Until: i.Until, Came: i.Came()}
+		if r.Came {
+			r.Key = i.Key()
+		}
+		rows = append(rows, r)
+	}
+	return rows, err
+}
+
 // Came reports whether the person has made their key.
 func (i Invitation) Came() bool { return len(i.Person.Key) > 0 }
 
@@ -55,9 +131,9 @@ func invited(ctx context.Context, r store.Reads, now time.Time) ([]Invitation, e
 	}), err
 }
 
-// Invite keeps an invitation of which only the hash of the code is told; a further
+// invite keeps an invitation of which only the hash of the code is told; a further
 // one of the same person takes the place of the former.
-func (s *Services) Invite(ctx context.Context, code noroshi.Hash, p noroshi.Person) error {
+func (s *Services) invite(ctx context.Context, code noroshi.Hash, p noroshi.Person) error {
 	return s.reinvite(ctx, p.ID, func(all []Invitation) ([]Invitation, error) {
 		all = slices.DeleteFunc(all, func(o Invitation) bool { return o.Person.ID == p.ID })
 		all = append(all, Invitation{code, s.Now().Add(InvitationLasts), p})

@@ -216,6 +216,8 @@ var Ops = map[string]Op{
 	"audit.witness":       {noroshi.ActWitness, false, auditWitness},
 	"person.add":          {noroshi.ActAddPerson, false, personAdd},
 	"person.remove":       {noroshi.ActRemovePerson, true, personRemove},
+	"person.invite":       {noroshi.ActAddPerson, false, personInvite},
+	"person.invitations":  {noroshi.ActAddPerson, false, personInvitations},
 	"person.enrol":        {noroshi.ActEnrol, true, personEnrol},
 	"person.list":         {noroshi.ActRead, false, personList},
 	"token.add":           {noroshi.ActToken, true, tokenAdd},

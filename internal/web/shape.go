@@ -17,7 +17,7 @@ type Shape struct {
 	In, Out  any    // nil = nothing
 	Progress any    // what comes before the result, nil = nothing
 	Body     string // what may follow the input, "" = nothing
-	Local    bool   // it names files of the machine: by the socket in the data folder alone
+	Local    bool   // it names files of the machine: by the socket in the data folder and the screens alone, for no program elsewhere may say where a node writes
 	Own      bool   // for the person themself: no token covers it
 	Named    bool   // a token covers it by its name alone: it does more than others of its action
 }
@@ -145,6 +145,8 @@ var Shapes = map[string]Shape{
 	"audit.witness":       {In: WitnessRef{}, Out: FileMade{}, Progress: ExportPart{}},
 	"person.add":          {In: PersonAdd{}},
 	"person.remove":       {In: PersonRemove{}},
+	"person.invite":       {In: InviteRef{}, Out: Invited{}, Named: true},
+	"person.invitations":  {Out: []InvitationRow{}, Named: true},
 	"person.enrol":        {In: EnrolRef{}},
 	"person.list":         {Out: []PersonRow{}},
 	"person.sealed":       {In: PersonRef{}, Out: SealedPerson{}, Own: true},

@@ -69,7 +69,7 @@ func (v *visit) firstPerson() (p noroshi.Person, err error) {
 	if err := v.mayTry(x); err != nil {
 		return p, err
 	}
-	typed, want := bare(v.r.PostFormValue("code")), bare(v.FirstCode)
+	typed, want := web.BareCode(v.r.PostFormValue("code")), web.BareCode(v.FirstCode)
 	if subtle.ConstantTimeCompare([]byte(typed), []byte(want)) != 1 {
 		v.tries.failed(x, v.now)
 		v.Refusals.Note(v.ctx, "first", v.address(), "?", "console.first-code")
@@ -80,11 +80,6 @@ func (v *visit) firstPerson() (p noroshi.Person, err error) {
 	}
 	_, err = invoke[any](v.ctx, v, "person.add", web.PersonAdd{Person: p}, nil, nil)
 	return p, err
-}
-
-// bare is a code without what makes it easier to read.
-func bare(code string) string {
-	return strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(code))
 }
 
 // newPerson makes a person of the form's fields, who types their passphrase

@@ -1,17 +1,24 @@
 package console_test
 
 import (
+	"encoding/json"
 	"html"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/locale"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
+	"github.com/noroshi-cti/noroshi/internal/partner"
+	"github.com/noroshi-cti/noroshi/internal/web"
 	"github.com/noroshi-cti/noroshi/internal/web/console/consoletest"
 )
+
+// codes are those of invitations.
+var codes = regexp.MustCompile(`[A-Z2-7]{4}-[A-Z2-7]{4}-[A-Z2-7]{4}`)
 
 // TestInvitation: who is invited makes their key at a browser of their own, with
 // a code that is good once, and is a person when an administrator has signed for
@@ -31,7 +38,7 @@ func TestInvitation(t *testing.T) {
 		}
 	}
 	_, body := admin.post("/settings/people/invite", "person", "newcomer", "name", "New", "role", "duty")
-	code := regexp.MustCompile(`[A-Z2-7]{4}-[A-Z2-7]{4}-[A-Z2-7]{4}`).FindString(body)
+	code := codes.FindString(body)
 	if code == "" {
 		t.Fatalf("no code:\n%s", body)
 	}
@@ -94,5 +101,56 @@ func TestInvitation(t *testing.T) {
 	look(t, b, "join-phone")
 	if wrong := append(b.Axe(), b.Layout()...); len(wrong) > 0 {
 		t.Errorf("%v", wrong)
+	}
+}
+
+// TestInvitingByAPI: what the screens do with invitations a program does too,
+// with a token that names the operations.
+func TestInvitingByAPI(t *testing.T) {
+	t.Parallel()
+	p := nodetest.New(t, "JPN-01", noroshi.Real)
+	r := newReader(t, p)
+	tokens := map[string]string{}
+	for _, scope := range []string{"add-person", "person.invite person.invitations"} {
+		text, _, err := newToken(t, p, "admin", time.Hour, strings.Fields(scope)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens[scope] = text
+	}
+	const asked = `{"person":"newcomer","name":"New","roles":["duty"]}`
+	if status, body := r.call("person.invite", tokens["add-person"], asked); status != http.StatusForbidden {
+		t.Errorf("a token for adding persons invites: %d\n%s", status, body)
+	}
+	token := tokens["person.invite person.invitations"]
+	if _, body := r.call("person.invite", token, `{"person":"duty","roles":["duty"]}`); !strings.Contains(body, "person.exists") {
+		t.Errorf("who is there already is invited:\n%s", body)
+	}
+	_, body := r.call("person.invite", token, asked)
+	var invited struct{ Result web.Invited }
+	if err := json.Unmarshal([]byte(body), &invited); err != nil || invited.Result.Code != codes.FindString(body) || !strings.HasSuffix(invited.Result.Link, "/join") {
+		t.Fatalf("%v: %s", err, body)
+	}
+	const theirs = "a-passphrase-of-their-own"
+	newReader(t, p).post("/join", "code", invited.Result.Code, "new-passphrase", theirs, "new-passphrase-again", theirs)
+	_, body = r.call("person.invitations", token, "")
+	var list struct{ Result []web.InvitationRow }
+	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Result) != 1 || !list.Result[0].Came || strings.Contains(body, `"code"`) {
+		t.Fatalf("%v: %s", err, body)
+	}
+	person := list.Result[0].Person
+	by, err := p.Signed(t.Context(), "admin", noroshi.ActAddPerson, person.ID, partner.PersonBound(person))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := json.Marshal(web.PersonAdd{Person: person, By: &by})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := r.call("person.add", tokens["add-person"], string(in)); status != http.StatusOK {
+		t.Errorf("%d: %s", status, body)
+	}
+	if status, body := newReader(t, p).post("/signin", "person", "newcomer", "passphrase", theirs); status != http.StatusOK {
+		t.Errorf("they sign in: %d\n%s", status, body)
 	}
 }

@@ -30,7 +30,7 @@ type peopleData struct {
 	People []personLine
 	Roles  []roleLine
 	Orders []orderLine
-	Asked  []web.Invitation // to join, for who may add them
+	Asked  []web.InvitationRow // to join, for who may add them
 }
 
 // personLine is one person.
@@ -66,7 +66,7 @@ func people(v *visit) error {
 		d.People = append(d.People, l)
 	}
 	if v.person.May(noroshi.ActAddPerson) {
-		if d.Asked, err = v.Invitations(v.ctx); err != nil {
+		if d.Asked, err = ask[[]web.InvitationRow](v, "person.invitations", struct{}{}); err != nil {
 			return err
 		}
 	}
