@@ -155,8 +155,8 @@ func (v *visit) actions() (list []choice) {
 
 func (v *visit) auditLine(r web.ActRow) auditLine {
 	l := auditLine{ActRow: r, At: instantOf(r.Time), Act: locale.Or(v.lang, "act."+string(r.Action), string(r.Action)), About: r.Subject}
-	if epoch, ok := strings.CutPrefix(r.Subject, "epoch "); ok {
-		l.About = v.t("console.audit.epoch", epoch)
+	if kind, name, ok := strings.Cut(r.Subject, " "); ok && slices.Contains([]string{"epoch", "feed", "client", "quarantine"}, kind) {
+		l.About = v.t("console.audit."+kind, name)
 	}
 	switch r.Action {
 	case noroshi.ActAlarm:

@@ -8,11 +8,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/node/crew"
 	"github.com/noroshi-cti/noroshi/internal/node/nodetest"
 	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -178,10 +181,19 @@ var readers = [][]noroshi.Role{
 	{noroshi.Administrator},
 }
 
-// furnished is a node with a partner, a warning, and a release that waits.
+// furnished is a node with a partner, an agreement that knows emergencies and standing
+// rules, warnings, and a release that waits.
 func furnished(t *testing.T) *nodetest.Party {
 	t.Helper()
-	_, party := nodetest.Alliance(t, noroshi.Real)
+	usa, party := nodetest.New(t, "USA-01", noroshi.Real), nodetest.New(t, "JPN-01", noroshi.Real)
+	if _, err := crew.Introduce(t.Context(), &usa.Crew, &party.Crew); err != nil {
+		t.Fatal(err)
+	}
+	var text string
+	usa.Must("agreement.draft", web.DraftRef{With: party.Sign, Days: 365}, &text)
+	if _, err := crew.Sign(t.Context(), &usa.Crew, &party.Crew, []byte(strings.Replace(text, "version = 1\n", "version = 1\nflash_per_hour = 4\nemergency = { hours = 8 }\n", 1))); err != nil {
+		t.Fatal(err)
+	}
 	party.Import("list.txt", "tlp:green", strings.NewReader("c2.port.example\n198.51.100.9\nhttps://port.example/"+endless(1000)+"\n"))
 	party.Import("two.txt", "tlp:amber", strings.NewReader("staging.port.example\n"))
 	recs, err := party.Node.Store.List(t.Context(), store.Filter{Type: "indicator", Limit: 1})
@@ -213,9 +225,8 @@ type way struct {
 	width       int64
 }
 
-// ways are all of them; in the small tier a page is looked at in two that between
-// them have both languages, themes and widths, others from page to page.
-func ways(page int) (list []way) {
+// allWays are all of them.
+func allWays() (list []way) {
 	for _, lang := range []string{"en", "ja"} {
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int64{1440, 320} {
@@ -223,6 +234,14 @@ func ways(page int) (list []way) {
 			}
 		}
 	}
+	return list
+}
+
+// ways are those in which a page is looked at: all of them in the battery; in the
+// small tier two that between them have both languages, themes and widths, others
+// from page to page.
+func ways(page int) []way {
+	list := allWays()
 	if tier.N(0, 1) == 1 {
 		return list
 	}
@@ -231,60 +250,138 @@ func ways(page int) (list []way) {
 	return []way{list[pair[0]], list[pair[1]]}
 }
 
-// answered are forms whose answer is a page that no link leads to: what is signed
-// next, what is shown once, and what was wrong.
-var answered = map[noroshi.Role][]struct {
-	path   string
-	fields url.Values
-}{
-	noroshi.Duty: {
-		{"/warnings/new", url.Values{"do": {"preview"}, "action": {"check"}, "severity": {"high"}, "precedence": {"priority"}, "marking": {"tlp:green"}, "about": {"indicator--f387e1ad-3efc-592e-8a55-c563485b4323"},
-			"title_en": {endless(190)}, "title_ja": {"監視" + endless(180)}, "text_en": {endless(1000)}, "text_ja": {endless(1000)}}},
-		{"/warnings/new", url.Values{"do": {"preview"}, "title_en": {endless(190)}}},
-		{"/me/token", url.Values{"name": {endless(50)}, "days": {"9"}, "scope": {"read"}, "passphrase": {nodetest.Passphrase}}},
-		{"/me/token", url.Values{"name": {endless(50)}, "days": {"9"}, "scope": {"read"}, "passphrase": {"another passphrase"}}},
-	},
-	noroshi.Administrator: {
-		{"/settings/people/invite", url.Values{"person": {"sato"}, "name": {endless(60)}, "role": {"analyst"}}},
-		{"/settings/people/invite", url.Values{"person": {"s"}, "name": {endless(60)}}},
-	},
+// oneWay is ways with but one of them in the small tier.
+func oneWay(page int) []way {
+	list := ways(page)
+	if len(list) == 2 {
+		return list[page/4%2:][:1]
+	}
+	return list
 }
 
-// TestEveryPage looks at one page of each address that can be come to by links, and
-// at those that answer forms, as who sees it: nothing lies outside the window, no text is missing or in the
-// other language, and no rule of WCAG that a machine can look at is broken.
+// TestEveryPage looks at one page of each address, and at those that answer forms,
+// as who sees it: nothing lies outside the window, no text is missing or in the other
+// language, and no rule of WCAG that a machine can look at is broken. Every address
+// that gives a page must have been looked at.
 func TestEveryPage(t *testing.T) {
 	t.Parallel()
-	party := furnished(t)
-	staff(t, party, readers...)
-	for _, roles := range readers {
-		t.Run(string(roles[0]), func(t *testing.T) {
+	v := toured(t)
+	seen := &looked{patterns: map[string]bool{}}
+	t.Run("as", func(t *testing.T) {
+		for _, roles := range readers {
+			t.Run(string(roles[0]), func(t *testing.T) {
+				t.Parallel()
+				v.walk(t, seen, roles[0])
+			})
+		}
+		t.Run("nobody", func(t *testing.T) {
 			t.Parallel()
-			p := consoletest.Open(t, consoleOf(party))
-			p.SignIn("only-"+string(roles[0]), nodetest.Passphrase, "en")
-			known, queue := map[string]bool{patternOf("/"): true}, []string{"/"}
-			for page := 0; len(queue) > 0 && page < 60; page++ {
-				path := queue[0]
-				queue = queue[1:]
-				for _, w := range ways(page) {
-					judge(t, p, path, nil, w)
-				}
-				for _, link := range p.Links() {
-					if pattern := patternOf(link); pattern != "" && !known[pattern] {
-						known[pattern] = true
-						queue = append(queue, link)
-					}
-				}
-			}
-			for i, form := range answered[roles[0]] {
-				for _, w := range ways(i) {
-					judge(t, p, form.path, form.fields, w)
-				}
-			}
-			if len(known) < 7 {
-				t.Errorf("only these pages were found: %v", known)
-			}
+			v.atTheDoor(t, seen)
 		})
+		t.Run("the first", func(t *testing.T) {
+			t.Parallel()
+			firstPages(t, seen)
+		})
+	})
+	for _, r := range console.Routes() {
+		if strings.HasPrefix(r.Pattern, "GET ") && !slices.Contains(noPages, r.Pattern) && !seen.patterns[r.Pattern] {
+			t.Errorf("%s was not looked at", r.Pattern)
+		}
+	}
+}
+
+// noPages are the addresses that give none: streams and parts of pages, what sends
+// elsewhere, and files to keep.
+var noPages = []string{"GET /live", "GET /rail", "GET /stay", "GET /oidc", "GET /audit/entries/{index}/proof", "GET /audit/checkpoint", "GET /audit/links/{partner}/checkpoint",
+	"GET /audit/links/{partner}/export", "GET /partners/{partner}/card", "GET /partners/{partner}/agreements/{hash}/file"}
+
+// looked is which addresses were looked at.
+type looked struct {
+	sync.Mutex
+	patterns map[string]bool
+}
+
+// walk follows the links of pages as a reader. In the small tier the administrator
+// looks at what the other reader sees too in one way.
+func (v *tour) walk(t *testing.T, seen *looked, role noroshi.Role) {
+	p := consoletest.Open(t, consoleOf(v.Party))
+	p.SignIn("only-"+string(role), nodetest.Passphrase, "en")
+	v.enrol[role]()
+	queue := append([]string{"/"}, v.starts[role]...)
+	known := map[string]bool{}
+	for _, path := range queue {
+		known[patternOf(path)] = true
+	}
+	for page := 0; len(queue) > 0; page++ {
+		path := queue[0]
+		queue = queue[1:]
+		how := ways(page)
+		if role == noroshi.Administrator && slices.ContainsFunc(readers[0], func(r noroshi.Role) bool { return noroshi.May(r, actionOf(path)) }) {
+			how = oneWay(page)
+		}
+		for _, w := range how {
+			seen.judge(t, p, path, w)
+		}
+		for _, link := range p.Links() {
+			if pattern := patternOf(link); pattern != "" && !known[pattern] && !slices.Contains(noPages, pattern) {
+				known[pattern] = true
+				queue = append(queue, link)
+			}
+		}
+	}
+	for i, form := range v.forms[role] {
+		for _, w := range oneWay(i) {
+			judge(t, p, form.path, form.fields, w)
+		}
+	}
+}
+
+// atTheDoor looks at what is shown to who is not signed in.
+func (v *tour) atTheDoor(t *testing.T, seen *looked) {
+	p := consoletest.Open(t, consoleOf(v.Party))
+	p.Go("/signin")
+	for i, path := range []string{"/signin", "/join", "/oidc/back"} {
+		for _, w := range ways(i) {
+			seen.judge(t, p, path, w)
+		}
+	}
+	for i, form := range []answered{filledIn("/signin", "person", "nobody", "passphrase", "wrong passphrase"), filledIn("/join", "code", "AAAA-AAAA-AAAA", "new-passphrase", nodetest.Passphrase, "new-passphrase-again", nodetest.Passphrase), filledIn("/warnings/new")} {
+		for _, w := range oneWay(i) {
+			judge(t, p, form.path, form.fields, w)
+		}
+	}
+	for _, w := range oneWay(5) {
+		judge(t, p, "/signin", nil, w)
+		r := newReader(t, v.Party)
+		r.post("/prefer", "lang", w.lang)
+		r.post("/prefer", "theme", w.theme)
+		_, body := r.get("/oidc")
+		p.Content(goesOn.ReplaceAllString(body, ""))
+		p.Shows(`main a[href="/"].pri`)
+		wrong(t, p, "/oidc/back", w)
+		seen.at("/oidc/back")
+	}
+}
+
+// goesOn is what makes a page go on by itself.
+var goesOn = regexp.MustCompile(`<meta http-equiv="refresh"[^>]*>|<script[^>]*></script>`)
+
+// firstPages looks at what a node without persons shows.
+func firstPages(t *testing.T, seen *looked) {
+	node := nodetest.Bare(t, "JPN-01", noroshi.Real)
+	p := consoletest.Open(t, consoleOf(node))
+	_, code := node.Node.FirstRun()
+	fields := []string{"person", "admin", "new-passphrase", nodetest.Passphrase, "new-passphrase-again", nodetest.Passphrase}
+	for _, w := range ways(0) {
+		p.Go("/first")
+		seen.judge(t, p, "/first", w)
+	}
+	for _, w := range oneWay(1) {
+		judge(t, p, "/first", filledIn("", append(fields, "code", "AAAA-AAAA-AAAA")...).fields, w)
+	}
+	p.Post("/first", filledIn("", append(fields, "code", code)...).fields)
+	for _, w := range ways(2) {
+		seen.judge(t, p, "/first/officer", w)
 	}
 }
 
@@ -306,7 +403,38 @@ func patternOf(link string) string {
 }
 
 // names are what stands on the pages of a furnished node and has no language.
-var names = []string{"admin", "duty", "liaison", "release", "only-", "two", "list", "Remote logins", "Copyright", "stix", "tsv", "csv", "misp", "kev", "csaf"}
+var names = []string{"admin", "duty", "liaison", "release", "only-", "two", "list", "Remote logins", "Copyright", "stix", "tsv", "csv", "misp", "kev", "csaf", "verdant", "ochreous", "fulvous", "vermilion", "Translated", "ja"}
+
+// actionOf is what the route of an address does.
+func actionOf(link string) noroshi.Action {
+	pattern := patternOf(link)
+	i := slices.IndexFunc(console.Routes(), func(r console.Route) bool { return r.Pattern == pattern })
+	if i < 0 {
+		return noroshi.ActRead
+	}
+	return console.Routes()[i].Action
+}
+
+// judge looks at the page of an address, which must be there.
+func (l *looked) judge(t *testing.T, p *consoletest.Page, path string, w way) {
+	t.Helper()
+	judge(t, p, path, nil, w)
+	at := consoletest.Value(p, chromedp.Evaluate[string](`location.pathname`)) // an address may show that of what comes first
+	status := consoletest.Value(p, chromedp.Evaluate[int](`performance.getEntriesByType("navigation")[0].responseStatus`))
+	switch {
+	case status == http.StatusOK:
+		l.at(at)
+	case path != "/no-such-page" && path != "/oidc/back":
+		t.Errorf("%s: %d", path, status)
+	}
+}
+
+// at notes that the page of an address was looked at.
+func (l *looked) at(path string) {
+	l.Lock()
+	defer l.Unlock()
+	l.patterns[patternOf(path)] = true
+}
 
 // judge looks at the page of an address, or at the one that answers a form.
 func judge(t *testing.T, p *consoletest.Page, path string, form url.Values, w way) {
@@ -319,6 +447,12 @@ func judge(t *testing.T, p *consoletest.Page, path string, form url.Values, w wa
 	} else {
 		p.Post(path, form)
 	}
+	wrong(t, p, path, w)
+}
+
+// wrong reports what is wrong with the page as it stands.
+func wrong(t *testing.T, p *consoletest.Page, path string, w way) {
+	t.Helper()
 	name := fmt.Sprintf("%s %s %s %d", path, w.lang, w.theme, w.width)
 	for _, wrong := range slices.Concat(p.Layout(), p.Language(w.lang, names...), p.Axe()) {
 		t.Errorf("%s: %s", name, wrong)

@@ -81,6 +81,7 @@ func words(l locale.Lang, now func() time.Time) template.FuncMap {
 		"finding":  func(f web.Finding) string { return findingText(l, f) },
 		"label":    func(kept string) string { return labelText(l, kept) },
 		"property": func(path string) string { return propertyName(l, path) },
+		"tongue":   tongue,
 		"visible":  web.Visible,
 		"hex":      func(b []byte) string { return hex.Dump(b) },
 		"glance":   func(d time.Duration) string { return glance(l, d) },
@@ -237,4 +238,17 @@ func glance(l locale.Lang, d time.Duration) string {
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 	}
 	return locale.Duration(l, d)
+}
+
+// tongue is the language of what an agreement's file says under a key, "" where that
+// is none.
+func tongue(key string) string {
+	_, l, ok := strings.Cut(key, "_")
+	if !ok {
+		l = key
+	}
+	if l == "en" || l == "ja" {
+		return l
+	}
+	return ""
 }

@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -200,6 +202,36 @@ func (p *Page) Size(width, height int64) {
 func (p *Page) Go(path string) {
 	p.t.Helper()
 	p.Do(chromedp.Navigate(p.base+path), chromedp.WaitReady(chromedp.CSS("main"), again))
+}
+
+// Content shows a page of the console that something else was answered with, in the
+// place of the one that is open.
+func (p *Page) Content(html string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, Patience)
+	defer cancel()
+	tree, err := chromedp.Call(ctx, page.GetFrameTree, cdp.Empty{})
+	if err == nil {
+		_, err = chromedp.Call(ctx, page.SetDocumentContent, page.SetDocumentContentParams{FrameID: tree.FrameTree.Frame.ID, HTML: html})
+	}
+	if err != nil {
+		p.fail(err)
+	}
+}
+
+// Bare makes the browser run a script before each page that is opened from now on,
+// and forget the policies of pages that forbid scripts.
+func (p *Page) Bare(script string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, Patience)
+	defer cancel()
+	_, err := chromedp.Call(ctx, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
+	if err == nil {
+		_, err = chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+	}
+	if err != nil {
+		p.fail(err)
+	}
 }
 
 // SignIn signs a person in with their passphrase, in a language ("en", "ja").
