@@ -359,3 +359,27 @@ func TestTextBecomesHTMLInOnePlace(t *testing.T) {
 		p.Until(`(() => { try { ` + what + ` } catch (e) { return e instanceof TypeError } return false })()`)
 	}
 }
+
+// TestSaidOnce: that a form did something is said on the page that comes next, once,
+// and by no link.
+func TestSaidOnce(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, nodetest.New(t, "JPN-01", noroshi.Real))
+	r.signIn("duty")
+	const says = `class="said"`
+	if _, body := r.get("/warnings?said=approved"); strings.Contains(body, says) {
+		t.Error("a link says that something was approved")
+	}
+	_, body := r.get("/me/token")
+	if _, body = r.post("/me/token", "name", "wall", "days", "9", "scope", "read", "passphrase", nodetest.Passphrase); !strings.Contains(body, "noroshi_") {
+		t.Fatalf("no token:\n%s", body)
+	}
+	_, body = r.get("/me")
+	revoke := regexp.MustCompile(`/me/token/[0-9a-f]{64}`).FindString(body)
+	if _, body = r.post(revoke, "passphrase", nodetest.Passphrase); !strings.Contains(body, says) || r.last != "/me" {
+		t.Errorf("%s does not say that the token is revoked:\n%s", r.last, body)
+	}
+	if _, body = r.get("/me"); strings.Contains(body, says) {
+		t.Error("it is said twice")
+	}
+}

@@ -23,6 +23,7 @@ const (
 	sessionCookie = ""         // the session
 	browserCookie = "-browser" // names a browser to the node from one sign-in to the next
 	oidcCookie    = "-oidc"    // a trip to the sign-on server
+	saidCookie    = "-said"    // a word about what the last form did, for the next page
 	langCookie    = "-lang"    // the language: who has two nodes side by side reads each in its own
 )
 

@@ -39,7 +39,7 @@ func (v *visit) signinFor(address string) string {
 		q.Set("to", u.RequestURI())
 	}
 	if _, err := v.r.Cookie(v.cookie(sessionCookie)); err == nil {
-		q.Set("said", "session-over")
+		v.say("session-over")
 	}
 	return strings.TrimSuffix("/signin?"+q.Encode(), "?")
 }

@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -129,10 +128,16 @@ func invoke[T any](ctx context.Context, v *visit, op string, in any, body io.Rea
 // what it did: the rest of a key "console.said.…".
 func (v *visit) goTo(path, said string) error {
 	if said != "" {
-		path += "?said=" + url.QueryEscape(said)
+		v.say(said)
 	}
 	http.Redirect(v.w, v.r, path, http.StatusSeeOther)
 	return nil
+}
+
+// say has the browser keep a word, the rest of a key "console.said.…", for the page
+// that it asks for next: no link can bring one.
+func (v *visit) say(said string) {
+	http.SetCookie(v.w, &http.Cookie{Name: v.cookie(saidCookie), Value: said, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: 60})
 }
 
 // show answers with a page: as refused, where something was wrong with the form
@@ -277,9 +282,15 @@ func (p page) Problem() *noroshi.Error { return p.visit.problem }
 // twice.
 func (p page) Form(name string) string { return p.visit.r.FormValue(name) }
 
-// Said is the word about what the last form did, "" when there is none.
+// Said is the word about what the last form did, "" when there is none. It is taken
+// from the browser, so that it is said once.
 func (p page) Said() string {
-	if key := "console.said." + p.visit.r.FormValue("said"); locale.Has(key) {
+	k, err := p.visit.r.Cookie(p.cookie(saidCookie))
+	if err != nil {
+		return ""
+	}
+	http.SetCookie(p.w, &http.Cookie{Name: k.Name, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1})
+	if key := "console.said." + k.Value; locale.Has(key) {
 		return p.visit.t(key)
 	}
 	return ""
