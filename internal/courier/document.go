@@ -19,14 +19,15 @@ const (
 )
 
 // paper is a document of ours until the partner shows that it has it: a KEYSET
-// when its STATE names that version or a later one, an AGREEMENT when it speaks under it.
+// when its STATE names it or one of ours that overtook it, an AGREEMENT when it speaks
+// under it.
 // A SUSPENSION of ours is kept for as long as it is our latest word on an agreement, or
 // until its room is needed while it is heeded, and goes again whenever the partner does
 // not heed it: that it once seemed to is no proof, for an earlier word may have been
 // still on its way.
 type paper struct {
 	doc       []byte
-	keys      uint64 // version of a KEYSET
+	keys      message.KeyVersion // of a KEYSET
 	agreement noroshi.Hash
 	word      message.Suspension // ours on an agreement, its counter from 1; else the zero value
 	once      bool               // it goes once, for what it answers comes again: one of the partner's own, given back, a KEYSET on an old STATE, a consent on one that is not under the agreement
@@ -61,7 +62,7 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 		if err != nil {
 			return err
 		}
-		p.keys = ks.Version
+		p.keys = ks.KeyVersion()
 	case message.AgreementDocument:
 		p.agreement = agreementOf(doc, c.o.Keys.Keyset())
 	case message.SuspensionDocument:
@@ -186,13 +187,16 @@ func (l *link) ackPapers() {
 	maps.DeleteFunc(l.papers, func(_ string, p *paper) bool { return l.has(p) })
 }
 
-// has reports whether the partner's newest STATE shows that it has a KEYSET, or a
-// later one, or an AGREEMENT. Nobody speaks under one that is suspended or over: it has
-// to go once. Under mu.
+// has reports whether the partner's newest STATE shows that it has a KEYSET, or one
+// that overtook it, or an AGREEMENT. Of KEYSETs only what it names exactly, and what
+// lies below our newest, is taken for ours: a thief of the root gives versions as high
+// as they like. Nobody speaks under an agreement that is suspended or over: it has to
+// go once. Under mu.
 func (l *link) has(p *paper) bool {
 	switch {
-	case p.keys > 0:
-		return l.known.Load() >= p.keys
+	case p.keys.Version > 0:
+		there, newest := l.keysNamed(), l.c.o.Keys.Keyset().KeyVersion()
+		return there == p.keys || there == newest || p.keys.Version < there.Version && there.Version < newest.Version
 	case p.agreement.IsZero():
 		return false
 	}

@@ -194,3 +194,43 @@ func TestOldKeysetIsLeft(t *testing.T) {
 		t.Errorf("a KEYSET that a later one overtook came %d times more", n)
 	}
 }
+
+// TestKeysetReachesWhoHoldsAThiefs: a partner that names a KEYSET a thief of our root
+// made, in whatever version, is sent ours: by that alone can its officers hear the next
+// root, or know of the fork.
+func TestKeysetReachesWhoHoldsAThiefs(t *testing.T) {
+	t.Parallel()
+	rotate := func(k *message.Keyring) error { return k.Rotate(rand.Reader, message.UseTLS, time.Now()) }
+	for name, x := range map[string]struct {
+		theirs int // KEYSETs the thief made
+		ours   func(*message.Keyring) error
+	}{
+		"the next root, in a lower version": {3, func(k *message.Keyring) error { return k.RotateRoot(rand.Reader, nil, true, time.Now()) }},
+		"a fork":                            {1, rotate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newWorded(t, 71)
+			own, thief := p.a.keys, p.a.keys.Copy()
+			for range x.theirs {
+				if err := rotate(thief); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.a.keys = thief
+			p.b.takeKeys(p.a)
+			p.a.keys = own
+			p.more(p.b, 4)
+			p.net.mu.Lock()
+			p.net.spoils = func(from *node, _ []byte) bool { return from == p.b } // nothing late of B's asks for it
+			p.net.mu.Unlock()
+			if err := x.ours(own); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.a.running().Document(t.Context(), p.b.id(), own.Keyset().Bytes()); err != nil {
+				t.Fatal(err)
+			}
+			p.until("B gets ours", 3*time.Second, func() bool { return p.hears[p.b].times(own.Keyset().Version) > 0 })
+		})
+	}
+}

@@ -18,34 +18,44 @@ func (l *link) keyVersions() [2]message.KeyVersion {
 	return [2]message.KeyVersion{l.c.o.Keys.Keyset().KeyVersion(), l.view.Load().keys.KeyVersion()}
 }
 
+// keysNamed is the KEYSET of ours that the partner's last STATE names; version 0 when
+// it has said nothing yet.
+func (l *link) keysNamed() message.KeyVersion {
+	if k := l.known.Load(); k != nil {
+		return *k
+	}
+	return message.KeyVersion{}
+}
+
 // heldThere is the version of our KEYSET that the partner's last STATE names; of
 // one that has said nothing yet, the first, which is on the card.
 func (l *link) heldThere() uint64 {
-	return max(l.known.Load(), 1)
+	return max(l.keysNamed().Version, 1)
 }
 
-// keysThere takes what a STATE says of the KEYSET of ours that the partner
-// holds: an old one is sent again, another of the same version is an alarm, for
-// somebody else signs with our root.
+// keysThere takes what a STATE says of the KEYSET of ours that the partner holds: when
+// it is not our newest, that is sent again. One that is not below ours is an alarm too:
+// somebody else signs with our root, or this node was put back. By ours the partner
+// finds the fork, or hears of our next root.
 func (l *link) keysThere(held message.KeyVersion) {
 	now := l.c.o.Keys.Keyset()
-	switch ours := now.KeyVersion(); {
-	case held.Version == 0 || held == ours:
-	case held.Version >= ours.Version:
-		l.spawn(func(ctx context.Context) { l.alarm(ctx, "keyset-there", held.Version) })
-	default:
-		l.spawn(func(ctx context.Context) { l.note(quiet(ctx, l.c.Document(ctx, l.node(), now.Bytes()))) })
+	if held.Version == 0 || held == now.KeyVersion() {
+		return
 	}
+	if held.Version >= now.Version {
+		l.spawn(func(ctx context.Context) { l.alarm(ctx, "keyset-there", held.Version) })
+	}
+	l.spawn(func(ctx context.Context) { l.note(quiet(ctx, l.c.Document(ctx, l.node(), now.Bytes()))) })
 }
 
-// keysLacked sends our KEYSET on a STATE that is not the partner's newest and names an
-// older one. What is late says what was there once; but it may as well be the partner,
+// keysLacked sends our KEYSET on a STATE that is not the partner's newest and names
+// another. What is late says what was there once; but it may as well be the partner,
 // put back to before our KEYSET, in a life that does not count yet or any more. By that
 // KEYSET alone can it read what it has to echo to count, or that it was put back. It
 // goes once for such a STATE, and not often: whoever kept old ones may say them again.
 func (l *link) keysLacked(held message.KeyVersion) {
 	now := l.c.o.Keys.Keyset()
-	if held.Version >= now.Version {
+	if held == now.KeyVersion() {
 		return
 	}
 	key := noroshi.Sum(now.Bytes()).String()

@@ -48,8 +48,8 @@ type link struct {
 	alarmed      map[string]time.Time // when a code was last put into the feed
 	rejected     map[string]*rejected // what of the partner did not verify or read, by code
 
-	known    atomic.Uint64 // version of our KEYSET that the partner's last STATE names
-	released atomic.Bool   // something was released since the puller last looked
+	known    atomic.Pointer[message.KeyVersion] // the KEYSET of ours that the partner's last STATE names; nil = it has said nothing yet
+	released atomic.Bool                        // something was released since the puller last looked
 
 	lostTail asking    // for what a restore lost
 	gaveBack time.Time // when a WANT for lost messages or recalls was last answered

@@ -217,7 +217,7 @@ func (k *packer) say(ctx context.Context, alone bool) error {
 	docs := [][]byte{k.l.c.o.Keys.Keyset().Bytes()}
 	k.l.mu.Lock()
 	for key, p := range k.l.papers {
-		if p.keys == 0 && !bytes.Equal(p.doc, docs[0]) {
+		if p.keys.Version == 0 && !bytes.Equal(p.doc, docs[0]) {
 			docs = append(docs, p.doc)
 		}
 		if p.once {

@@ -134,7 +134,7 @@ func (l *link) restore(ctx context.Context) error {
 		return err
 	}
 	if f.Told != nil {
-		l.known.Store(f.Told.State.Keys[1].Version)
+		l.known.Store(&f.Told.State.Keys[1])
 	}
 	l.side = message.Rebuild(l.c.rules(l.view.Load()), f, l.c.o.Now())
 	return nil

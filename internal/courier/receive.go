@@ -203,7 +203,7 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		close(l.heard)
 		l.heard = make(chan struct{})
 		if last { // an old one may be of before it forgot
-			l.known.Store(told.State.Keys[1].Version)
+			l.known.Store(&told.State.Keys[1])
 			l.ackPapers()
 		}
 		l.mu.Unlock()

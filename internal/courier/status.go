@@ -173,7 +173,7 @@ func (l *link) status(st *LinkStatus) {
 	switch {
 	case st.Recovering == "" && barred:
 		st.Recovering = "others"
-	case st.Recovering == "tail" && (l.memo.forgotten(l.known.Load(), ours) || l.lostTail.unsigned == ours):
+	case st.Recovering == "tail" && (l.memo.forgotten(l.keysNamed().Version, ours) || l.lostTail.unsigned == ours):
 		st.Recovering = "keys"
 	}
 	for _, p := range s.Paths {

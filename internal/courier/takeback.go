@@ -24,7 +24,7 @@ func (l *link) returnArrived(st *message.Statement) error {
 	}
 	l.mu.Lock()
 	r := l.memo.Recover
-	waits := r.believed() && !r.Tail && !l.memo.forgotten(l.known.Load(), l.c.o.Keys.Keyset().Version)
+	waits := r.believed() && !r.Tail && !l.memo.forgotten(l.keysNamed().Version, l.c.o.Keys.Keyset().Version)
 	mine, present := slices.Clone(l.memo.Mine), l.side.Tail().Epoch
 	l.mu.Unlock()
 	if !waits {

@@ -22,6 +22,12 @@ func restores() []mutant {
 			in: "internal/courier", test: "TestLettersInTheWrongOrder",
 		},
 		{
+			name: "thiefs-keyset-believed", promise: "who holds a KEYSET that a thief of the root made, in whatever version, gets ours",
+			file: "internal/courier/document.go",
+			old:  `there == newest ||`, new: `there.Version >= p.keys.Version ||`,
+			in: "internal/courier", test: "TestKeysetReachesWhoHoldsAThiefs",
+		},
+		{
 			name: "returned-by-any-channel", promise: "what is given back goes by no channel that may not carry all of it",
 			file: "internal/courier/seal.go",
 			old:  `	if err := l.admits(kind, p); err != nil {`, new: `	if err := l.admits(kind, p); err != nil && p.Message != nil {`,
