@@ -12,7 +12,7 @@ import (
 type opening struct {
 	secret []byte
 	link   bool // of a LINK; else of the card
-	few    bool // the card's, good for STATE, LINK and KEYSET alone
+	few    bool // the card's, good for STATE, LINK, KEYSET and AGREEMENT alone
 }
 
 // opens tries the secrets of a link at the gate of an envelope: those of LINKs,
@@ -44,7 +44,7 @@ func (l *link) opens(g message.Gate, envelope []byte) (opening, bool) {
 }
 
 // takes takes one of the few envelopes that are still opened under the card's
-// secret; under the link's mu. What may hold a KEYSET is counted by itself: a
+// secret; under the link's mu. What may hold a document is counted by itself: a
 // partner whose STATEs do not verify before its KEYSET is here says them without
 // end. Only what is in it tells (wasNone).
 func (d *doubt) takes(size int, now time.Time) bool {
@@ -97,7 +97,7 @@ func (l *link) opened(o opening, p message.Plain) error {
 	}
 	state := p.Statement != nil && p.Statement.Kind == message.StateKind
 	key := p.Message != nil && p.Message.Header.Kind == message.Link
-	if o.few && !state && !key && !documentIs(p, message.KeysetDocument) {
+	if o.few && !state && !key && !documentIs(p, message.KeysetDocument) && !documentIs(p, message.AgreementDocument) {
 		return noroshi.Errorf(noroshi.Refused, "courier.card-secret", "%s sent under the secret of the card what goes under a LINK", l.node())
 	}
 	if p.Document != nil { // which proves itself to whoever takes it, and no life
