@@ -1,7 +1,6 @@
 package courier
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,6 +25,7 @@ type Doubted struct {
 	Partner  noroshi.NodeID   `json:"partner"`
 	Key      string           `json:"key"`
 	Version  uint64           `json:"version"`            // of the KEYSET that revoked it
+	Root     noroshi.Hash     `json:"root,omitzero"`      // SHA-256 of the root that signed it
 	Revoked  time.Time        `json:"revoked,omitzero"`   // when the partner did so
 	Time     time.Time        `json:"time,omitzero"`      // when it was done here
 	Messages []DoubtedMessage `json:"messages,omitempty"` // at most 5000
@@ -104,18 +104,21 @@ func (l *link) distrust(ctx context.Context, m *message.Message) {
 }
 
 // doubtKeys takes out of use what revoked keys of the partner signed behind the
-// last good point, once for each key, and goes over what came once for all of them.
+// last good point, and goes over what came once for all of them. It does so once for
+// each key under one root, where what is revoked stays so: another root may have named
+// the key as good meanwhile.
 func (l *link) doubtKeys(ctx context.Context) error {
 	ks := l.view.Load().keys
 	fresh := map[[4]byte]*disowned{}
 	for i := range ks.Revoked {
 		r := &ks.Revoked[i]
-		_, err := l.c.s.Doc(ctx, docDoubted, l.effectsKey(r.ID))
+		var was Doubted
+		found, err := readJSON(ctx, l.c.s.Reads, docDoubted, l.effectsKey(r.ID), &was)
 		switch {
-		case noroshi.KindOf(err) == noroshi.NotFound:
-			fresh[r.ID] = &disowned{believed: goodOf(r)}
 		case err != nil:
 			return err
+		case !found || was.Root != noroshi.Sum(ks.Root):
+			fresh[r.ID] = &disowned{believed: goodOf(r), was: was}
 		}
 	}
 	if err := l.foresee(ctx, fresh); err != nil {
@@ -131,11 +134,11 @@ func (l *link) doubtKeys(ctx context.Context) error {
 		if x == nil {
 			continue
 		}
-		x.report.Version, x.report.Revoked = ks.Version, ks.Created
+		x.report.Version, x.report.Root, x.report.Revoked = ks.Version, noroshi.Sum(ks.Root), ks.Created
 		if err := l.disown(ctx, l.effectsKey(ks.Revoked[i].ID), ks, *x); err != nil {
 			return err
 		}
-		if x.report.Count > 0 {
+		if x.report.Count > 0 && !x.known() {
 			l.alarm(ctx, "key-revoked", uint64(x.report.Count))
 		}
 	}
@@ -148,8 +151,14 @@ func (l *link) effectsKey(id [4]byte) string { return l.node().String() + "/" + 
 // disowned is what one key signed that is not to be believed.
 type disowned struct {
 	believed good
+	was      Doubted // the report under another root; the zero value for none
 	report   Doubted
 	objects  []taken
+}
+
+// known reports whether the report under another root tells of the same messages.
+func (x *disowned) known() bool {
+	return x.was.Count == x.report.Count && slices.EqualFunc(x.was.Messages, x.report.Messages, func(a, b DoubtedMessage) bool { return a.ID == b.ID })
 }
 
 // theirs are the epochs of the partner's log, the newest last.
@@ -293,8 +302,16 @@ func (l *link) disown(ctx context.Context, key string, ks *message.Keyset, x dis
 	var done []reach
 	_, err := l.c.s.Do(ctx, act, func(tx *store.Tx) error {
 		done = nil
-		if _, err := tx.Doc(ctx, docDoubted, key); noroshi.KindOf(err) != noroshi.NotFound {
-			return cmp.Or(err, errNothing)
+		var was Doubted
+		found, err := readJSON(ctx, tx.Reads, docDoubted, key, &was)
+		switch {
+		case err != nil:
+			return err
+		case found && was.Root == d.Root:
+			return errNothing
+		case found && x.known():
+			was.Root = d.Root
+			return putJSON(tx, docDoubted, key, was)
 		}
 		d.Time = tx.Time().UTC()
 		again, err := l.saidAgain(ctx, tx.Reads, x.objects, func(m *message.Message) bool { return behind(m, ks) == nil })

@@ -456,3 +456,43 @@ func TestStrangersKey(t *testing.T) {
 		t.Errorf("A waits for %q", p.a.link().Recovering)
 	}
 }
+
+// TestRevokedAgain: a thief of A's root revokes A's release key at B; the next root, heard
+// by voice, names it good again, and a thief of that key speaks. When A revokes it, what
+// it signed since goes out of use too.
+func TestRevokedAgain(t *testing.T) {
+	t.Parallel()
+	p, ends := began(t, 74)
+	p.until("all receipted", 5*time.Second, p.settled)
+	p.net.setCut(true)
+	own, stolen := p.a.keys, p.a.keys.Copy()
+	p.a.keys = own.Copy()
+	p.revoke(ends)
+	p.b.takeKeys(p.a)
+	p.report()
+	p.a.keys = own
+	if err := own.RotateRoot(rand.Reader, nil, true, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	p.b.takeKeys(p.a)
+	envelope := p.forged(stolen, ends[0].Epoch, ends[0].Seq+1, "thief.example")
+	p.until("the thief's", 5*time.Second, func() bool {
+		_ = p.b.running().Receive(t.Context(), "https", p.a.id(), envelope)
+		return p.usable(4)()
+	})
+	p.revoke(ends)
+	p.b.takeKeys(p.a)
+	p.until("its withdrawal", 3*time.Second, p.usable(3))
+	if r := p.report(); r.Count != 1 || len(r.Objects) != 1 {
+		t.Errorf("report: %+v", r)
+	}
+	if err := own.RotateRoot(rand.Reader, nil, false, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	was := p.report()
+	p.b.takeKeys(p.a)
+	p.until("it stands under the next root", 5*time.Second, func() bool { return p.report().Root != was.Root })
+	if r := p.report(); r.Time != was.Time || r.Version != was.Version {
+		t.Errorf("report under a root that says the same: %+v", r)
+	}
+}
