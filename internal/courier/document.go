@@ -16,6 +16,11 @@ const (
 	paperToken = time.Minute // and then one in each of these: they come again
 	firstPaper = time.Second // before a document is sent again; doubles
 	lastPaper  = 5 * time.Minute
+
+	consentBurst = 2  // consents that may go at once to who speaks under no agreement,
+	consentTurns = 60 // and then one in so many turns of a slow path, of which it takes some fifteen,
+	consentRest  = 30 // so many times less often while the agreement is suspended
+	consentBeats = 2  // heartbeats in which who has it would speak under it
 )
 
 // paper is a document of ours until the partner shows that it has it: a KEYSET
@@ -205,18 +210,33 @@ func (l *link) has(p *paper) bool {
 	return l.told != nil && l.told.Context.Agreement == p.agreement || p.left && v.partner.Agreement == p.agreement && now != p.agreement
 }
 
-// consentLacked sends our consent on a STATE that is not under the agreement in force.
-// It may be of before; but it may as well be of a partner that was put back to before it
-// had our consent, which can read nothing that we say under the agreement, and never
-// says that it lacks it. The consent goes once for such a STATE, and not often.
-func (l *link) consentLacked(theirs noroshi.Hash) {
-	now := l.c.o.Now()
-	ours, ok := l.view.Load().inForce(now)
-	if !ok || theirs == ours {
+// consentLacked sends our consent to the agreement both signed on a STATE that is not
+// under it, of a run of the partner that has not spoken under it. That may be of before;
+// but it may as well be of a partner that was put back to before it had our consent,
+// which can read nothing that we say under the agreement, and never says that it lacks
+// it. To a life not heard before it goes at once, to another when it does not speak
+// under the agreement for a while, and not often: much less so while that is suspended,
+// when a partner that has all says the same.
+func (l *link) consentLacked(st *message.Statement, run [8]byte, anew bool) {
+	v, now := l.view.Load(), l.c.o.Now()
+	ours := v.partner.Agreement
+	if st.Context.Agreement == ours || !v.would(ours, now) {
 		return
 	}
+	var turn time.Duration
+	if ch := l.c.channel(l.path()); ch != nil {
+		turn = ch.Traits().Turn
+	}
+	due, pace := now, max(cardKeys, consentTurns*turn)
+	if !anew {
+		due = now.Add(max(consentBeats*l.c.o.Heartbeat, consentTurns/3*turn))
+	}
 	l.mu.Lock()
-	may := len(l.papers) < maxPapers && l.unsigned.take(1, now, cardBurst, cardKeys)
+	rests := v.suspended() && !anew
+	may := l.spoke != underOf{ours, run} && !l.consents(ours) && len(l.papers) < maxPapers && !(rests && now.Before(l.unsignedAt)) && l.unsigned.take(1, now, consentBurst, pace)
+	if may && rests {
+		l.unsignedAt = now.Add(consentRest * pace)
+	}
 	l.mu.Unlock()
 	if !may {
 		return
@@ -227,14 +247,29 @@ func (l *link) consentLacked(theirs noroshi.Hash) {
 			l.note(quiet(ctx, err))
 			return
 		}
-		key := noroshi.Sum(doc).String()
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.papers[key] == nil {
-			l.papers[key] = &paper{doc: doc, due: now, once: true}
+		if !l.consents(ours) {
+			l.papers[noroshi.Sum(doc).String()] = &paper{doc: doc, agreement: ours, due: due, once: true}
 			signal(l.kick)
 		}
 	})
+}
+
+// consents reports whether an AGREEMENT document of ours waits; under mu.
+func (l *link) consents(h noroshi.Hash) bool {
+	for _, p := range l.papers {
+		if p.agreement == h {
+			return true
+		}
+	}
+	return false
+}
+
+// underOf is a run of the partner, and the agreement it spoke under.
+type underOf struct {
+	agreement noroshi.Hash
+	run       [8]byte
 }
 
 // heeded reports whether a word of ours on an agreement has left and the partner's

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,10 +14,11 @@ import (
 
 // words is what a partner hears of suspensions, resumptions and KEYSETs; it can be deaf.
 type words struct {
-	mu    sync.Mutex
-	deaf  bool
-	heard []message.Suspension
-	came  map[uint64]int // how often a word with a counter, or a KEYSET of a version, came, also to the deaf
+	mu       sync.Mutex
+	deaf     bool
+	heard    []message.Suspension
+	consents atomic.Int64
+	came     map[uint64]int // how often a word with a counter, or a KEYSET of a version, came, also to the deaf
 }
 
 func (w *words) take(_ context.Context, _ noroshi.NodeID, doc []byte) error {
@@ -31,6 +33,8 @@ func (w *words) take(_ context.Context, _ noroshi.NodeID, doc []byte) error {
 			return err
 		}
 		w.came[ks.Version]++
+	case kind == message.AgreementDocument:
+		w.consents.Add(1)
 	case kind == message.SuspensionDocument:
 		s, err := message.ReadSuspension(noroshi.Real, doc)
 		if err != nil {
@@ -231,6 +235,35 @@ func TestKeysetReachesWhoHoldsAThiefs(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.until("B gets ours", 3*time.Second, func() bool { return p.hears[p.b].times(own.Keyset().Version) > 0 })
+		})
+	}
+}
+
+// TestConsentOnlyToWhoMayLackIt: a run of a partner that has spoken under the agreement
+// has our consent, and is not sent it when it speaks under it no more, as when it has
+// not yet heard that we resumed it. One that was put back to before it gets it, while
+// the agreement is suspended too.
+func TestConsentOnlyToWhoMayLackIt(t *testing.T) {
+	t.Parallel()
+	for name, suspended := range map[string]bool{"in force": false, "suspended": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newWorded(t, 76)
+			p.a.consents(p.file)
+			came := p.hears[p.b].consents.Load
+			p.b.suspend(p.a)
+			if suspended {
+				p.a.suspend(p.b)
+			}
+			p.more(p.b, 12)
+			if n := came(); n > 0 {
+				t.Errorf("%d consents to who has it", n)
+			}
+			p.b.end()
+			p.b.open()
+			p.b.beginAnew()
+			p.b.start()
+			p.until("the consent, to who was put back", 3*time.Second, func() bool { return came() > 0 })
 		})
 	}
 }

@@ -51,16 +51,18 @@ type link struct {
 	known    atomic.Pointer[message.KeyVersion] // the KEYSET of ours that the partner's last STATE names; nil = it has said nothing yet
 	released atomic.Bool                        // something was released since the puller last looked
 
-	lostTail asking    // for what a restore lost
-	gaveBack time.Time // when a WANT for lost messages or recalls was last answered
-	giving   bool      // one is being answered
-	closedAt time.Time // when a WANT for what nobody has was last answered
-	underWay underWay
-	papersIn tokens // documents of the partner that may come now
-	lacked   tokens // KEYSETs that may go to it on a STATE that is not its newest
-	unsigned tokens // consents that may go to it on a STATE that is not under the agreement
-	looks    tokens // lookUnits of sequences that may be looked through for it now
-	lostNow  chan struct{}
+	lostTail   asking    // for what a restore lost
+	gaveBack   time.Time // when a WANT for lost messages or recalls was last answered
+	giving     bool      // one is being answered
+	closedAt   time.Time // when a WANT for what nobody has was last answered
+	underWay   underWay
+	papersIn   tokens    // documents of the partner that may come now
+	lacked     tokens    // KEYSETs that may go to it on a STATE that is not its newest
+	unsigned   tokens    // consents that may go to it on a STATE that is not under the agreement
+	unsignedAt time.Time // from when, while the agreement is suspended
+	spoke      underOf   // the last run whose newest STATE was under an agreement
+	looks      tokens    // lookUnits of sequences that may be looked through for it now
+	lostNow    chan struct{}
 
 	comparing sync.Mutex // held by a comparison; taken before mu
 	asking    [8]byte    // nonce of the HOLDINGS that waits for its answer

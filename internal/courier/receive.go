@@ -188,6 +188,7 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		told.Channel = channel
 		l.mu.Lock()
 		told.Doubts = l.memo.doubts(l.c.o.Keys.Keyset(), told.State)
+		anew := !slices.Contains(l.memo.Theirs, epochID(st.Context.Epoch))
 		fx := l.advance(*told)
 		live := l.side.Status().Live
 		last := newer(live, l.told, st)
@@ -204,6 +205,9 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		l.heard = make(chan struct{})
 		if last { // an old one may be of before it forgot
 			l.known.Store(&told.State.Keys[1])
+			if !st.Context.Agreement.IsZero() {
+				l.spoke = underOf{st.Context.Agreement, told.State.Run}
+			}
 			l.ackPapers()
 		}
 		l.mu.Unlock()
@@ -212,7 +216,7 @@ func (l *link) statementArrived(channel string, st *message.Statement) error {
 		} else {
 			l.keysLacked(told.State.Keys[1])
 		}
-		l.consentLacked(st.Context.Agreement)
+		l.consentLacked(st, told.State.Run, anew)
 		l.perform(fx)
 		if after { // the first word after an outage
 			l.lane(0, func(ctx context.Context) { l.note(quiet(ctx, l.checkChains(ctx, told.State))) })

@@ -189,11 +189,12 @@ func TestRestoreFromBackup(t *testing.T) {
 // TestPutBackToBeforeTheConsent: a node is put back to between its own consent and its
 // partner's, or to before it knew of the agreement at all. It can read nothing that its
 // partner says under the agreement, until it has that consent again; where it forgot
-// its own, its officers consent anew.
+// its own, its officers consent anew; what it suspended since is suspended again.
 func TestPutBackToBeforeTheConsent(t *testing.T) {
 	t.Parallel()
-	for _, consented := range []bool{true, false}[:tier.N(1, 2)] { // the second may take a minute more: LINKs are parted by that
-		t.Run(fmt.Sprintf("had consented %v", consented), func(t *testing.T) {
+	for _, x := range []struct{ consented, suspended bool }{{true, true}, {true, false}, {false, false}}[:tier.N(2, 3)] { // the last may take a minute more: LINKs are parted by that
+		consented := x.consented
+		t.Run(fmt.Sprintf("%+v", x), func(t *testing.T) {
 			t.Parallel()
 			usa, jpn := nodetest.New(t, "USA-01", noroshi.Real), nodetest.New(t, "JPN-01", noroshi.Real)
 			if _, err := crew.Introduce(t.Context(), &usa.Crew, &jpn.Crew); err != nil {
@@ -238,6 +239,10 @@ func TestPutBackToBeforeTheConsent(t *testing.T) {
 			is(usa, "in-force")
 			is(jpn, "in-force")
 			nodetest.Whole(t, usa, jpn)
+			if x.suspended {
+				order(t, jpn, "agreement.suspend", noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+				is(usa, "suspended")
+			}
 
 			jpn.Stop()
 			jpn.Restore(file)
@@ -245,6 +250,10 @@ func TestPutBackToBeforeTheConsent(t *testing.T) {
 			if !consented {
 				is(jpn, "proposed")
 				consent(jpn)
+			}
+			if x.suspended {
+				is(jpn, "suspended")
+				order(t, jpn, "agreement.resume", noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h})
 			}
 			is(jpn, "in-force")
 			jpn.Import("list.txt", "tlp:green", strings.NewReader("after.example\n"))
