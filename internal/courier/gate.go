@@ -1,7 +1,7 @@
 package courier
 
 import (
-	"slices"
+	"context"
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
@@ -86,7 +86,7 @@ func (t *tokens) take(n float64, now time.Time, burst float64, pace time.Duratio
 }
 
 // opened takes note of a verified envelope and the secret it came under.
-func (l *link) opened(o opening, p message.Plain) error {
+func (l *link) opened(ctx context.Context, o opening, p message.Plain) error {
 	now := l.c.o.Now()
 	if o.link {
 		l.note(l.c.safe.used(l.node(), [32]byte(o.secret), now))
@@ -103,11 +103,16 @@ func (l *link) opened(o opening, p message.Plain) error {
 	if p.Document != nil { // which proves itself to whoever takes it, and no life
 		return nil
 	}
-	var life message.Epoch
-	if state {
-		life = p.Statement.Context.Epoch
+	if key {
+		h := p.Message.Header
+		row, err := l.c.s.In(ctx, l.node(), p.Message.Context.Epoch, h.Seq, 1)
+		if key = len(row) == 0 || row[0].Seq != h.Seq; err != nil || !key {
+			return err // who has it already may be told again by anybody
+		}
 	}
-	l.suspect(life, key, now)
+	if key || state {
+		l.suspect(p.Statement, now)
+	}
 	return nil
 }
 
@@ -116,12 +121,12 @@ func documentIs(p message.Plain, kind message.DocumentKind) bool {
 	return p.Document != nil && err == nil && is == kind
 }
 
-// suspect concludes from what came under the card's secret that the partner may
-// have lost our LINK: by a LINK of its own, by a second STATE in a row half a
-// minute later, or by one of a life (zero for none) that is new, for it was put
-// back, and its vault may be gone with its disk. Then it gets a new one.
-func (l *link) suspect(life message.Epoch, key bool, now time.Time) {
-	state := life != message.Epoch{}
+// suspect concludes from what came under the card's secret that the partner may have
+// lost our LINK: by a LINK of its own that is not here yet (st is nil), by a second
+// STATE in a row half a minute later, or by one of a life that is new, for it was put
+// back, and its vault may be gone with its disk. Then it gets a new one. What is not
+// newer than what was heard says nothing: whoever recorded it may say it again.
+func (l *link) suspect(st *message.Statement, now time.Time) {
 	s := l.c.safe.of(l.node())
 	newest := s.Made
 	if s.Next != nil {
@@ -130,13 +135,18 @@ func (l *link) suspect(life message.Epoch, key bool, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := &l.doubt
-	d.heard = now
-	if state && d.cardRun.IsZero() {
-		d.cardRun = now
+	anew, again := false, false
+	if st != nil {
+		if anew = !l.side.Knows(st.Context.Epoch); !anew && (!newer(l.side.Live(), l.told, st) || l.told != nil && l.told.Counter == st.Counter) {
+			return
+		}
+		if d.cardRun.IsZero() {
+			d.cardRun = now
+		}
+		anew, again = anew && len(l.memo.Theirs) > 0, now.Sub(d.cardRun) >= cardEvery/2
 	}
-	again := state && now.Sub(d.cardRun) >= cardEvery/2
-	anew := state && len(l.memo.Theirs) > 0 && !slices.Contains(l.memo.Theirs, epochID(life))
-	if s.Made != nil && (anew || (key || again) && now.Sub(newest.At) >= linkPause) {
+	d.heard = now
+	if s.Made != nil && (anew || (st == nil || again) && now.Sub(newest.At) >= linkPause) {
 		d.here = true
 		signal(l.kick)
 	}

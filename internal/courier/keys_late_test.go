@@ -2,6 +2,7 @@ package courier_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,5 +58,37 @@ func (n *node) consents(file []byte) {
 	})
 	if err != nil {
 		n.t.Fatal(err)
+	}
+}
+
+// TestRecordedIsNoLoss: what a partner said under the card's secret, recorded and said
+// again when the card serves no more, makes no new LINK, however often it comes.
+func TestRecordedIsNoLoss(t *testing.T) {
+	t.Parallel()
+	k := newKeyed(t, 75)
+	k.net.watch = true
+	k.start()
+	k.until("both have stored the other's LINK", 10*time.Second, k.linked)
+	k.net.mu.Lock()
+	k.net.watch = false
+	old := slices.DeleteFunc(slices.Clone(k.net.seen), func(e []byte) bool {
+		return !message.GateMatch([]byte(strings.Repeat("b", 32)), noroshi.Real, k.b.id(), k.a.id(), e)
+	})
+	k.net.mu.Unlock()
+	k.talks("first", func() {})
+	k.ahead.Add(int64(4 * 24 * time.Hour))
+	k.talks("the card serves no more", func() {})
+	was, hears, taken := k.va.body(t), &worded{pair: k.pair}, 0
+	for _, e := range old {
+		k.ahead.Add(int64(11 * time.Minute))
+		hears.more(k.b, 1)
+		if k.a.running().Receive(t.Context(), "https", k.b.id(), e) == nil {
+			taken++
+		}
+	}
+	hears.more(k.a, 6)
+	k.until("all is receipted", 5*time.Second, k.settled)
+	if k.va.body(t).Gate != was.Gate || taken == 0 {
+		t.Errorf("a new LINK for one of %d envelopes recorded days ago", taken)
 	}
 }

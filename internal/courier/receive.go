@@ -56,7 +56,7 @@ func (c *Courier) opened(ctx context.Context, kind string, from noroshi.NodeID, 
 		l.mu.Unlock()
 	}
 	if err == nil {
-		err = l.opened(by, plain)
+		err = l.opened(ctx, by, plain)
 	}
 	if err != nil {
 		c.counts.Refused.Add(1)

@@ -521,6 +521,9 @@ func (s Side) Confirmed() bool { return (s.confirmed || s.blind()) && !s.opening
 // Live is the partner's life that counts; zero while none does.
 func (s Side) Live() Epoch { return s.live }
 
+// Knows reports whether anything of a life of the partner has come.
+func (s Side) Knows(e Epoch) bool { return s.life(e) != nil }
+
 // Tail returns where our present log ends.
 func (s Side) Tail() EpochHead { return s.present().EpochHead }
 
