@@ -36,7 +36,8 @@ type paper struct {
 	agreement noroshi.Hash
 	word      message.Suspension // ours on an agreement, its counter from 1; else the zero value
 	once      bool               // it goes once, for what it answers comes again: one of the partner's own, given back, a KEYSET on an old STATE, a consent on one that is not under the agreement
-	left      bool
+	left      bool               // a channel has taken it
+	flying    int                // how often it is being handed over
 	due       time.Time
 	wait      time.Duration
 }
@@ -148,7 +149,7 @@ func (l *link) sendPapers() {
 			p.due = now.Add(firstPaper)
 		default:
 			due = append(due, p)
-			if p.left = true; p.once {
+			if p.flying++; p.once {
 				delete(l.papers, key)
 			}
 			p.due = now.Add(p.wait)
@@ -161,11 +162,10 @@ func (l *link) sendPapers() {
 			envelope, err := l.envelope(ch, message.Plain{Document: p.doc})
 			if err != nil {
 				l.note(err)
-				return
-			}
-			if err := l.handOver(ctx, ch, noroshi.Immediate, envelope); err != nil && noroshi.KindOf(err) != noroshi.Invalid {
+			} else if err = l.handOver(ctx, ch, noroshi.Immediate, envelope); err != nil && noroshi.KindOf(err) != noroshi.Invalid {
 				l.hurry(p)
 			}
+			l.flew(p, err == nil)
 		})
 	}
 }
@@ -177,14 +177,26 @@ func (l *link) path() string {
 	return l.side.Status().Path
 }
 
-// hurry shortens the wait of a document that did not even leave.
+// hurry shortens the wait of a document that the channel did not take.
 func (l *link) hurry(p *paper) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.left = false
 	if soon := l.c.o.Now().Add(firstPaper); p.due.After(soon) {
 		p.due, p.wait = soon, firstPaper
 	}
+}
+
+// flew takes note of whether a document left. One that goes once waits again when it
+// did not.
+func (l *link) flew(p *paper, left bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.flying--
+	p.left = p.left || left
+	if key := noroshi.Sum(p.doc).String(); p.once && !left && l.papers[key] == nil {
+		l.papers[key] = p
+	}
+	signal(l.kick)
 }
 
 // ackPapers forgets documents the partner's newest STATE shows it has; under mu.
@@ -250,7 +262,7 @@ func (l *link) consentLacked(st *message.Statement, run [8]byte, anew bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if !l.consents(ours) {
-			l.papers[noroshi.Sum(doc).String()] = &paper{doc: doc, agreement: ours, due: due, once: true}
+			l.papers[noroshi.Sum(doc).String()] = &paper{doc: doc, agreement: ours, due: due, wait: firstPaper, once: true}
 			signal(l.kick)
 		}
 	})
@@ -272,13 +284,13 @@ type underOf struct {
 	run       [8]byte
 }
 
-// heeded reports whether a word of ours on an agreement has left and the partner's
+// heeded reports whether a word of ours on an agreement has left, or leaves, and the partner's
 // newest STATE is as it says: not under one that we suspended, under one that we
 // resumed. Not under one that is over is as it should be too; while only the partner's
 // own suspension keeps us from speaking under it, nothing shows that it has our word.
 // Under mu.
 func (l *link) heeded(p *paper) bool {
-	if p.word.Counter == 0 || !p.left || l.told == nil {
+	if p.word.Counter == 0 || !p.left && p.flying == 0 || l.told == nil {
 		return false
 	}
 	theirs := l.told.Context.Agreement == p.word.Agreement

@@ -62,7 +62,7 @@ func (l *link) keysLacked(held message.KeyVersion) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.papers[key] == nil && len(l.papers) < maxPapers && l.lacked.take(1, l.c.o.Now(), cardBurst, cardKeys) {
-		l.papers[key] = &paper{doc: now.Bytes(), due: l.c.o.Now(), once: true}
+		l.papers[key] = &paper{doc: now.Bytes(), due: l.c.o.Now(), wait: firstPaper, once: true}
 		signal(l.kick)
 	}
 }

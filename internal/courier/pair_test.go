@@ -238,6 +238,7 @@ type rough struct {
 	seen    [][]byte // every envelope, when watch is on
 	watch   bool
 	small   bool // what is larger than a STATE is lost
+	full    int  // so many of what is larger than a STATE are not taken
 	narrow  bool
 	spoils  func(from *node, envelope []byte) bool // it is lost
 	still   *still                                 // somebody waits for both ends to hand one over
@@ -287,11 +288,18 @@ func (e *roughEnd) Send(ctx context.Context, p noroshi.Partner, prec noroshi.Pre
 	}
 	cut, lost, copies := n.cut, n.rng.IntN(100) < n.loss, 1
 	lost = lost || n.small && len(envelope) > 2100 || n.spoils != nil && n.spoils(e.from, envelope)
+	full := n.full > 0 && len(envelope) > 2100
+	if full {
+		n.full--
+	}
 	if n.rng.IntN(100) < n.twice {
 		copies = 2
 	}
 	delay := time.Duration(n.rng.IntN(4)) * time.Millisecond * time.Duration(min(n.loss, 1))
 	n.mu.Unlock()
+	if full {
+		return noroshi.Errorf(noroshi.Busy, "test.full", "the wire is full")
+	}
 	if cut {
 		return noroshi.Errorf(noroshi.Queued, "test.cut", "the wire is cut")
 	}
