@@ -76,12 +76,13 @@ type worded struct {
 
 func newWorded(t *testing.T, seed uint64) *worded {
 	t.Helper()
-	p := newPair(t, seed, 0, 0)
-	a, err := noroshi.ParseAgreement(p.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &worded{p, a.Hash, map[*node]*words{}}
+	return newPair(t, seed, 0, 0).worded()
+}
+
+// worded starts a pair that hears so.
+func (p *pair) worded() *worded {
+	p.t.Helper()
+	w := &worded{p, noroshi.Sum(p.file), map[*node]*words{}}
 	for _, n := range []*node{p.a, p.b} {
 		w.hears[n] = &words{came: map[uint64]int{}}
 		n.document = w.hears[n].take

@@ -216,12 +216,9 @@ const statementCost = 1500
 func (k *packer) say(ctx context.Context, alone bool) error {
 	docs := [][]byte{k.l.c.o.Keys.Keyset().Bytes()}
 	k.l.mu.Lock()
-	for key, p := range k.l.papers {
+	for _, p := range k.l.papers { // they go by other ways too: a medium may never arrive
 		if p.keys.Version == 0 && !bytes.Equal(p.doc, docs[0]) {
 			docs = append(docs, p.doc)
-		}
-		if p.once {
-			delete(k.l.papers, key)
 		}
 	}
 	k.l.mu.Unlock()

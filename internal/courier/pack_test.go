@@ -16,6 +16,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/courier"
+	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -454,4 +455,25 @@ func epochsOf(t testing.TB, body []byte) (list [][16]byte) {
 		list = append(list, e)
 	}
 	return list
+}
+
+// TestPackedPaperGoesToo: what goes to a partner once, and was put on a medium that
+// never arrives, goes when there is another way.
+func TestPackedPaperGoesToo(t *testing.T) {
+	t.Parallel()
+	p := newMediaPair(t, 77).worded()
+	p.net.setCut(true)
+	p.until("the way is down", 10*time.Second, func() bool { return !p.a.link().Up })
+	doc, err := message.SignSuspension(p.b.keys, message.Suspension{Agreement: p.agreement, Counter: 3, Created: time.Now()})
+	if err == nil {
+		err = p.a.running().Document(t.Context(), p.b.id(), doc)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := p.a.pack(courier.Packing{Partner: p.b.id(), Said: true}); s.report.Said < 3 {
+		t.Errorf("packed: %+v", s.report)
+	}
+	p.net.setCut(false)
+	p.until("B is given its word back", 3*time.Second, func() bool { return p.hears[p.b].times(3) > 0 })
 }
