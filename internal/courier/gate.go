@@ -49,7 +49,7 @@ func (l *link) opens(g message.Gate, envelope []byte) (opening, bool) {
 // end. Only what is in it tells (wasNone).
 func (d *doubt) takes(size int, now time.Time) bool {
 	if size > cardLarge {
-		return d.large.take(1, now, cardBurst, cardKeys)
+		return d.large.take(1, now, cardBurst, cardKeys/2)
 	}
 	return d.tokens.take(1, now, cardBurst, cardToken)
 }

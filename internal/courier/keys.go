@@ -17,7 +17,7 @@ const (
 	lostAfter = 2 * time.Minute
 	// cardEvery parts two STATEs, and two LINKs, that go under the card's secret
 	// while a LINK is in use. As much is taken; cardBurst may come at once. Two
-	// KEYSETs are parted by cardKeys: fewer than all documents that are looked at.
+	// KEYSETs are parted by cardKeys, and two AGREEMENTs: fewer than are looked at.
 	cardEvery = time.Minute
 	cardBurst = 4
 	cardToken = cardEvery / 2
@@ -40,7 +40,8 @@ type doubt struct {
 	citedAt  time.Time // when the partner last cited another STATE of ours than before: it hears us
 	sentCard time.Time // when a STATE last went under the card's secret
 	sentLink time.Time // and a LINK
-	sentKeys time.Time // and a KEYSET or an AGREEMENT
+	sentKeys time.Time // and a KEYSET
+	sentFile time.Time // and an AGREEMENT
 	cardRun  time.Time // the first STATE of the partner's under the card's secret since one under a LINK
 	tokens   tokens    // of what may still come under the card's secret
 	large    tokens    // of what exceeds cardLarge
@@ -210,8 +211,8 @@ func (l *link) outbound(p message.Plain, channel string) message.Outbound {
 
 // underCard reports whether something goes under the card's secret although the
 // partner has stored a LINK: a LINK a minute while that is in doubt, and a STATE
-// a minute, and a KEYSET or an AGREEMENT every other, then and while it is not heard,
-// or does not hear.
+// a minute, and a KEYSET and an AGREEMENT every other, then and while it is not heard,
+// or does not hear. Neither waits for the other: each may be of no use alone.
 func (l *link) underCard(p message.Plain, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -222,8 +223,10 @@ func (l *link) underCard(p message.Plain, now time.Time) bool {
 	case p.Kind() == message.Link && d.here:
 		sent = &d.sentLink
 	case p.Kind() == message.StateKind && lost:
-	case lost && (documentIs(p, message.KeysetDocument) || documentIs(p, message.AgreementDocument)):
+	case lost && documentIs(p, message.KeysetDocument):
 		sent, every = &d.sentKeys, cardKeys
+	case lost && documentIs(p, message.AgreementDocument):
+		sent, every = &d.sentFile, cardKeys
 	default:
 		return false
 	}

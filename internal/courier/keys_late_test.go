@@ -1,10 +1,9 @@
 package courier_test
 
 import (
-	"context"
+	"crypto/rand"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,18 +13,13 @@ import (
 )
 
 // TestConsentReachesOldSecrets: a node is put back, its secrets with it, to before the
-// consent to the agreement in force and its partner's newest LINK, when the card serves
-// no more. Whatever secrets it has, it gets the consent: it can read nothing else.
+// consent to the agreement in force, and its partner's newest LINK and KEYSET, when the
+// card serves no more. Whatever secrets it has, it gets both: it can read nothing else.
 func TestConsentReachesOldSecrets(t *testing.T) {
 	t.Parallel()
 	k := newKeyed(t, 73)
-	var came atomic.Bool
-	k.b.document = func(_ context.Context, _ noroshi.NodeID, doc []byte) error {
-		if kind, err := message.KindOfDocument(doc); err == nil && kind == message.AgreementDocument {
-			came.Store(true)
-		}
-		return nil
-	}
+	hears := &words{came: map[uint64]int{}}
+	k.b.document = hears.take
 	k.late()
 	old, _ := k.vb.Load()
 	first := k.va.body(t)
@@ -39,11 +33,17 @@ func TestConsentReachesOldSecrets(t *testing.T) {
 	file := append([]byte("# another\n"), k.file...)
 	k.a.meet(k.b, file, []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32)))
 	k.a.consents(file)
+	if err := k.a.keys.Rotate(rand.Reader, message.UseTLS, k.a.clock()); err != nil {
+		t.Fatal(err)
+	}
 	k.b.open()
 	k.b.beginAnew()
 	k.b.start()
 	clock := k.quick()
-	k.until("A's consent", 3*time.Second, func() bool { clock(); return came.Load() })
+	k.until("A's consent and KEYSET", 3*time.Second, func() bool {
+		clock()
+		return hears.consents.Load() > 0 && hears.times(k.a.keys.Keyset().Version) > 0
+	})
 }
 
 // consents keeps a node's own consent to an agreement.
