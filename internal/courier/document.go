@@ -12,7 +12,7 @@ import (
 // Bounds of documents on their way.
 const (
 	maxPapers  = 64
-	paperBurst = 32          // documents of a partner that are looked at, at once,
+	paperBurst = 32          // documents of a partner that are looked at, of a kind, at once,
 	paperToken = time.Minute // and then one in each of these: they come again
 	firstPaper = time.Second // before a document is sent again; doubles
 	lastPaper  = 5 * time.Minute

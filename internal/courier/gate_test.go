@@ -25,10 +25,9 @@ func TestLargeStatesShutOutNoKeyset(t *testing.T) {
 			k.late()
 			k.a.end()
 			keys := k.a.keys.Copy()
-			if !verifies {
-				if err := keys.Rotate(rand.Reader, message.UseControl, k.a.clock()); err != nil {
-					t.Fatal(err)
-				}
+			use := map[bool]message.KeyUse{true: message.UseTLS, false: message.UseControl}[verifies]
+			if err := keys.Rotate(rand.Reader, use, k.a.clock()); err != nil {
+				t.Fatal(err)
 			}
 			body := message.State{In: []message.InSet{{Epoch: message.Epoch{5}}}}
 			for i := range uint64(200) {
@@ -65,5 +64,40 @@ func TestLargeStatesShutOutNoKeyset(t *testing.T) {
 				t.Errorf("%d of 10 KEYSETs were looked at", came)
 			}
 		})
+	}
+}
+
+// TestRecordedDocumentsShutOutNoKeyset: what a partner sent long ago, said again and
+// again by somebody else, keeps out no KEYSET that comes.
+func TestRecordedDocumentsShutOutNoKeyset(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, 78, 0, 0)
+	w := &words{came: map[uint64]int{}}
+	p.b.document = w.take
+	p.b.start()
+	hand := func(doc []byte) error {
+		t.Helper()
+		envelope, err := message.Seal(message.Plain{Document: doc}, message.Outbound{Realm: noroshi.Real, From: p.a.id(), To: p.b.keys.Keyset(), Secret: []byte(strings.Repeat("a", 32)), Now: time.Now()}, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.b.running().Receive(t.Context(), "https", p.a.id(), envelope)
+	}
+	consent, err := message.ConsentAgreement(p.a.keys, p.file, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.until("B takes what comes", 5*time.Second, func() bool { return hand(consent) == nil })
+	for range 40 {
+		_, _ = hand(p.a.keys.Keyset().Bytes()), hand(consent)
+	}
+	if n := w.consents.Load(); n != 32 {
+		t.Errorf("%d of 41 consents were looked at", n)
+	}
+	if err := p.a.keys.Rotate(rand.Reader, message.UseTLS, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := hand(p.a.keys.Keyset().Bytes()); err != nil || w.times(2) != 1 {
+		t.Errorf("the KEYSET came %d times: %v", w.times(2), err)
 	}
 }

@@ -56,12 +56,12 @@ type link struct {
 	giving     bool      // one is being answered
 	closedAt   time.Time // when a WANT for what nobody has was last answered
 	underWay   underWay
-	papersIn   tokens    // documents of the partner that may come now
-	lacked     tokens    // KEYSETs that may go to it on a STATE that is not its newest
-	unsigned   tokens    // consents that may go to it on a STATE that is not under the agreement
-	unsignedAt time.Time // from when, while the agreement is suspended
-	spoke      underOf   // the last run whose newest STATE was under an agreement
-	looks      tokens    // lookUnits of sequences that may be looked through for it now
+	papersIn   map[message.DocumentKind]tokens // documents of the partner that may come now
+	lacked     tokens                          // KEYSETs that may go to it on a STATE that is not its newest
+	unsigned   tokens                          // consents that may go to it on a STATE that is not under the agreement
+	unsignedAt time.Time                       // from when, while the agreement is suspended
+	spoke      underOf                         // the last run whose newest STATE was under an agreement
+	looks      tokens                          // lookUnits of sequences that may be looked through for it now
 	lostNow    chan struct{}
 
 	comparing sync.Mutex // held by a comparison; taken before mu
@@ -106,7 +106,7 @@ type arrival struct {
 
 func newLink(c *Courier, v *view) *link {
 	l := &link{c: c, arriving: map[arrival]arrived{}, pending: map[string]pendingMessage{},
-		receipts: map[message.Epoch]*receipted{}, papers: map[string]*paper{}, heard: make(chan struct{}), alarmed: map[string]time.Time{}, rejected: map[string]*rejected{}, failing: map[string]noroshi.Told{},
+		receipts: map[message.Epoch]*receipted{}, papers: map[string]*paper{}, papersIn: map[message.DocumentKind]tokens{}, heard: make(chan struct{}), alarmed: map[string]time.Time{}, rejected: map[string]*rejected{}, failing: map[string]noroshi.Told{},
 		urgent: make(chan func(context.Context), 4*inboxFlash), bulk: make(chan func(context.Context), 4*inboxBulk),
 		inUrg: newRoom(inboxFlash), inBulk: newRoom(inboxBulk), halts: map[halt]func(){}, mouths: map[string]*mouth{}, left: left{held: map[arrival]message.In{}},
 		kick: make(chan struct{}, 1), pullNow: make(chan struct{}, 1), tally: make(chan struct{}, 1), sealNow: make(chan struct{}, 1)}

@@ -274,12 +274,30 @@ func newer(live message.Epoch, told, st *message.Statement) bool {
 	return st.Context.Epoch == live && (told == nil || told.Context.Epoch != live || st.Counter >= told.Counter)
 }
 
+// documentArrived hands a document on, of each kind so many: others of a partner, said
+// again by whoever recorded them, keep no KEYSET out. A KEYSET that is held, or late, is
+// none of them.
 func (l *link) documentArrived(ctx context.Context, doc []byte) error {
 	if l.c.arrived == nil {
 		return nil
 	}
+	kind, err := message.KindOfDocument(doc)
+	if err != nil {
+		return err
+	}
+	if kind == message.KeysetDocument {
+		ks, err := message.ParseKeyset(l.c.o.Realm, doc)
+		if err != nil {
+			return err
+		}
+		if held := l.view.Load().keys; ks.Node == l.node() && (ks.Hash() == held.Hash() || ks.Version < held.Version && !ks.Follows(held)) {
+			return nil
+		}
+	}
 	l.mu.Lock()
-	may := l.papersIn.take(1, l.c.o.Now(), paperBurst, paperToken)
+	in := l.papersIn[kind]
+	may := in.take(1, l.c.o.Now(), paperBurst, paperToken)
+	l.papersIn[kind] = in
 	l.mu.Unlock()
 	if !may {
 		return noroshi.Errorf(noroshi.Refused, "courier.papers", "%s sends more documents than are looked at", l.node())
