@@ -259,8 +259,14 @@ func warmCoders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	links := []message.LinkBody{{Gate: [32]byte{1}, Line: [32]byte{2}, Day: message.DayOf(time.Now())}}
 	for _, packings := range [][]uint8{nil, {2}, {128}, {129}} {
 		out := message.Outbound{Realm: noroshi.Real, From: k.NodeID(), To: k.Keyset(), Secret: secret, Now: time.Now(), Packings: packings}
+		narrow := out
+		narrow.Suite, narrow.Full, narrow.Links = message.S2, true, links
+		if _, err := message.Seal(message.Plain{Message: m}, narrow, rand.Reader); err != nil {
+			t.Fatal(err)
+		}
 		e, err := message.Seal(message.Plain{Message: m}, out, rand.Reader)
 		if err != nil {
 			t.Fatal(err)

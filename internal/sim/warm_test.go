@@ -44,6 +44,11 @@ func warm() error {
 			return err
 		}
 		out := message.Outbound{Realm: noroshi.Real, From: a.NodeID(), To: b.Keyset(), Secret: secret, Now: now, Packings: packings}
+		narrow := out
+		narrow.Suite, narrow.Full, narrow.Links = message.S2, true, []message.LinkBody{{Gate: [32]byte{1}, Line: [32]byte{2}, Day: message.DayOf(now)}}
+		if _, err := message.Seal(message.Plain{Message: m}, narrow, rand.Reader); err != nil {
+			return err
+		}
 		e, err := message.Seal(message.Plain{Message: m}, out, rand.Reader)
 		if err != nil {
 			return err
