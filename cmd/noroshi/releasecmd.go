@@ -84,6 +84,9 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	for _, r := range d.Reasons {
 		pairs = append(pairs, [2]string{"reason", c.reason(r)})
 	}
+	for _, w := range d.OldWords {
+		pairs = append(pairs, [2]string{"old-translation", string(w.ID) + " " + string(w.Of) + ": " + c.line("cli.old-translation", w.Version, w.Now)})
+	}
 	for _, s := range d.Sample {
 		for _, w := range s.Cut {
 			if w.How == "" {
@@ -125,18 +128,23 @@ func (c *cli) reason(r noroshi.Reason) string {
 
 type releaseApproveCmd struct {
 	signedHold
+	WithoutTranslation []string `sep:"none" placeholder:"ID" help:"help.release-without"`
 	asPerson
 }
 
 // Run says what it is about to sign and signs that; with --digest only what
 // release show showed.
 func (x *releaseApproveCmd) Run(c *cli) error {
-	s, err := x.over(c, x.asPerson, noroshi.ActApprove, "")
+	var without []stix.ID
+	for _, id := range x.WithoutTranslation {
+		without = append(without, stix.ID(id))
+	}
+	s, err := x.over(c, x.asPerson, noroshi.ActApprove, func(shown noroshi.Hash) noroshi.Hash { return release.ApproveBound(shown, without) })
 	if err != nil {
 		return err
 	}
 	var a web.Approved
-	if err := c.call("release.approve", web.SignedRef{Subject: x.Hold, By: s}, &a); err != nil {
+	if err := c.call("release.approve", web.HoldSigned{SignedRef: web.SignedRef{Subject: x.Hold, By: s}, Without: without}, &a); err != nil {
 		return err
 	}
 	if a.Waiting > 0 {
@@ -153,9 +161,9 @@ func (x *releaseApproveCmd) Run(c *cli) error {
 // shortDigest is how many digits name what is signed at least.
 const shortDigest = 12
 
-// over shows what the partner will see, and signs an act bound to the hold's
-// digest and, of a return, the reason.
-func (x signedHold) over(c *cli, by asPerson, a noroshi.Action, why string) (noroshi.Signed, error) {
+// over shows what the partner will see, and signs an act bound to what bound makes
+// of the hold's digest.
+func (x signedHold) over(c *cli, by asPerson, a noroshi.Action, bound func(noroshi.Hash) noroshi.Hash) (noroshi.Signed, error) {
 	if n := len(x.Digest); n > 0 && n < shortDigest {
 		return noroshi.Signed{}, noroshi.Errorf(noroshi.Invalid, "hold.digest-short", "--digest needs %d digits at least", shortDigest)
 	}
@@ -171,7 +179,7 @@ func (x signedHold) over(c *cli, by asPerson, a noroshi.Action, why string) (nor
 		c.willSee(d)
 	}
 	c.say("cli.signing", x.Hold, n(d.Count), d.Label, string(d.Partner), digest[:shortDigest])
-	return by.sign(c, a, x.Hold, release.ReturnBound(d.Digest, why))
+	return by.sign(c, a, x.Hold, bound(d.Digest))
 }
 
 // willSee shows a person who is to approve a hold what the partner will see of
@@ -182,6 +190,9 @@ func (c *cli) willSee(d web.HoldDetail) {
 	}
 	for _, s := range d.Sample {
 		c.diff(c.io.err, web.Previewed{ID: s.ID, Outcome: noroshi.Hold.String(), Label: d.Label, Sees: s.JSON, Cut: s.Cut, Rules: s.Rules})
+	}
+	for _, w := range d.OldWords {
+		c.say("cli.signing-old-translation", string(w.ID), string(w.Of))
 	}
 	more := d.Count
 	for _, s := range d.Sample {
@@ -204,7 +215,7 @@ type releaseReturnCmd struct {
 }
 
 func (x *releaseReturnCmd) Run(c *cli) error {
-	s, err := x.over(c, x.asPerson, noroshi.ActReturn, x.Why)
+	s, err := x.over(c, x.asPerson, noroshi.ActReturn, func(shown noroshi.Hash) noroshi.Hash { return release.ReturnBound(shown, x.Why) })
 	if err != nil {
 		return err
 	}

@@ -53,8 +53,13 @@ func (d *Desk) bound(ctx context.Context, g store.HoldGroup) (b signing, err err
 }
 
 // Approve adds a person's approval (signature over
-// ActDigest(ActApprove, hold, Outline.Digest)); with the last one needed the hold
-// becomes a batch. Waiting: how many approvals are still missing.
+// ActDigest(ActApprove, hold, ApproveBound(Outline.Digest, without))); with the
+// last one needed the hold becomes a batch. Waiting: how many approvals are still
+// missing.
+//
+// Without names exactly the hold's OldWords: while there are any, an approval that
+// says nothing of them is refused, and one that was given of others, or before
+// there were any, counts nothing.
 //
 // A two-person hold takes two different persons with different keys, in any
 // order. One of them may have made what is released; alone nobody may: the one
@@ -77,10 +82,19 @@ func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (wait
 	if err != nil {
 		return 0, "", err
 	}
-	want := noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActApprove, g.ID, what.digest)
+	old, err := d.OldWords(ctx, g)
+	if err != nil {
+		return 0, "", err
+	}
+	want := d.approval(g, what.digest, old)
 	p, err := d.person(ctx, s.Person)
 	if err != nil {
 		return 0, "", err
+	}
+	if s.Digest == d.approval(g, what.digest, nil) {
+		if err := Unsaid(g.ID, old, nil); err != nil {
+			return 0, "", err
+		}
 	}
 	if err := p.Check(s, noroshi.ActApprove, want); err != nil {
 		return 0, "", err
@@ -145,7 +159,11 @@ func (d *Desk) counting(ctx context.Context, g store.HoldGroup) ([]approval, err
 	if err != nil {
 		return nil, err
 	}
-	return d.standingApprovals(ctx, g.ID, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActApprove, g.ID, o.Digest))
+	old, err := d.OldWords(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	return d.standingApprovals(ctx, g.ID, d.approval(g, o.Digest, old))
 }
 
 // Refuses returns why an approval of an open hold by a person would be refused,

@@ -30,6 +30,7 @@ type Desk struct {
 	mu       sync.Mutex                // taken inside turn, never the reverse
 	clauses  map[noroshi.Hash]*Clauses // guarded by mu; compiled agreements
 	outlines map[string]outlined       // guarded by mu; by hold
+	words    map[string]worded         // guarded by mu; by hold
 }
 
 // New returns the desk of a store.
@@ -40,7 +41,7 @@ func New(s *store.Store, o Options) (*Desk, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Desk{store: s, o: o, slice: changesAtOnce, clauses: map[noroshi.Hash]*Clauses{}, outlines: map[string]outlined{}}, nil
+	return &Desk{store: s, o: o, slice: changesAtOnce, clauses: map[noroshi.Hash]*Clauses{}, outlines: map[string]outlined{}, words: map[string]worded{}}, nil
 }
 
 // link is a partner with an agreement in force, and the identities of all

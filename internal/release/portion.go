@@ -291,6 +291,9 @@ func (d *Decision) cut(selector string, r noroshi.Reason) {
 	d.add(r)
 }
 
+// otherVersion says that a translation is not of the current version.
+const otherVersion = "translation.other-version"
+
 // translations cuts out of translations what is cut out of what they
 // translate: a text is as restricted in the other language. What translates
 // nothing that is there is cut too, since nothing says how restricted it is.
@@ -302,7 +305,7 @@ func (c *Case) translations(out []Decision) {
 	var at map[stix.ID]int
 	for i := range c.Items {
 		it := &c.Items[i]
-		if it.Type != "language-content" || it.Object == nil || !goes(&out[i]) {
+		if it.Type != languageContent || it.Object == nil || !goes(&out[i]) {
 			continue
 		}
 		if at == nil {
@@ -318,7 +321,7 @@ func (c *Case) translations(out []Decision) {
 		for _, r := range it.Refs {
 			if j, ok := at[r.Target]; ok && r.Path == "object_ref" && c.Items[j].Object != nil {
 				if says.Stale(c.Items[j].Object) {
-					out[i].deny(noroshi.Reason{Code: "translation.other-version", Args: []string{cmp.Or(it.Object.Text("object_modified"), it.Object.Modified.String())}})
+					out[i].deny(noroshi.Reason{Code: otherVersion, Args: []string{cmp.Or(it.Object.Text("object_modified"), it.Object.Modified.String())}})
 				}
 				c.cutTranslation(it, c.Items[j].Object, out[j].Cut, &out[i])
 			} else if r.Path == "object_ref" && c.Around[r.Target] == Had {

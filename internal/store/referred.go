@@ -35,6 +35,38 @@ func (r Reads) ReferrersTo(ctx context.Context, seqs []int64) (list []stix.ID, e
 	return list, err
 }
 
+// ReferringTo is ReferrersTo of those of one type alone.
+func (r Reads) ReferringTo(ctx context.Context, typ string, seqs []int64) (list []stix.ID, err error) {
+	seen := map[string]bool{}
+	err = r.on(ctx, func(c *conn) error {
+		for _, run := range runs(seqs) {
+			err := c.each(ctx, func(rows *sql.Rows) error {
+				var sid string
+				err := rows.Scan(&sid)
+				if !seen[sid] {
+					seen[sid] = true
+					list = append(list, stix.ID(sid))
+				}
+				return err
+			}, "SELECT r.sid FROM object o JOIN ref r ON r.target = o.sid WHERE o.seq BETWEEN $1 AND $2 AND r.sid > $3 AND r.sid < $4", run.lo, run.hi, typ+"--", typ+"--~")
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// LastOfType returns the sequence of the last version of a type, 0 for none.
+func (r Reads) LastOfType(ctx context.Context, typ string) (seq int64, err error) {
+	err = r.on(ctx, func(c *conn) error {
+		_, err := c.one(to(&seq), "SELECT coalesce(max(seq), 0) FROM object WHERE type = (SELECT n FROM word WHERE text = $1)", typ)
+		return err
+	})
+	return seq, err
+}
+
 // OfType returns the ids of those of some versions (in ascending order) that
 // are of a type.
 func (r Reads) OfType(ctx context.Context, typ string, seqs []int64) (list []stix.ID, err error) {

@@ -144,6 +144,8 @@ type HoldDetail struct {
 	Signed  []SignedBy `json:"signed,omitempty"`  // approvals that count
 	Refused *Problem   `json:"refused,omitempty"` // why the reader may not approve it, whatever they sign
 	Beside  []HoldRow  `json:"beside,omitempty"`  // open holds of the same run
+
+	OldWords []OldWords `json:"old_words,omitempty"` // translations that stay behind: an approval says so of each
 }
 
 // Article is where a clause stands in its agreement, in both languages.
@@ -205,6 +207,9 @@ func releaseShow(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	d.Digest, d.CutOut, d.Less, d.Change = o.Digest, o.Cut, o.Less, len(o.Changed)
+	if d.OldWords, err = c.oldWords(ctx, h); err != nil {
+		return nil, err
+	}
 	if d.Beside, err = c.ofRun(ctx, h); err != nil {
 		return nil, err
 	}

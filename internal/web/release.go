@@ -140,6 +140,8 @@ type HoldSigned struct {
 	SignedRef
 	Digest noroshi.Hash `json:"digest,omitzero"` // of the hold as it was shown; zeros = not said
 	Why    string       `json:"why,omitempty"`   // of a return: bound into the signature by release.ReturnBound
+
+	Without []stix.ID `json:"without,omitempty"` // of an approval: translations of other versions that stay, bound into the signature by release.ApproveBound
 }
 
 // unchanged refuses what is not any more what the person was shown: a signature
@@ -176,6 +178,9 @@ func releaseApprove(ctx context.Context, c *Call) (any, error) {
 		}
 		return nil, err
 	}
+	if err := c.without(ctx, in); err != nil {
+		return nil, err
+	}
 	waiting, batch, err := c.Desk.Approve(ctx, in.Subject, in.By)
 	return Approved{waiting, batch}, err
 }
@@ -197,7 +202,7 @@ func releaseReturn(ctx context.Context, c *Call) (any, error) {
 // approvedBy reports whether the same signature is among those by which a hold went:
 // a form that was sent twice did what it says, and once.
 func (c *Call) approvedBy(ctx context.Context, in HoldSigned) bool {
-	if c.signed(ctx, in.By, noroshi.ActApprove, in.Subject, in.Digest) != nil {
+	if c.signed(ctx, in.By, noroshi.ActApprove, in.Subject, release.ApproveBound(in.Digest, in.Without)) != nil {
 		return false
 	}
 	as, err := c.Store.Approvals(ctx, in.Subject)

@@ -366,8 +366,8 @@ func twiceSigned(t *testing.T, jpn signedIn, hold string) {
 	jpn.Approve()
 }
 
-// oldWords: a translation of an earlier version stays, who approves its original is
-// told so, and its page says what to do.
+// oldWords: nobody approves an object beside a translation of an earlier version
+// without saying that it stays; who looks is told so, and its page says what to do.
 func oldWords(t *testing.T, jpn signedIn) {
 	const again, words = "report--00000000-0000-4000-8000-0000000000d2", "language-content--00000000-0000-4000-8000-0000000000d1"
 	jpn.Import("old.json", "tlp:green", strings.NewReader(`[{"type":"report","spec_version":"2.1","id":"`+again+`","created":"2026-11-24T05:20:00.000Z","modified":"2026-11-24T05:20:00.000Z","name":"remote logins go on",`+
@@ -381,6 +381,16 @@ func oldWords(t *testing.T, jpn signedIn) {
 	}
 	if _, body := r.get("/translations/" + words); !strings.Contains(body, locale.T(locale.EN, "console.words.stale")) || !strings.Contains(body, "remote logins go on") || !strings.Contains(body, "zz-遠隔ログイン") {
 		t.Errorf("the page of the translation:\n%s", body)
+	}
+	for _, person := range []string{"release1", "release2"} {
+		r := jpn.as(t, person)
+		_, body := r.get("/release/" + hold.ID)
+		form := sent(t, body, "without", "passphrase", nodetest.Passphrase)
+		status, body := r.send("/release/"+hold.ID+"/approve", form)
+		told(t, "nothing said of the translation", status, body, "error.release.old-translation", hold.ID, words, again)
+		form.Set("without", words)
+		_, body = r.send("/release/"+hold.ID+"/approve", form)
+		done(t, "not signed", body, map[string]string{"release1": "signed", "release2": "approved"}[person])
 	}
 	jpn.Approve()
 }

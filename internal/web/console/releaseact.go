@@ -4,6 +4,7 @@ import (
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/web"
+	"github.com/noroshi-cti/noroshi/stix"
 )
 
 // shown is the digest of what stood on the page whose form was sent.
@@ -22,11 +23,15 @@ func releaseApprove(v *visit) error {
 	if err != nil {
 		return err
 	}
-	by, err := v.sign(noroshi.ActApprove, id, digest)
+	var without []stix.ID
+	for _, w := range v.r.PostForm["without"] {
+		without = append(without, stix.ID(w))
+	}
+	by, err := v.sign(noroshi.ActApprove, id, release.ApproveBound(digest, without))
 	if err != nil {
 		return v.again(err, releaseShow)
 	}
-	done, err := ask[web.Approved](v, "release.approve", web.HoldSigned{SignedRef: web.SignedRef{Subject: id, By: by}, Digest: digest})
+	done, err := ask[web.Approved](v, "release.approve", web.HoldSigned{SignedRef: web.SignedRef{Subject: id, By: by}, Digest: digest, Without: without})
 	if err != nil {
 		return v.again(err, releaseShow)
 	}
