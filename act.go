@@ -25,6 +25,7 @@ const (
 	ActHold             Action = "hold"
 	ActApprove          Action = "approve"
 	ActReturn           Action = "return"
+	ActDefer            Action = "defer" // what waits goes on waiting, for a reason that a person gives
 	ActRelease          Action = "release"
 	ActSend             Action = "send"
 	ActAttempt          Action = "attempt"

@@ -126,6 +126,7 @@ var may = map[Action][]Role{
 	ActAck:              {Duty},
 	ActApprove:          {ReleaseOffice},
 	ActReturn:           {ReleaseOffice},
+	ActDefer:            {ReleaseOffice},
 	ActIntroduce:        {Administrator, Liaison},
 	ActProposeAgreement: {Liaison, ReleaseOffice},
 	ActSignAgreement:    {ReleaseOffice},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
@@ -20,6 +21,7 @@ type releaseCmd struct {
 	Show     releaseShowCmd     `cmd:"" help:"help.release-show"`
 	Approve  releaseApproveCmd  `cmd:"" help:"help.release-approve"`
 	Return   releaseReturnCmd   `cmd:"" help:"help.release-return"`
+	Defer    releaseDeferCmd    `cmd:"" help:"help.release-defer"`
 	Preview  releasePreviewCmd  `cmd:"" help:"help.release-preview"`
 	Explain  releaseExplainCmd  `cmd:"" help:"help.release-explain"`
 	Test     releaseTestCmd     `cmd:"" help:"help.release-test"`
@@ -48,7 +50,19 @@ func (x *releaseListCmd) Run(c *cli) error {
 		column[web.HoldRow]{"key", func(r web.HoldRow) string { return c.word("hold." + string(r.Key)) }},
 		column[web.HoldRow]{"clause", func(r web.HoldRow) string { return r.Clause }},
 		column[web.HoldRow]{"state", func(r web.HoldRow) string { return holdState(c, r.State) }},
-		column[web.HoldRow]{"approved-by", func(r web.HoldRow) string { return strings.Join(r.Approvals, " ") }})
+		column[web.HoldRow]{"approved-by", func(r web.HoldRow) string { return strings.Join(r.Approvals, " ") }},
+		column[web.HoldRow]{"left-waiting", func(r web.HoldRow) string { return c.leftWaiting(r.Deferred) }})
+}
+
+// leftWaiting says who left a hold waiting, why and until when.
+func (c *cli) leftWaiting(d *release.Deferred) string {
+	switch {
+	case d == nil:
+		return ""
+	case d.Until.IsZero():
+		return c.line("cli.left-waiting", d.Person, d.Why)
+	}
+	return c.line("cli.left-waiting-until", d.Person, d.Why, d.Until.UTC().Format(time.RFC3339))
 }
 
 // holdState says how far a hold is; an open one waits for a person.
@@ -80,7 +94,7 @@ func (x *releaseShowCmd) Run(c *cli) error {
 	}
 	pairs := [][2]string{{"hold", d.ID}, {"partner", string(d.Partner)}, {"count", n(d.Count)}, {"label", d.Label}, {"banner", d.Banner.In(c.cellLang())}, {"precedence", d.Precedence.Prosign() + " " + c.word("precedence."+d.Precedence.String())},
 		{"key", c.word("hold." + string(d.Key))}, {"clause", d.Clause}, {"state", holdState(c, d.State)}, {"approved-by", strings.Join(d.Approvals, " ")},
-		{"digest", shown(d.Digest)}}
+		{"left-waiting", c.leftWaiting(d.Deferred)}, {"digest", shown(d.Digest)}}
 	for _, r := range d.Reasons {
 		pairs = append(pairs, [2]string{"reason", c.reason(r)})
 	}
@@ -220,6 +234,26 @@ func (x *releaseReturnCmd) Run(c *cli) error {
 		return err
 	}
 	return c.call("release.return", web.HoldSigned{SignedRef: web.SignedRef{Subject: x.Hold, By: s}, Why: x.Why}, nil)
+}
+
+type releaseDeferCmd struct {
+	signedHold
+	Why   string `required:"" placeholder:"TEXT" help:"help.release-why-left"`
+	Until string `placeholder:"TIME" help:"help.release-left-until"`
+	asPerson
+}
+
+// Run leaves a hold waiting, on record.
+func (x *releaseDeferCmd) Run(c *cli) error {
+	until, err := moment(x.Until)
+	if err != nil {
+		return err
+	}
+	s, err := x.over(c, x.asPerson, noroshi.ActDefer, func(shown noroshi.Hash) noroshi.Hash { return release.DeferBound(shown, x.Why, until) })
+	if err != nil {
+		return err
+	}
+	return c.call("release.defer", web.HoldSigned{SignedRef: web.SignedRef{Subject: x.Hold, By: s}, Why: x.Why, Until: until}, nil)
 }
 
 type releaseExplainCmd struct {

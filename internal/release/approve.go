@@ -409,6 +409,14 @@ func (d *Desk) WhyReturned(ctx context.Context, hold string) (*Returned, error) 
 	return &r, err
 }
 
+// aReason refuses a reason that is too long, or no text.
+func aReason(why string) error {
+	if len(why) > maxWhy || !utf8.ValidString(why) {
+		return noroshi.Errorf(noroshi.Invalid, "release.why", "the reason is over %d bytes, or no text", maxWhy)
+	}
+	return nil
+}
+
 // Return refuses a hold as a group, for a reason; it stays on record.
 func (d *Desk) Return(ctx context.Context, hold, why string, s noroshi.Signed) error {
 	d.turn.Lock()
@@ -416,8 +424,8 @@ func (d *Desk) Return(ctx context.Context, hold, why string, s noroshi.Signed) e
 	if strings.TrimSpace(why) == "" {
 		return noroshi.Errorf(noroshi.Invalid, "release.no-why", "a return says why")
 	}
-	if len(why) > maxWhy || !utf8.ValidString(why) {
-		return noroshi.Errorf(noroshi.Invalid, "release.why", "the reason is over %d bytes, or no text", maxWhy)
+	if err := aReason(why); err != nil {
+		return err
 	}
 	g, err := d.openHold(ctx, hold)
 	if err != nil {

@@ -25,7 +25,7 @@ type Desk struct {
 	o     Options
 	slice int // how many changes one Step takes
 
-	turn sync.Mutex // held by Step, Approve and Return: only they change holds and batches
+	turn sync.Mutex // held by Step, Approve, Return and Defer: only they change holds and batches
 
 	mu       sync.Mutex                // taken inside turn, never the reverse
 	clauses  map[noroshi.Hash]*Clauses // guarded by mu; compiled agreements

@@ -31,6 +31,7 @@ type HoldRow struct {
 	Type       string             `json:"type,omitempty"`     // and its type
 	Needs      int                `json:"needs"`              // persons whose approval lifts it; 0 = none can as it is
 	Returned   *release.Returned  `json:"returned,omitempty"` // of a returned one
+	Deferred   *release.Deferred  `json:"deferred,omitempty"` // of an open one: who left it waiting, and why
 }
 
 // HoldRef names a hold; State filters lists ("" = open, "all").
@@ -111,6 +112,11 @@ func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, err
 	}
 	if h.State == store.HoldReturned {
 		if r.Returned, err = s.Desk.WhyReturned(ctx, h.ID); err != nil {
+			return r, err
+		}
+	}
+	if h.State == store.HoldOpen {
+		if r.Deferred, err = s.Desk.Deferred(ctx, h); err != nil {
 			return r, err
 		}
 	}

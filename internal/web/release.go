@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
@@ -139,7 +140,8 @@ type Approved struct {
 type HoldSigned struct {
 	SignedRef
 	Digest noroshi.Hash `json:"digest,omitzero"` // of the hold as it was shown; zeros = not said
-	Why    string       `json:"why,omitempty"`   // of a return: bound into the signature by release.ReturnBound
+	Why    string       `json:"why,omitempty"`   // of a return or of leaving it: bound into the signature by release.ReturnBound or release.DeferBound
+	Until  time.Time    `json:"until,omitzero"`  // of leaving it waiting; zero = no time is said
 
 	Without []stix.ID `json:"without,omitempty"` // of an approval: translations of other versions that stay, bound into the signature by release.ApproveBound
 }
@@ -197,6 +199,17 @@ func releaseReturn(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	return nil, c.Desk.Return(ctx, in.Subject, in.Why, in.By)
+}
+
+func releaseDefer(ctx context.Context, c *Call) (any, error) {
+	var in HoldSigned
+	if err := c.Bind(&in); err != nil {
+		return nil, err
+	}
+	if err := c.unchanged(ctx, in); err != nil {
+		return nil, err
+	}
+	return nil, c.Desk.Defer(ctx, in.Subject, in.Why, in.Until, in.By)
 }
 
 // approvedBy reports whether the same signature is among those by which a hold went:

@@ -143,6 +143,7 @@ var Ops = map[string]Op{
 	"release.show":        {noroshi.ActRead, false, releaseShow},
 	"release.approve":     {noroshi.ActApprove, true, releaseApprove},
 	"release.return":      {noroshi.ActReturn, true, releaseReturn},
+	"release.defer":       {noroshi.ActDefer, true, releaseDefer},
 	"release.explain":     {noroshi.ActRead, false, releaseExplain},
 	"release.preview":     {noroshi.ActRead, false, releasePreview},
 	"release.page":        {noroshi.ActRead, false, releasePage},

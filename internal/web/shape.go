@@ -73,6 +73,7 @@ var Shapes = map[string]Shape{
 	"release.show":        {In: HoldRef{}, Out: HoldDetail{}},
 	"release.approve":     {In: HoldSigned{}, Out: Approved{}},
 	"release.return":      {In: HoldSigned{}},
+	"release.defer":       {In: HoldSigned{}},
 	"release.explain":     {In: ExplainRef{}, Out: Explained{}},
 	"release.preview":     {In: PreviewRef{}, Out: []Previewed{}},
 	"release.weigh":       {In: WeighRef{}, Out: &Weighed{}},

@@ -215,6 +215,9 @@ func TestEverySignedOperation(t *testing.T) {
 		"release.return": func(by noroshi.Signed) any {
 			return web.HoldSigned{SignedRef: web.SignedRef{Subject: holds[0].ID, By: by}, Why: "x"}
 		},
+		"release.defer": func(by noroshi.Signed) any {
+			return web.HoldSigned{SignedRef: web.SignedRef{Subject: holds[0].ID, By: by}, Why: "x"}
+		},
 		"partner.card":    func(by noroshi.Signed) any { return web.CardRef{For: "KOR-01", By: by} },
 		"partner.receive": func(by noroshi.Signed) any { return web.ReceiveRef{Card: file, By: by} },
 		"partner.confirm": func(by noroshi.Signed) any {

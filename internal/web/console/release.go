@@ -18,6 +18,7 @@ var releaseRoutes = []Route{
 	{"GET /release/{id}/bytes", noroshi.ActRead, false, releaseBytes},
 	{"POST /release/{id}/approve", noroshi.ActApprove, false, releaseApprove},
 	{"POST /release/{id}/return", noroshi.ActReturn, false, releaseReturn},
+	{"POST /release/{id}/defer", noroshi.ActDefer, false, releaseDefer},
 	{"POST /release/{id}/mark", noroshi.ActAssignMarking, false, releaseMark},
 	{"GET /release/{id}/redraft/{object}", noroshi.ActReauthor, false, redraftForm},
 	{"POST /release/{id}/redraft/{object}", noroshi.ActReauthor, false, redraft},

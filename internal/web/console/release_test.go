@@ -220,7 +220,7 @@ func withoutScript(t *testing.T, jpn signedIn) {
 		t.Errorf("the analyst's page: %d\n%s", status, body)
 	}
 	_, none := analyst.get("/release/0000000000000000")
-	for _, to := range []string{"/approve", "/return"} {
+	for _, to := range []string{"/approve", "/return", "/defer"} {
 		if status, body := analyst.post(path+to, "digest", strings.Repeat("0", 64), "passphrase", nodetest.Passphrase); status != 404 || titleOf(body) != titleOf(none) {
 			t.Errorf("the analyst posts %s: %d", to, status)
 		}
@@ -228,7 +228,7 @@ func withoutScript(t *testing.T, jpn signedIn) {
 
 	_, body := first.get(path)
 	digest := digestOn(t, body)
-	if to := enter(t, body, "passphrase"); !slices.Equal(to, []string{path + "/approve", path + "/return"}) || !slices.Equal(enter(t, body, "why"), to[1:]) {
+	if to := enter(t, body, "passphrase"); !slices.Equal(to, []string{path + "/approve", path + "/return", path + "/defer"}) || !slices.Equal(enter(t, body, "why"), to[1:2]) || !slices.Equal(enter(t, body, "why-left"), to[2:]) {
 		t.Errorf("Enter in a passphrase goes to %q, beside a reason to %q", to, enter(t, body, "why"))
 	}
 	status, body := first.post(path+"/return", "digest", digest, "passphrase", "wrong", "why", "too much of it")
@@ -236,6 +236,7 @@ func withoutScript(t *testing.T, jpn signedIn) {
 	if digestOn(t, body) != digest || !strings.Contains(body, "too much of it") {
 		t.Errorf("the form is not kept:\n%s", body)
 	}
+	leftWaiting(t, jpn, path)
 	_, body = first.post(path+"/approve", "digest", digest, "passphrase", nodetest.Passphrase)
 	done(t, "not signed", body, "signed")
 	status, body = first.post(path+"/approve", "digest", digest, "passphrase", nodetest.Passphrase)
@@ -264,6 +265,38 @@ func withoutScript(t *testing.T, jpn signedIn) {
 	}
 	status, body = first.post(path+"/approve", "digest", digest, "passphrase", nodetest.Passphrase)
 	told(t, "returned meanwhile", status, body, "error.hold.is-returned", hold.ID)
+}
+
+// leftWaiting: an officer leaves a hold waiting, for a reason and until a time, and
+// whoever looks at the queue is told; it can be signed as before.
+func leftWaiting(t *testing.T, jpn signedIn, path string) {
+	r := jpn.as(t, "release1")
+	_, body := r.get(path)
+	form := sent(t, body, "why-left", "why-left", " ", "passphrase", nodetest.Passphrase)
+	status, body := r.send(path+"/defer", form)
+	told(t, "left waiting without a reason", status, body, "error.release.defer-why")
+	until := regexp.MustCompile(`<option value="([0-9TZ:-]+)"`).FindAllStringSubmatch(body, -1)
+	if len(until) < 5 {
+		t.Fatalf("no times to choose from:\n%s", body)
+	}
+	form.Set("why-left", "the originator <is> asked")
+	form.Set("until", "tomorrow")
+	if status, _ := r.send(path+"/defer", form); status != 422 {
+		t.Errorf("until no time: %d", status)
+	}
+	form.Set("until", until[1][1])
+	_, body = r.send(path+"/defer", form)
+	done(t, "not left waiting", body, "deferred")
+	_, body = jpn.as(t, "duty").get(path)
+	said := html.EscapeString("release1 left it waiting until ")
+	if n := strings.Count(body, said); n < 1 || !strings.Contains(body, "the originator &lt;is&gt; asked") {
+		t.Errorf("who looks is told %d times:\n%s", n, body)
+	}
+	var rows []web.HoldRow
+	jpn.Must("release.list", web.HoldRef{}, &rows)
+	if d := rows[0].Deferred; d == nil || d.Person != "release1" || d.Until.Format("2006-01-02T15:04:05Z") != until[1][1] {
+		t.Errorf("the list says %+v", d)
+	}
 }
 
 var title = regexp.MustCompile(`<title>[^<]*</title>`)

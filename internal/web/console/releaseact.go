@@ -1,6 +1,8 @@
 package console
 
 import (
+	"time"
+
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/web"
@@ -39,6 +41,43 @@ func releaseApprove(v *visit) error {
 		return v.goTo("/release/"+id, "signed")
 	}
 	return v.goTo("/release/"+id, "approved")
+}
+
+// deferWaits are the times until which a form offers to leave a hold waiting.
+var deferWaits = []time.Duration{time.Hour, 4 * time.Hour, 12 * time.Hour, 24 * time.Hour, 72 * time.Hour}
+
+// Untils are those times counted from now, to the minute, and the one the form
+// had.
+func (p page) Untils() (list []time.Time) {
+	if had := instantOf(p.Form("until")); had.After(p.Now()) {
+		list = append(list, had)
+	}
+	for _, w := range deferWaits {
+		list = append(list, p.Now().Add(w).UTC().Truncate(time.Minute))
+	}
+	return list
+}
+
+// releaseDefer leaves a hold waiting, on record.
+func releaseDefer(v *visit) error {
+	id, why, at := v.r.PathValue("id"), v.r.PostFormValue("why-left"), v.r.PostFormValue("until")
+	until := instantOf(at)
+	digest, err := v.shown()
+	if err == nil && at != "" && until.IsZero() {
+		err = noroshi.Errorf(noroshi.Invalid, "console.form", "the form cannot be read: %q is no time", at)
+	}
+	if err != nil {
+		return err
+	}
+	by, err := v.sign(noroshi.ActDefer, id, release.DeferBound(digest, why, until))
+	if err != nil {
+		return v.again(err, releaseShow)
+	}
+	_, err = ask[any](v, "release.defer", web.HoldSigned{SignedRef: web.SignedRef{Subject: id, By: by}, Digest: digest, Why: why, Until: until})
+	if err != nil {
+		return v.again(err, releaseShow)
+	}
+	return v.goTo("/release/"+id, "deferred")
 }
 
 func releaseReturn(v *visit) error {
