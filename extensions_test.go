@@ -122,6 +122,8 @@ func TestSchemasOfExtensions(t *testing.T) {
 	}{
 		{noroshi.WarningExtension, `{"extension_type":"property-extension","severity":"high","precedence":"immediate","action":"isolate","due":"2026-11-24T06:30:00.000Z"}`, true},
 		{noroshi.WarningExtension, `{"extension_type":"property-extension","severity":"critical","precedence":"flash","action":"block","audience":["JPN-01"],"replaces":"report--d57b5236-557d-55b7-833c-5085983e62d4"}`, true},
+		{noroshi.WarningExtension, `{"extension_type":"property-extension","severity":"low","precedence":"routine","action":"inform","number":"USA-01/2026/48310"}`, true},
+		{noroshi.WarningExtension, `{"extension_type":"property-extension","severity":"low","precedence":"routine","action":"inform","number":"7"}`, false},
 		{noroshi.WarningExtension, `{"extension_type":"property-extension","severity":"High","precedence":"flash","action":"block"}`, false},
 		{noroshi.WarningExtension, `{"extension_type":"property-extension","severity":"high","precedence":"flash","action":"block","audience":[]}`, false},
 		{noroshi.ExerciseExtension, `{"extension_type":"property-extension","exercise_id":""}`, false},

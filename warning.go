@@ -1,6 +1,7 @@
 package noroshi
 
 import (
+	"regexp"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -28,6 +29,7 @@ const (
 // duty officer is asked to look at, and to do, by when.
 type Warning struct {
 	ID         stix.ID    `json:"id"`
+	Number     string     `json:"number,omitempty"` // to be said aloud, such as USA-01/2026/48310: of its maker's giving, "" where it gives none
 	Title      string     `json:"title"`
 	Text       string     `json:"text"`
 	Severity   Severity   `json:"severity"`
@@ -39,6 +41,9 @@ type Warning struct {
 	Refs       []stix.ID  `json:"refs,omitempty"` // object_refs
 	Label      string     `json:"label"`
 }
+
+// numbered is the form of a warning's number: call sign, year, number.
+var numbered = regexp.MustCompile(`^[A-Z]{3}-[0-9]{2}/[0-9]{4}/[0-9]{1,9}$`)
 
 // WarningOf returns the typed view of a report; ok is false when it is no
 // warning of ours or a partner's. A field it cannot read is left empty: the
@@ -54,6 +59,7 @@ func WarningOf(o *stix.Object) (w Warning, ok bool) {
 		Due        string   `json:"due"`
 		Audience   []string `json:"audience"`
 		Replaces   stix.ID  `json:"replaces"`
+		Number     string   `json:"number"`
 	}
 	if json.Unmarshal(o.Property("extensions"), &extensions) != nil {
 		return w, false
@@ -67,6 +73,9 @@ func WarningOf(o *stix.Object) (w Warning, ok bool) {
 	w.Precedence, _ = ParsePrecedence(x.Precedence)
 	if t, err := stix.ParseTime(x.Due); err == nil {
 		w.Due = t.Time()
+	}
+	if numbered.MatchString(x.Number) {
+		w.Number = x.Number
 	}
 	for _, r := range o.Refs() {
 		if len(r.Path) > 11 && r.Path[:11] == "object_refs" {

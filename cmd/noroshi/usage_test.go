@@ -19,7 +19,7 @@ func TestUsageSpeaksTheUsersLanguage(t *testing.T) {
 		{"status --zzzzzzz", "there is no flag --zzzzzzz", "オプション --zzzzzzz はありません"},
 		{"status -o xml", "--output must be one of table, json, jsonl, csv, not “xml”", "（使える値：table, json, jsonl, csv）"},
 		{"demo --break x", "must be one of link, not", "（使える値：link）"},
-		{"release", "a command is missing (list, show, approve, return, defer, ...)", "コマンドがありません（list, show, approve, return, preview, ... のいずれかを指定）"},
+		{"release", "a command is missing (list, show, approve, return, defer, ...)", "コマンドがありません（list, show, approve, return, defer, ... のいずれかを指定）"},
 		{"release show", "missing: <hold>", "必須の引数がありません（<hold>）"},
 		{"warning new --title-en x", "missing: --about=ID, --action=CODE, --as=PERSON, --text-en=TEXT, --text-ja=TEXT, --title-ja=TEXT", "必須のオプションがありません（--about=ID, "},
 		{"status --dir", "--dir needs a value", "--dir に値がありません"},

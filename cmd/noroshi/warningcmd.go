@@ -76,7 +76,8 @@ func (x *warningListCmd) Run(c *cli) error {
 		column[watch.Row]{"title", func(r watch.Row) string { t, _ := r.In(c.cellLang()); return t }},
 		column[watch.Row]{"events", func(r watch.Row) string { return c.some(r.Events) }},
 		column[watch.Row]{"state", func(r watch.Row) string { return c.word("state." + warningState(r)) }},
-		column[watch.Row]{"id", func(r watch.Row) string { return string(r.ID) }})
+		column[watch.Row]{"id", func(r watch.Row) string { return string(r.ID) }},
+		column[watch.Row]{"number", func(r watch.Row) string { return r.Number }})
 }
 
 func warningState(r watch.Row) string {
@@ -107,7 +108,7 @@ func (x *warningShowCmd) Run(c *cli) error {
 	if !d.Due.IsZero() {
 		due = d.Due.Format(time.RFC3339)
 	}
-	pairs := [][2]string{{"warning", string(d.ID)}, {"state", c.word("state." + warningState(d.Row))}, {"from", d.CallSign}, {"label", d.Label},
+	pairs := [][2]string{{"warning", string(d.ID)}, {"number", d.Number}, {"state", c.word("state." + warningState(d.Row))}, {"from", d.CallSign}, {"label", d.Label},
 		{"precedence", d.Precedence.Prosign() + " " + c.word("precedence."+d.Precedence.String())}, {"severity", c.word("severity." + string(d.Severity))}, {"action-asked", c.wordOr("action."+d.Action, d.Action)}, {"due", due},
 		{"title-en", d.Title}, {"text-en", d.Text}, {"title-ja", d.TitleJA}, {"text-ja", d.TextJA}, {"events", c.some(d.Events)}}
 	for _, id := range d.Refs {
@@ -134,8 +135,18 @@ func deliveryLine(c *cli, d watch.Delivery) string {
 	return line + " (" + c.word("role."+string(d.Reader)) + ") " + d.Since.UTC().Format(time.RFC3339)
 }
 
+// showWarning reads a warning by its id or, where one alone has it, its number.
 func showWarning(c *cli, id string) (watch.Detail, error) {
 	var d watch.Detail
+	if _, err := stix.ParseID(id); err != nil {
+		var f web.Found
+		if err := c.call("indicator.find", web.FindRef{Query: id, Limit: 2}, &f); err != nil {
+			return d, err
+		}
+		if f.How == web.FoundNumber && len(f.Data) == 1 {
+			id = string(f.Data[0].ID)
+		}
+	}
 	err := c.call("warning.show", web.ObjectRef{ID: stix.ID(id)}, &d)
 	return d, err
 }
@@ -151,9 +162,9 @@ func (x *warningAckCmd) Run(c *cli) error {
 	if err != nil {
 		return err
 	}
-	by, err := x.sign(c, noroshi.ActAck, x.ID, d.Hash)
+	by, err := x.sign(c, noroshi.ActAck, string(d.ID), d.Hash)
 	if err != nil {
 		return err
 	}
-	return c.call("warning.ack", web.SignedRef{Subject: x.ID, By: by}, nil)
+	return c.call("warning.ack", web.SignedRef{Subject: string(d.ID), By: by}, nil)
 }

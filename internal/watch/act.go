@@ -107,6 +107,18 @@ func (d Draft) Check() error {
 // Draft.ID bound to Draft.Bound(). The same id again is a Conflict. What it
 // refers to must be here.
 func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
+	err := w.make(ctx, d, by)
+	for tries := 1; errors.Is(err, errNumberTaken) && tries < maxTries; tries++ {
+		err = w.make(ctx, d, by)
+	}
+	return err
+}
+
+// maxTries bounds how often a warning is made anew because another one got its
+// number meanwhile.
+const maxTries = 3
+
+func (w *Watch) make(ctx context.Context, d Draft, by noroshi.Signed) error {
 	if _, err := w.ordered(ctx, by, noroshi.ActWarn, string(d.ID), d.Bound()); err != nil {
 		return err
 	}
@@ -142,12 +154,16 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 	}
 	warning := noroshi.Warning{ID: d.ID, Severity: d.Severity, Precedence: d.Precedence, Action: d.Action, Due: d.Due,
 		Audience: d.Audience, Replaces: d.Replaces, Refs: d.Refs}
+	now := w.o.Now()
+	if warning.Number, err = w.number(ctx, salt, d.ID, now); err != nil {
+		return err
+	}
 	tlp, err := noroshi.ParseTLP(d.Marking)
 	if err != nil {
 		return err
 	}
 	marks := append([]stix.ID{tlp.MarkingID()}, d.Marks...)
-	report, words, err := warningObjects(warning, texts, translationID(salt, d.ID), w.o.Self.Identity, w.o.Now(), marks)
+	report, words, err := warningObjects(warning, texts, translationID(salt, d.ID), w.o.Self.Identity, now, marks)
 	if err != nil {
 		return err
 	}
@@ -164,6 +180,9 @@ func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
 		}
 		if err == nil && d.Precedence == noroshi.Flash {
 			err = w.useFlash(ctx, tx, by.Person)
+		}
+		if err == nil {
+			err = takeNumber(ctx, tx, warning.Number, d.ID)
 		}
 		return err
 	})

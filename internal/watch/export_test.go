@@ -9,6 +9,20 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
+// DocNumber is the kind of the documents that say which warning has a number.
+const DocNumber = docNumber
+
+// NumberOf is the k-th number that a warning may have.
+func NumberOf(salt [16]byte, sign noroshi.CallSign, year int, id stix.ID, k int) string {
+	return numberOf(salt, sign, year, id, k)
+}
+
+// FirstNumber is the first number that a warning would get now.
+func (w *Watch) FirstNumber(ctx context.Context, id stix.ID) (string, error) {
+	salt, err := w.readSalt(ctx)
+	return numberOf(salt, w.o.Self.CallSign, w.o.Now().UTC().Year(), id, 0), err
+}
+
 // SightingID derives the id of a place's sighting.
 func SightingID(salt [16]byte, indicator stix.ID, sensor string, hour time.Time) stix.ID {
 	return sightingID(salt, place{indicator, sensor, hour})

@@ -324,7 +324,7 @@ func TestWarningsRideOnStandardTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `"extensions":{"extension-definition--7f27c84d-02d1-44aa-88a3-1808c901d359":{"extension_type":"property-extension",` +
-		`"severity":"high","precedence":"immediate","action":"isolate","due":"2026-11-24T06:30:00.000Z"}}`
+		`"severity":"high","precedence":"immediate","action":"isolate","due":"2026-11-24T06:30:00.000Z","number":"JPN-01/2026/`
 	if got := string(r.Object.Bytes()); !strings.Contains(strings.ReplaceAll(got, " ", ""), want) {
 		t.Errorf("got %s\nwant %s in it", got, want)
 	}

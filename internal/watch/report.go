@@ -30,7 +30,8 @@ func warningObjects(w noroshi.Warning, texts map[locale.Lang]said, translation, 
 	}
 	extension = append(extension,
 		stix.Member{Name: "audience", Value: w.Audience},
-		stix.Member{Name: "replaces", Value: w.Replaces})
+		stix.Member{Name: "replaces", Value: w.Replaces},
+		stix.Member{Name: "number", Value: w.Number})
 	report, err = stix.Make(
 		stix.Member{Name: "type", Value: "report"},
 		stix.Member{Name: "spec_version", Value: "2.1"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"time"
 
@@ -27,6 +28,14 @@ func (w *Watch) write(ctx context.Context, hours []*hour, out *Observed) error {
 }
 
 func (w *Watch) writePart(ctx context.Context, hours []*hour, out *Observed) error {
+	err := w.writeOnce(ctx, hours, out)
+	for tries := 1; errors.Is(err, errNumberTaken) && tries < maxTries; tries++ {
+		err = w.writeOnce(ctx, hours, out)
+	}
+	return err
+}
+
+func (w *Watch) writeOnce(ctx context.Context, hours []*hour, out *Observed) error {
 	hours = slices.DeleteFunc(slices.Clone(hours), func(h *hour) bool { return h.tally.Count == h.written && len(h.first) == 0 })
 	if len(hours) == 0 {
 		return nil
@@ -55,7 +64,7 @@ func (w *Watch) writePart(ctx context.Context, hours []*hour, out *Observed) err
 			sightings = append(sightings, h.id)
 		}
 	}
-	raised, warnings, err := w.warningsOf(ctx, salt, hours, now)
+	raised, numbers, warnings, err := w.warningsOf(ctx, salt, hours, now)
 	if err != nil {
 		return err
 	}
@@ -74,6 +83,11 @@ func (w *Watch) writePart(ctx context.Context, hours []*hour, out *Observed) err
 		}
 		for _, h := range hours {
 			if err := h.keep(tx); err != nil {
+				return err
+			}
+		}
+		for i, id := range raised {
+			if err := takeNumber(ctx, tx, numbers[i], id); err != nil {
 				return err
 			}
 		}
@@ -108,7 +122,7 @@ func (h *hour) stamp(now time.Time) {
 
 // warningsOf makes the warnings that the rules ask for and that are not there
 // yet: one per indicator, UTC day and strength.
-func (w *Watch) warningsOf(ctx context.Context, salt [16]byte, hours []*hour, now time.Time) (ids []stix.ID, objects []*stix.Object, err error) {
+func (w *Watch) warningsOf(ctx context.Context, salt [16]byte, hours []*hour, now time.Time) (ids []stix.ID, numbers []string, objects []*stix.Object, err error) {
 	seen := map[stix.ID]bool{}
 	for _, h := range hours {
 		for _, strength := range []detect.Strength{detect.Strong, detect.Weak} {
@@ -121,30 +135,34 @@ func (w *Watch) warningsOf(ctx context.Context, salt [16]byte, hours []*hour, no
 			id := stix.DeriveID("report", salt, "warning\x00"+string(h.Indicator)+"\x00"+day+"\x00"+string(strength))
 			held, err := w.store.Held(ctx, []stix.ID{id})
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			if held[id] || seen[id] {
 				continue
 			}
 			seen[id] = true
-			made, err := w.raise(salt, id, rule, h, value, now)
+			number, err := w.number(ctx, salt, id, now, numbers...)
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
-			ids, objects = append(ids, id), append(objects, made...)
+			made, err := w.raise(salt, id, number, rule, h, value, now)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			ids, numbers, objects = append(ids, id), append(numbers, number), append(objects, made...)
 		}
 	}
-	return ids, objects, nil
+	return ids, numbers, objects, nil
 }
 
 // raise makes the objects of one warning by rule.
-func (w *Watch) raise(salt [16]byte, id stix.ID, r Rule, h *hour, value noroshi.Value, now time.Time) ([]*stix.Object, error) {
+func (w *Watch) raise(salt [16]byte, id stix.ID, number string, r Rule, h *hour, value noroshi.Value, now time.Time) ([]*stix.Object, error) {
 	t := told{Value: value, Strength: r.Strength, Hour: h.Hour, Action: r.Action}
 	texts := map[locale.Lang]said{}
 	for _, l := range locale.Langs {
 		texts[l] = said{Title: t.title(l), Text: t.text(l)}
 	}
-	warning := noroshi.Warning{ID: id, Severity: r.Severity, Precedence: r.Precedence, Action: r.Action,
+	warning := noroshi.Warning{ID: id, Number: number, Severity: r.Severity, Precedence: r.Precedence, Action: r.Action,
 		Due: now.Add(r.Due), Refs: []stix.ID{h.Indicator, h.id}}
 	report, words, err := warningObjects(warning, texts, translationID(salt, id), w.o.Self.Identity, now, h.marks)
 	return []*stix.Object{report, words}, err

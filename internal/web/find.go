@@ -13,7 +13,7 @@ import (
 	"github.com/noroshi-cti/noroshi/stix"
 )
 
-// FindRef is a search: an id, a value (address, domain, URL, hash, CIDR), a
+// FindRef is a search: an id, a warning's number, a value (address, domain, URL, hash, CIDR), a
 // value with * in it, or words. Nothing asks for all indicators.
 type FindRef struct {
 	Query  string `json:"query"`
@@ -26,6 +26,7 @@ type FindRef struct {
 const (
 	FoundAll      = "all"
 	FoundID       = "id"
+	FoundNumber   = "number" // of a warning, said aloud
 	FoundValue    = "value"
 	FoundNetwork  = "network" // a wide one, looked through
 	FoundWildcard = "wildcard"
@@ -61,7 +62,7 @@ func indicatorFind(ctx context.Context, c *Call) (any, error) {
 	if f.Data, err = c.foundRows(ctx, recs); err != nil {
 		return nil, err
 	}
-	if f.Next == 0 && f.How != FoundID && len(recs) == in.Limit {
+	if f.Next == 0 && f.How != FoundID && f.How != FoundNumber && len(recs) == in.Limit {
 		f.Next = recs[len(recs)-1].Seq
 	}
 	if c.Running && c.Watch.Loaded() {
@@ -89,6 +90,13 @@ func (c *Call) find(ctx context.Context, query string, a store.Along) (f Found, 
 		}
 		return f, []store.Record{r}, err
 	}
+	if recs, err := c.numbered(ctx, query); err != nil || len(recs) > 0 {
+		f.How = FoundNumber
+		if a.After != 0 {
+			recs = nil // they are on the first page
+		}
+		return f, recs, err
+	}
 	if sought, ok := store.Wildcard(query); ok {
 		f.How = FoundWildcard
 		recs, err = c.sift(ctx, sought, a, &f)
@@ -113,6 +121,25 @@ func (c *Call) find(ctx context.Context, query string, a store.Along) (f Found, 
 	f.How = FoundWords // also of what could be a value and is none: a file's name reads like a domain
 	recs, f.Behind, err = c.Store.Search(ctx, query, a)
 	return f, recs, err
+}
+
+// numbered returns the warnings with a number, at most a page of them: each node
+// gives a number once.
+func (c *Call) numbered(ctx context.Context, query string) (recs []store.Record, err error) {
+	rows, err := c.Watch.Numbered(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows[:min(len(rows), store.MaxPage)] {
+		r, err := c.Store.Current(ctx, row.ID)
+		if err != nil && noroshi.KindOf(err) != noroshi.NotFound {
+			return nil, err
+		}
+		if err == nil {
+			recs = append(recs, r)
+		}
+	}
+	return recs, nil
 }
 
 // sift looks through one part of what no index finds, and says how much is left.

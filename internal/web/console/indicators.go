@@ -67,7 +67,7 @@ func indicators(v *visit) error {
 	if err != nil {
 		return v.again(err, func(v *visit) error { return v.show("indicators", d) })
 	}
-	if f.How == web.FoundID && len(f.Data) == 1 {
+	if (f.How == web.FoundID || f.How == web.FoundNumber) && len(f.Data) == 1 {
 		return v.goTo(v.placeOf(f.Data[0].ID), "")
 	}
 	for _, r := range f.Data {

@@ -105,6 +105,16 @@ func warningWithoutJavaScript(t *testing.T, p *nodetest.Party) {
 
 	at := "/warnings/" + string(rows[0].ID)
 	_, shown := r.get(at)
+	number := rows[0].Number
+	_, list := r.get("/warnings")
+	if number == "" || !strings.Contains(shown, ">"+number+"</b>") || !strings.Contains(list, ">"+number+"<") {
+		t.Errorf("the number %q is not on the page and in the list:\n%s", number, shown)
+	}
+	for _, typed := range []string{number, "ｊｐｎ－０１／" + number[7:], strings.ReplaceAll(number, "/", " ")} {
+		if r.get("/indicators?q=" + url.QueryEscape(typed)); r.last != at {
+			t.Errorf("%q leads to %s", typed, r.last)
+		}
+	}
 	if status, body := r.post(at+"/acknowledge", "shown", strings.Repeat("0", 64), "passphrase", nodetest.Passphrase); status != http.StatusUnprocessableEntity || len(warningsOf(p)[0].Acks) > 0 {
 		t.Errorf("acknowledged what was not shown: %d\n%s", status, body)
 	}
