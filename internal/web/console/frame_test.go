@@ -370,11 +370,11 @@ func TestSaidOnce(t *testing.T) {
 	if _, body := r.get("/warnings?said=approved"); strings.Contains(body, says) {
 		t.Error("a link says that something was approved")
 	}
-	_, body := r.get("/me/token")
-	if _, body = r.post("/me/token", "name", "wall", "days", "9", "scope", "read", "passphrase", nodetest.Passphrase); !strings.Contains(body, "noroshi_") {
+	r.get("/me/token")
+	if _, body := r.post("/me/token", "name", "wall", "days", "9", "scope", "read", "passphrase", nodetest.Passphrase); !strings.Contains(body, "noroshi_") {
 		t.Fatalf("no token:\n%s", body)
 	}
-	_, body = r.get("/me")
+	_, body := r.get("/me")
 	revoke := regexp.MustCompile(`/me/token/[0-9a-f]{64}`).FindString(body)
 	if _, body = r.post(revoke, "passphrase", nodetest.Passphrase); !strings.Contains(body, says) || r.last != "/me" {
 		t.Errorf("%s does not say that the token is revoked:\n%s", r.last, body)
