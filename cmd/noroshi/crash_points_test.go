@@ -48,7 +48,7 @@ var elsewhere = map[string]string{
 	"go-on revoke-key drill-key compare witness":                         "of stories in which a person lets a link go on, or a key is revoked, or nodes compare",
 	"translate check-translation machine-translate machine-words":        "of texts that persons put into another language, or a service that the story has not: its warnings are written in both at once",
 	"suspend-agreement resume-agreement declare-emergency end-retention": "of stories in which an agreement ends or begins",
-	"decide-held assign-marking re-author withdraw observe refuse-recall return shelve fetch serve read-audit read sign-in sign-out enrol invite passkey token": "of tools and persons that the story has not",
+	"decide-held defer assign-marking re-author withdraw observe refuse-recall return shelve fetch serve read-audit read sign-in sign-out enrol invite passkey token": "of tools and persons that the story has not",
 }
 
 // reasons are elsewhere, by name.

@@ -289,7 +289,10 @@ func TestIntroduceAndAgreeWithoutScript(t *testing.T) {
 	hash := hashes.FindStringSubmatch(body)[1]
 	for i, p := range nodes {
 		path := "/partners/" + string(nodes[1-i].Sign) + "/agreements/" + hash
-		p.Until("the proposal", func() (bool, error) { status, _ := liaison[i].get(path); return status == http.StatusOK, nil })
+		p.Until("the proposal, signed by who made it", func() (bool, error) {
+			status, body := liaison[i].get(path)
+			return status == http.StatusOK && strings.Count(body, `<div class="done">`) == i, nil
+		})
 		seat(t, p, "release1").signed(path+"/sign", en("console.said.second-officer"))
 		seat(t, p, "release2").signed(path+"/sign", en([]string{"console.said.agreement-partner", "console.said.agreement-in-force"}[i]))
 	}
