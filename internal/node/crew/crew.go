@@ -13,6 +13,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/partner"
+	"github.com/noroshi-cti/noroshi/internal/release"
 	"github.com/noroshi-cti/noroshi/internal/web"
 	"github.com/noroshi-cti/noroshi/stix"
 )
@@ -260,6 +261,12 @@ func (c *Crew) ApproveHolds(ctx context.Context) (holds, count int, err error) {
 
 // Approve signs a hold as officers who have not, one after the other.
 func (c *Crew) Approve(ctx context.Context, hold string, officers ...string) error {
+	return c.ApproveWithout(ctx, hold, nil, officers...)
+}
+
+// ApproveWithout is Approve where the officers say of translations of another
+// version that what waits goes without them.
+func (c *Crew) ApproveWithout(ctx context.Context, hold string, without []stix.ID, officers ...string) error {
 	for _, officer := range officers {
 		var d web.HoldDetail
 		if err := c.Do(ctx, "release.show", web.HoldRef{Hold: hold}, &d); err != nil {
@@ -268,11 +275,11 @@ func (c *Crew) Approve(ctx context.Context, hold string, officers ...string) err
 		if d.State != "open" || slices.Contains(d.Approvals, officer) {
 			continue
 		}
-		by, err := c.Signed(ctx, officer, noroshi.ActApprove, hold, d.Digest)
+		by, err := c.Signed(ctx, officer, noroshi.ActApprove, hold, release.ApproveBound(d.Digest, without))
 		if err != nil {
 			return err
 		}
-		if err := c.Do(ctx, "release.approve", web.SignedRef{Subject: hold, By: by}, nil); err != nil {
+		if err := c.Do(ctx, "release.approve", web.HoldSigned{SignedRef: web.SignedRef{Subject: hold, By: by}, Without: without}, nil); err != nil {
 			return err
 		}
 	}

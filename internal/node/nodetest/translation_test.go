@@ -157,7 +157,8 @@ func explained(t *testing.T, p, to *nodetest.Party, id stix.ID) (codes []string)
 }
 
 // TestStaleTranslationIsNotReleased: a translation that waits for two officers
-// waits for nobody any more when its original changes, and stays.
+// waits for nobody any more when its original changes, and stays; the original goes
+// when officers say that it goes without.
 func TestStaleTranslationIsNotReleased(t *testing.T) {
 	t.Parallel()
 	usa, jpn := nodetest.Alliance(t, noroshi.Real)
@@ -212,7 +213,16 @@ func TestStaleTranslationIsNotReleased(t *testing.T) {
 	if waits() {
 		t.Error("a stale translation waits for an approval")
 	}
-	usa.Approve()
+	if _, _, err := usa.ApproveHolds(t.Context()); noroshi.CodeOf(err) != "release.old-translation" {
+		t.Errorf("approved as if there were no words of before: %v", err)
+	}
+	var holds []web.HoldRow
+	usa.Must("release.list", web.HoldRef{}, &holds)
+	for _, h := range holds {
+		if err := usa.ApproveWithout(t.Context(), h.ID, []stix.ID{drawn.ID}, "release1", "release2"); err != nil {
+			t.Error(err)
+		}
+	}
 	nodetest.Whole(t, usa, jpn)
 	if _, err := jpn.Node.Store.Current(t.Context(), translated); err != nil {
 		t.Errorf("the original: %v", err)
