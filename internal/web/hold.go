@@ -59,15 +59,7 @@ func releaseList(ctx context.Context, c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := []HoldRow{}
-	for _, h := range holds {
-		r, err := c.holdRow(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, r)
-	}
-	return rows, nil
+	return c.holdRows(ctx, holds)
 }
 
 // holds reads the holds that are asked for. Decided ones are read as far as they
@@ -97,6 +89,56 @@ func (in HoldRef) holds(ctx context.Context, c *Call) ([]store.HoldGroup, error)
 func emptied(h store.HoldGroup) bool { return h.State == "open" && h.Count == 0 }
 
 func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, error) {
+	rows, err := s.holdRows(ctx, []store.HoldGroup{h})
+	if err != nil {
+		return HoldRow{}, err
+	}
+	return rows[0], nil
+}
+
+// holdRows makes the rows of holds: what they have in common is read once.
+func (s *Services) holdRows(ctx context.Context, holds []store.HoldGroup) ([]HoldRow, error) {
+	rows, firsts, seqs := make([]HoldRow, len(holds)), make([]int64, len(holds)), make([]int64, 0, len(holds))
+	signs := map[noroshi.NodeID]noroshi.CallSign{}
+	for i, h := range holds {
+		if _, ok := signs[h.Partner]; !ok {
+			signs[h.Partner] = s.callSign(ctx, h.Partner)
+		}
+		var err error
+		if rows[i], err = s.bareRow(ctx, h, signs[h.Partner]); err != nil {
+			return nil, err
+		}
+		if firsts[i], err = s.Store.HoldFirst(ctx, h.ID); err != nil {
+			return nil, err
+		}
+		if firsts[i] > 0 {
+			seqs = append(seqs, firsts[i])
+		}
+	}
+	records, err := s.Store.Records(ctx, seqs)
+	if err != nil {
+		return nil, err
+	}
+	labels, of := s.Store.Labels(nil), map[int64]store.Record{}
+	for _, r := range records {
+		of[r.Seq] = r
+	}
+	for i := range rows {
+		r, ok := of[firsts[i]]
+		if !ok {
+			continue
+		}
+		l, err := labels.Of(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		rows[i].Title, rows[i].Type, rows[i].Whole = shownText(nameOf(r.Object)), r.Object.Type, l.String()
+	}
+	return rows, nil
+}
+
+// bareRow is the row of a hold without what is in it.
+func (s *Services) bareRow(ctx context.Context, h store.HoldGroup, partner noroshi.CallSign) (HoldRow, error) {
 	as, err := s.Store.Approvals(ctx, h.ID)
 	if err == nil && len(as) > 0 && h.State == store.HoldOpen && h.Count > 0 {
 		as, err = s.Desk.Counting(ctx, h) // those of what is not there any more count nothing
@@ -104,32 +146,17 @@ func (s *Services) holdRow(ctx context.Context, h store.HoldGroup) (HoldRow, err
 	if err != nil {
 		return HoldRow{}, err
 	}
-	r := HoldRow{ID: h.ID, Partner: s.callSign(ctx, h.Partner), Key: h.Key, Label: h.Label, Clause: h.Clause,
+	r := HoldRow{ID: h.ID, Partner: partner, Key: h.Key, Label: h.Label, Clause: h.Clause,
 		Precedence: h.Precedence, Count: h.Count, Run: h.Run, State: h.State, Opened: rfc(h.Opened), Reasons: h.Reasons}
 	r.Needs, _ = release.Approvals(h.Key)
 	for _, a := range as {
 		r.Approvals = append(r.Approvals, a.Person)
 	}
-	if h.State == store.HoldReturned {
-		if r.Returned, err = s.Desk.WhyReturned(ctx, h.ID); err != nil {
-			return r, err
-		}
-	}
-	if h.State == store.HoldOpen {
-		if r.Deferred, err = s.Desk.Deferred(ctx, h); err != nil {
-			return r, err
-		}
-	}
-	seq, err := s.Store.HoldFirst(ctx, h.ID)
-	if err != nil || seq == 0 {
-		return r, err
-	}
-	first, err := s.Store.Records(ctx, []int64{seq})
-	for _, f := range first {
-		r.Title, r.Type = shownText(nameOf(f.Object)), f.Object.Type
-		if r.Whole, err = s.wholeLabel(ctx, f); err != nil {
-			return r, err
-		}
+	switch h.State {
+	case store.HoldReturned:
+		r.Returned, err = s.Desk.WhyReturned(ctx, h.ID)
+	case store.HoldOpen:
+		r.Deferred, err = s.Desk.Deferred(ctx, h)
 	}
 	return r, err
 }
@@ -293,17 +320,8 @@ func (c *Call) ofRun(ctx context.Context, h store.HoldGroup) (list []HoldRow, er
 	slices.SortFunc(holds, func(a, b store.HoldGroup) int {
 		return cmp.Or(slices.Compare(a.Partner[:], b.Partner[:]), a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID))
 	})
-	for _, o := range holds {
-		if o.Run != h.Run || emptied(o) || len(list) == maxBeside {
-			continue
-		}
-		r, err := c.holdRow(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, r)
-	}
-	return list, nil
+	beside := slices.DeleteFunc(holds, func(o store.HoldGroup) bool { return o.Run != h.Run || emptied(o) })
+	return c.holdRows(ctx, beside[:min(len(beside), maxBeside)])
 }
 
 // sampleSize is how many objects of a hold are shown with it.
