@@ -417,6 +417,25 @@ func aReason(why string) error {
 	return nil
 }
 
+// said is who says something of an open hold, and the act of it: what is signed is
+// bound to the hold as it is now.
+func (d *Desk) said(ctx context.Context, hold string, s noroshi.Signed, action noroshi.Action, bound func(digest noroshi.Hash) noroshi.Hash) (noroshi.Person, noroshi.Act, error) {
+	g, err := d.openHold(ctx, hold)
+	if err != nil {
+		return noroshi.Person{}, noroshi.Act{}, err
+	}
+	what, err := d.bound(ctx, g)
+	if err != nil {
+		return noroshi.Person{}, noroshi.Act{}, err
+	}
+	p, err := d.person(ctx, s.Person)
+	if err != nil {
+		return noroshi.Person{}, noroshi.Act{}, err
+	}
+	err = p.Check(s, action, noroshi.ActDigest(d.o.Realm, d.o.Node, action, g.ID, bound(what.digest)))
+	return p, noroshi.Act{Action: action, Persons: []noroshi.Signed{s}, Subject: g.ID, Agreement: g.Agreement, Label: g.Label, Count: g.Count}, err
+}
+
 // Return refuses a hold as a group, for a reason; it stays on record.
 func (d *Desk) Return(ctx context.Context, hold, why string, s noroshi.Signed) error {
 	d.turn.Lock()
@@ -427,29 +446,15 @@ func (d *Desk) Return(ctx context.Context, hold, why string, s noroshi.Signed) e
 	if err := aReason(why); err != nil {
 		return err
 	}
-	g, err := d.openHold(ctx, hold)
+	p, act, err := d.said(ctx, hold, s, noroshi.ActReturn, func(digest noroshi.Hash) noroshi.Hash { return ReturnBound(digest, why) })
 	if err != nil {
 		return err
-	}
-	what, err := d.bound(ctx, g)
-	if err != nil {
-		return err
-	}
-	p, err := d.person(ctx, s.Person)
-	if err != nil {
-		return err
-	}
-	if err := p.Check(s, noroshi.ActReturn, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActReturn, g.ID, ReturnBound(what.digest, why))); err != nil {
-		return err
-	}
-	act := noroshi.Act{
-		Action: noroshi.ActReturn, Persons: []noroshi.Signed{s}, Subject: g.ID, Agreement: g.Agreement, Label: g.Label, Count: g.Count,
 	}
 	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error {
-		if err := tx.PutJSON(docReturned, g.ID, Returned{p.ID, tx.Time().UTC(), why}); err != nil {
+		if err := tx.PutJSON(docReturned, act.Subject, Returned{p.ID, tx.Time().UTC(), why}); err != nil {
 			return err
 		}
-		return tx.CloseHold(g.ID, store.HoldReturned)
+		return tx.CloseHold(act.Subject, store.HoldReturned)
 	})
 	return err
 }

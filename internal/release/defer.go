@@ -64,29 +64,15 @@ func (d *Desk) Defer(ctx context.Context, hold, why string, until time.Time, s n
 	if now := d.o.Now(); !until.IsZero() && (!until.After(now) || until.Sub(now) > maxDefer) {
 		return noroshi.Errorf(noroshi.Invalid, "release.defer-until", "a hold is left waiting until a time within the next %d days", int(maxDefer/(24*time.Hour)))
 	}
-	g, err := d.openHold(ctx, hold)
+	p, act, err := d.said(ctx, hold, s, noroshi.ActDefer, func(digest noroshi.Hash) noroshi.Hash { return DeferBound(digest, why, until) })
 	if err != nil {
 		return err
-	}
-	what, err := d.bound(ctx, g)
-	if err != nil {
-		return err
-	}
-	p, err := d.person(ctx, s.Person)
-	if err != nil {
-		return err
-	}
-	if err := p.Check(s, noroshi.ActDefer, noroshi.ActDigest(d.o.Realm, d.o.Node, noroshi.ActDefer, g.ID, DeferBound(what.digest, why, until))); err != nil {
-		return err
-	}
-	act := noroshi.Act{
-		Action: noroshi.ActDefer, Persons: []noroshi.Signed{s}, Subject: g.ID, Agreement: g.Agreement, Label: g.Label, Count: g.Count,
 	}
 	_, err = d.store.Do(ctx, act, func(tx *store.Tx) error {
-		if err := tx.PutJSON(docDeferred, g.ID, Deferred{p.ID, tx.Time().UTC(), why, until.UTC()}); err != nil {
+		if err := tx.PutJSON(docDeferred, act.Subject, Deferred{p.ID, tx.Time().UTC(), why, until.UTC()}); err != nil {
 			return err
 		}
-		return tx.Notice(store.HoldChanged, g.ID)
+		return tx.Notice(store.HoldChanged, act.Subject)
 	})
 	return err
 }

@@ -13,30 +13,16 @@ import (
 // ReferrersTo returns the ids of objects that refer, in any version, to an
 // object that one of these versions (in ascending order) is of: one question
 // for a whole batch instead of one an object.
-func (r Reads) ReferrersTo(ctx context.Context, seqs []int64) (list []stix.ID, err error) {
-	seen := map[string]bool{}
-	err = r.on(ctx, func(c *conn) error {
-		for _, run := range runs(seqs) {
-			err := c.each(ctx, func(rows *sql.Rows) error {
-				var sid string
-				err := rows.Scan(&sid)
-				if !seen[sid] {
-					seen[sid] = true
-					list = append(list, stix.ID(sid))
-				}
-				return err
-			}, "SELECT r.sid FROM object o JOIN ref r ON r.target = o.sid WHERE o.seq BETWEEN $1 AND $2", run.lo, run.hi)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return list, err
+func (r Reads) ReferrersTo(ctx context.Context, seqs []int64) ([]stix.ID, error) {
+	return r.referring(ctx, seqs, "")
 }
 
 // ReferringTo is ReferrersTo of those of one type alone.
-func (r Reads) ReferringTo(ctx context.Context, typ string, seqs []int64) (list []stix.ID, err error) {
+func (r Reads) ReferringTo(ctx context.Context, typ string, seqs []int64) ([]stix.ID, error) {
+	return r.referring(ctx, seqs, " AND r.sid > $3 AND r.sid < $4", typ+"--", typ+"--~")
+}
+
+func (r Reads) referring(ctx context.Context, seqs []int64, and string, args ...any) (list []stix.ID, err error) {
 	seen := map[string]bool{}
 	err = r.on(ctx, func(c *conn) error {
 		for _, run := range runs(seqs) {
@@ -48,7 +34,7 @@ func (r Reads) ReferringTo(ctx context.Context, typ string, seqs []int64) (list 
 					list = append(list, stix.ID(sid))
 				}
 				return err
-			}, "SELECT r.sid FROM object o JOIN ref r ON r.target = o.sid WHERE o.seq BETWEEN $1 AND $2 AND r.sid > $3 AND r.sid < $4", run.lo, run.hi, typ+"--", typ+"--~")
+			}, "SELECT r.sid FROM object o JOIN ref r ON r.target = o.sid WHERE o.seq BETWEEN $1 AND $2"+and, append([]any{run.lo, run.hi}, args...)...)
 			if err != nil {
 				return err
 			}
