@@ -203,6 +203,7 @@ func (p *pair) console(b *testing.B, whole, n, held int) {
 	slowest := 0.0
 	for name, both := range took {
 		slowest = max(slowest, p95(both[0]))
+		b.Logf("just after a start: %s, p95 %.1f ms", name, p95(both[0]))
 		b.ReportMetric(p95(both[1]), "ms-p95-"+name)
 	}
 	b.ReportMetric(slowest, "ms-p95-cold")
