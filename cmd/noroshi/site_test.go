@@ -140,6 +140,9 @@ func (s *site) start() {
 			}
 			if !killed && (!over || err != nil) {
 				s.t.Errorf("%s: serve ended by itself: %v\n%s", s.Sign, err, said.String())
+				s.mu.Lock()
+				s.over = true
+				s.mu.Unlock()
 				return
 			}
 		}
@@ -203,7 +206,7 @@ func (s *site) callBody(ctx context.Context, op string, in any, body func() io.R
 	err := crew.Until(ctx, crew.Patience, string(s.Sign)+" answers "+op, func() (bool, error) {
 		last = s.client.Call(ctx, op, in, body(), nil, out)
 		var known *noroshi.Error
-		if last == nil || errors.As(last, &known) && known.Code != "api.broken-off" && !(s.failing() && ofTheDisk(known.Code)) {
+		if last == nil || errors.As(last, &known) && known.Code != "api.broken-off" && !(s.failing() && ofTheDisk(known.Code)) || s.ended() {
 			return true, nil
 		}
 		return false, last
@@ -212,6 +215,13 @@ func (s *site) callBody(ctx context.Context, op string, in any, body func() io.R
 		return err
 	}
 	return last
+}
+
+// ended reports whether no process is there and none is started any more.
+func (s *site) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over && s.proc == nil
 }
 
 func (s *site) must(op string, in, out any) {
