@@ -55,19 +55,11 @@ func TestApproveShows(t *testing.T) {
 	usa.Settle()
 	ask := func(want int, args ...string) (out, say string) {
 		t.Helper()
-		var o, e bytes.Buffer
-		if code := run(t.Context(), append(args, "--dir", usa.Dir), stdio{strings.NewReader(""), &o, &e}); code != want {
-			t.Errorf("%q: exit code %d, want %d: %s%s", args, code, want, o.String(), e.String())
-		}
-		return o.String(), e.String()
+		return asked(t, want, append(args, "--dir", usa.Dir)...)
 	}
 	has := func(got string, want ...string) {
 		t.Helper()
-		for _, w := range want {
-			if !strings.Contains(got, w) {
-				t.Errorf("got\n%s\nwant %q in it", got, w)
-			}
-		}
+		mentions(t, got, want...)
 		if strings.Contains(got, "\u202e") {
 			t.Errorf("an override of direction reaches the terminal:\n%s", got)
 		}
@@ -105,5 +97,25 @@ func TestApproveShows(t *testing.T) {
 		"and 2 more: noroshi release preview "+hold+" --as JPN-01 --diff", "Of 7 objects 7 go with parts cut out, 0 say parts less exactly.")
 	if at := strings.Index(say, "Signing "+d.Digest.String()[:12]); at < strings.Index(say, "to be cut out") {
 		t.Errorf("what is signed is not shown first:\n%s", say)
+	}
+}
+
+// asked runs the command line and returns what it wrote.
+func asked(t *testing.T, want int, args ...string) (out, say string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	if code := run(t.Context(), args, stdio{strings.NewReader(""), &o, &e}); code != want {
+		t.Fatalf("%q: exit code %d, want %d: %s%s", args, code, want, o.String(), e.String())
+	}
+	return o.String(), e.String()
+}
+
+// mentions holds a text to having all of these in it.
+func mentions(t *testing.T, got string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(got, w) {
+			t.Errorf("got\n%s\nwant %q in it", got, w)
+		}
 	}
 }

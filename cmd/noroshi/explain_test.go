@@ -31,31 +31,18 @@ func TestExplainFile(t *testing.T) {
 	}
 	ask := func(want int, args ...string) (out, say string) {
 		t.Helper()
-		var o, e bytes.Buffer
-		code := run(t.Context(), append([]string{"release", "explain", "--to", "JPN-01", "--dir", usa.Dir}, args...), stdio{strings.NewReader(""), &o, &e})
-		if code != want {
-			t.Errorf("%q: exit code %d, want %d: %s%s", args, code, want, o.String(), e.String())
-		}
-		return o.String(), e.String()
+		return asked(t, want, append([]string{"release", "explain", "--to", "JPN-01", "--dir", usa.Dir}, args...)...)
 	}
 	const data = "../../testdata/"
-	has := func(got string, want ...string) {
-		t.Helper()
-		for _, w := range want {
-			if !strings.Contains(got, w) {
-				t.Errorf("got %q, want %q in it", got, w)
-			}
-		}
-	}
 
 	out, _ := ask(exitOK, data+"indicators/stix/candiru.json", "--lang", "en")
-	has(out, "251", "held", "a marking must be assigned", "rule 1: no handling marking")
+	mentions(t, out, "251", "held", "a marking must be assigned", "rule 1: no handling marking")
 	out, _ = ask(exitOK, data+"indicators/stix/pegasus.json.gz", "--profile", "mvt", "--lang", "en")
-	has(out, "3099", "released", "clause 1 releases it", "3099 objects: TLP:GREEN, as the publisher marks nothing")
+	mentions(t, out, "3099", "released", "clause 1 releases it", "3099 objects: TLP:GREEN, as the publisher marks nothing")
 	out, _ = ask(exitOK, data+"attack/ics-attack-18.1.json.gz", "--profile", "attack", "--lang", "ja")
-	has(out, "1822", "提供", "条項 1", "1824件：公開元が取扱区分を付けないため TLP:GREEN", "1件：該当する規則がないため取扱区分なしのまま")
+	mentions(t, out, "1822", "提供", "条項 1", "1824件：公開元が取扱区分を付けないため TLP:GREEN", "1件：該当する規則がないため取扱区分なしのまま")
 	out, _ = ask(exitOK, data+"indicators/stix/rcs.json", "--marking", "tlp:red", "--lang", "en")
-	has(out, "81", "denied", "rule 3", "TLP:RED is never sent")
+	mentions(t, out, "81", "denied", "rule 3", "TLP:RED is never sent")
 
 	out, _ = ask(exitOK, data+"indicators/stix/rcs.json", "--profile", "mvt", "-o", "json")
 	var w web.Weighed
@@ -75,15 +62,15 @@ func TestExplainFile(t *testing.T) {
 	profile := "name = \"own\"\npublisher = \"x\"\nen = \"x\"\nja = \"x\"\nunmarked = \"tlp:red\"\ntypes = [\"malware\"]\nmakers = [\"\"]\n"
 	for text, want := range map[string]int{profile: exitOK, profile + "clear = true\n": exitUsage, "name": exitUsage} {
 		if out, _ := ask(want, data+"indicators/stix/rcs.json", "--profile", file(text), "--lang", "en"); want == exitOK {
-			has(out, "1 objects: TLP:RED")
+			mentions(t, out, "1 objects: TLP:RED")
 		}
 	}
 	_, say := ask(exitNotFound, data+"indicators/stix/rcs.json", "--profile", "everything", "--lang", "en")
-	has(say, "everything", "attack, misp-tags, mvt, opencti")
+	mentions(t, say, "everything", "attack, misp-tags, mvt, opencti")
 	_, say = ask(exitNotFound, data+"indicators/stix/rcs.json", "--profile", "./none.toml", "--lang", "ja")
-	has(say, "none.toml")
+	mentions(t, say, "none.toml")
 	_, say = ask(exitUsage, data+"indicators/stix/rcs.json", "--profile", "mvt", "--marking", "tlp:green", "--lang", "ja")
-	has(say, "どちらか一方")
+	mentions(t, say, "どちらか一方")
 
 	// What is no bundle.
 	var bomb bytes.Buffer
@@ -108,12 +95,12 @@ func TestExplainFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, say := ask(exitUsage, file(c.in), "--lang", "en")
-			has(say, c.want)
+			mentions(t, say, c.want)
 		})
 	}
 	out, say = ask(exitOK, file(`[{"type":"malware"},{"type":"malware","spec_version":"2.1","id":"malware--00000000-0000-4000-8000-000000000001","created":"2026-01-01T00:00:00.000Z","modified":"2026-01-01T00:00:00.000Z","name":"x","is_family":false}]`), "--lang", "en")
-	has(say, "1 objects of the file cannot be read")
-	has(out, "no handling marking")
+	mentions(t, say, "1 objects of the file cannot be read")
+	mentions(t, out, "no handling marking")
 }
 
 // newNode makes a node and what runs commands in it: with an exit code that must
@@ -123,11 +110,7 @@ func newNode(t *testing.T) func(want int, args ...string) (out, say string) {
 	dir := t.TempDir()
 	do := func(want int, args ...string) (string, string) {
 		t.Helper()
-		var o, e bytes.Buffer
-		if code := run(t.Context(), append(args, "--dir", dir), stdio{strings.NewReader(""), &o, &e}); code != want {
-			t.Errorf("%q: exit code %d, want %d: %s%s", args, code, want, o.String(), e.String())
-		}
-		return o.String(), e.String()
+		return asked(t, want, append(args, "--dir", dir)...)
 	}
 	do(exitOK, "init", "--yes", "--org", "USA-01")
 	return do

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -29,19 +28,7 @@ func TestReleaseHeldBack(t *testing.T) {
 	usa.Settle()
 	ask := func(want int, args ...string) (out, say string) {
 		t.Helper()
-		var o, e bytes.Buffer
-		if code := run(t.Context(), append(args, "--dir", usa.Dir), stdio{strings.NewReader(""), &o, &e}); code != want {
-			t.Fatalf("%q: exit code %d, want %d: %s%s", args, code, want, o.String(), e.String())
-		}
-		return o.String(), e.String()
-	}
-	has := func(got string, want ...string) {
-		t.Helper()
-		for _, w := range want {
-			if !strings.Contains(got, w) {
-				t.Errorf("got\n%s\nwant %q in it", got, w)
-			}
-		}
+		return asked(t, want, append(args, "--dir", usa.Dir)...)
 	}
 	hold := func() web.HoldRow {
 		out, _ := ask(exitOK, "release", "list", "-o", "json")
@@ -58,8 +45,8 @@ func TestReleaseHeldBack(t *testing.T) {
 		t.Errorf("left waiting: %+v", d)
 	}
 	out, _ := ask(exitOK, "release", "show", id, "--lang", "en")
-	has(out, "release1, until "+until+": the source is asked", words)
+	mentions(t, out, "release1, until "+until+": the source is asked", words)
 	_, say := ask(exitRefused, append([]string{"release", "approve", id, "--lang", "ja"}, as("release1")...)...)
-	has(say, words, "旧版の翻訳")
+	mentions(t, say, words, "旧版の翻訳")
 	ask(exitOK, append([]string{"release", "approve", id, "--without-translation", words}, as("release2")...)...)
 }

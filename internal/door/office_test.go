@@ -429,7 +429,7 @@ func (o *office) approve() {
 			if err != nil {
 				o.t.Fatal(err)
 			}
-			if _, _, err := o.desk.Approve(o.ctx, h.ID, noroshi.SignAct(who, key, noroshi.ActDigest(noroshi.Real, usa.Node, noroshi.ActApprove, h.ID, seen.Digest))); err != nil {
+			if _, _, err := o.desk.Approve(o.ctx, h.ID, nil, noroshi.SignAct(who, key, noroshi.ActDigest(noroshi.Real, usa.Node, noroshi.ActApprove, h.ID, seen.Digest))); err != nil {
 				o.t.Fatal(err)
 			}
 		}

@@ -57,9 +57,9 @@ func (d *Desk) bound(ctx context.Context, g store.HoldGroup) (b signing, err err
 // last one needed the hold becomes a batch. Waiting: how many approvals are still
 // missing.
 //
-// Without names exactly the hold's OldWords: while there are any, an approval that
-// says nothing of them is refused, and one that was given of others, or before
-// there were any, counts nothing.
+// Without names exactly the hold's OldWords: an approval that leaves one out, or
+// names another, is refused, and one that was given of others, or before there
+// were any, counts nothing.
 //
 // A two-person hold takes two different persons with different keys, in any
 // order. One of them may have made what is released; alone nobody may: the one
@@ -67,7 +67,7 @@ func (d *Desk) bound(ctx context.Context, g store.HoldGroup) (b signing, err err
 // or for a marking assigned to it (an import that nobody signed hinders nobody).
 // Approvals of another root, of a person since removed or without the role,
 // count nothing.
-func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (waiting int, batch string, err error) {
+func (d *Desk) Approve(ctx context.Context, hold string, without []stix.ID, s noroshi.Signed) (waiting int, batch string, err error) {
 	d.turn.Lock()
 	defer d.turn.Unlock()
 	g, err := d.openHold(ctx, hold)
@@ -86,15 +86,13 @@ func (d *Desk) Approve(ctx context.Context, hold string, s noroshi.Signed) (wait
 	if err != nil {
 		return 0, "", err
 	}
+	if err := saidWithout(g.ID, old, without); err != nil {
+		return 0, "", err
+	}
 	want := d.approval(g, what.digest, old)
 	p, err := d.person(ctx, s.Person)
 	if err != nil {
 		return 0, "", err
-	}
-	if s.Digest == d.approval(g, what.digest, nil) {
-		if err := Unsaid(g.ID, old, nil); err != nil {
-			return 0, "", err
-		}
 	}
 	if err := p.Check(s, noroshi.ActApprove, want); err != nil {
 		return 0, "", err

@@ -44,7 +44,7 @@ func TestReviewAndReturn(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].ID != hold {
 		t.Errorf("returned: %+v, %v", all, err)
 	}
-	if _, _, err := o.desk.Approve(o.ctx, hold, noroshi.Signed{Person: "sato"}); noroshi.KindOf(err) != noroshi.NotFound {
+	if _, _, err := o.desk.Approve(o.ctx, hold, nil, noroshi.Signed{Person: "sato"}); noroshi.KindOf(err) != noroshi.NotFound {
 		t.Errorf("a returned hold was approved: %v", err)
 	}
 	has(t, o.sends(jpn))
@@ -147,7 +147,7 @@ func TestLostWhileApproving(t *testing.T) {
 				gone <- err
 			}()
 			<-writes
-			_, batch, err := o.desk.Approve(o.ctx, hold, by)
+			_, batch, err := o.desk.Approve(o.ctx, hold, nil, by)
 			stop()
 			if removed := <-gone; removed != nil {
 				t.Fatal(removed)

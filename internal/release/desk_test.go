@@ -275,7 +275,7 @@ func (o *office) sign(person, hold string, a noroshi.Action) noroshi.Signed {
 
 func (o *office) approve(person, hold string) (int, string, error) {
 	o.t.Helper()
-	return o.desk.Approve(o.ctx, hold, o.sign(person, hold, noroshi.ActApprove))
+	return o.desk.Approve(o.ctx, hold, nil, o.sign(person, hold, noroshi.ActApprove))
 }
 
 func (o *office) twoApprove(hold string) string {
@@ -423,7 +423,7 @@ func TestTwoPersons(t *testing.T) {
 			return s
 		}, noroshi.Forbidden},
 	} {
-		if _, _, err := o.desk.Approve(o.ctx, hold, x.sign()); noroshi.KindOf(err) != x.want {
+		if _, _, err := o.desk.Approve(o.ctx, hold, nil, x.sign()); noroshi.KindOf(err) != x.want {
 			t.Errorf("%s: %v, want kind %d", name, err, x.want)
 		}
 	}
@@ -450,7 +450,7 @@ func TestTwoPersons(t *testing.T) {
 		t.Errorf("batch: %+v, %v", b, err)
 	}
 	has(t, o.sends(jpn), id("indicator", 1), id("malware", 2), id("relationship", 3))
-	if _, _, err := o.desk.Approve(o.ctx, hold, noroshi.Signed{Person: "kim"}); noroshi.KindOf(err) != noroshi.NotFound {
+	if _, _, err := o.desk.Approve(o.ctx, hold, nil, noroshi.Signed{Person: "kim"}); noroshi.KindOf(err) != noroshi.NotFound {
 		t.Errorf("approved twice: %v", err)
 	}
 }
@@ -489,7 +489,7 @@ func TestApprovalIsVoidWhenMembersChange(t *testing.T) {
 			if len(h) != 1 || h[0].ID != hold {
 				t.Fatalf("holds: %+v", h)
 			}
-			if _, _, err := o.desk.Approve(o.ctx, hold, old); noroshi.KindOf(err) != noroshi.Forbidden {
+			if _, _, err := o.desk.Approve(o.ctx, hold, nil, old); noroshi.KindOf(err) != noroshi.Forbidden {
 				t.Errorf("a signature over the former root counts: %v", err)
 			}
 			if n, _, err := o.approve("jones", hold); n != 1 || err != nil {

@@ -152,12 +152,17 @@ func without(old []OldWords) (ids []stix.ID) {
 	return ids
 }
 
-// Unsaid refuses an approval of a hold that does not say of each of its OldWords
-// that it stays behind.
-func Unsaid(hold string, old []OldWords, without []stix.ID) error {
+// saidWithout refuses an approval of a hold that does not say of each of its OldWords,
+// and of nothing else, that it stays behind.
+func saidWithout(hold string, old []OldWords, without []stix.ID) error {
 	for _, w := range old {
 		if id := w.Words.Object.ID; !slices.Contains(without, id) {
 			return noroshi.Errorf(noroshi.Refused, "release.old-translation", "hold %s: %s translates another version of %s than the one that waits: renew or withdraw it, return the hold, or say expressly that it goes without", hold, string(id), string(w.Of.Object.ID))
+		}
+	}
+	for _, id := range without {
+		if !slices.ContainsFunc(old, func(w OldWords) bool { return w.Words.Object.ID == id }) {
+			return noroshi.Errorf(noroshi.Conflict, "hold.without", "%s is not any more a translation of another version of what waits in hold %s: look at it again", string(id), hold)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func (o *office) goWithout(person, hold string, ids ...stix.ID) (int, error) {
 		o.t.Fatal(err)
 	}
 	by := noroshi.SignAct(person, o.keys[person], noroshi.ActDigest(real, usa.Node, noroshi.ActApprove, hold, release.ApproveBound(bound, ids)))
-	n, _, err := o.desk.Approve(o.ctx, hold, by)
+	n, _, err := o.desk.Approve(o.ctx, hold, ids, by)
 	return n, err
 }
 
@@ -60,8 +60,11 @@ func TestOldTranslationBlocksApproval(t *testing.T) {
 		o := newOffice(t, jpn)
 		h := o.old(made, noroshi.Amber, "")
 		refused(o, h)
-		if _, err := o.goWithout("sato", h.ID, id("language-content", 3)); noroshi.KindOf(err) != noroshi.Forbidden {
+		if _, err := o.goWithout("sato", h.ID, id("language-content", 3)); noroshi.CodeOf(err) != "release.old-translation" {
 			t.Errorf("without another one: %v", err)
+		}
+		if _, err := o.goWithout("sato", h.ID, words, id("language-content", 3)); noroshi.CodeOf(err) != "hold.without" {
+			t.Errorf("without another one too: %v", err)
 		}
 		if n, err := o.goWithout("sato", h.ID, words); n != 1 || err != nil {
 			t.Fatalf("the first: %d missing, %v", n, err)

@@ -260,7 +260,7 @@ func TestApprovalsAreForOneOpening(t *testing.T) {
 			if h := o.holds(); len(h) != 1 || h[0].ID != hold || h[0].Count != 3 {
 				t.Fatalf("after the emergency: %+v, want hold %s again", h, hold)
 			}
-			if _, _, err := o.desk.Approve(o.ctx, hold, old); noroshi.KindOf(err) != noroshi.Forbidden {
+			if _, _, err := o.desk.Approve(o.ctx, hold, nil, old); noroshi.KindOf(err) != noroshi.Forbidden {
 				t.Errorf("a signature from before counts: %v", err)
 			}
 			if n, batch, err := o.approve("jones", hold); n != 1 || batch != "" || err != nil {

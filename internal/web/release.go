@@ -180,10 +180,7 @@ func releaseApprove(ctx context.Context, c *Call) (any, error) {
 		}
 		return nil, err
 	}
-	if err := c.without(ctx, in); err != nil {
-		return nil, err
-	}
-	waiting, batch, err := c.Desk.Approve(ctx, in.Subject, in.By)
+	waiting, batch, err := c.Desk.Approve(ctx, in.Subject, in.Without, in.By)
 	return Approved{waiting, batch}, err
 }
 
