@@ -135,18 +135,9 @@ func deliveryLine(c *cli, d watch.Delivery) string {
 	return line + " (" + c.word("role."+string(d.Reader)) + ") " + d.Since.UTC().Format(time.RFC3339)
 }
 
-// showWarning reads a warning by its id or, where one alone has it, its number.
+// showWarning reads a warning by its id or its number.
 func showWarning(c *cli, id string) (watch.Detail, error) {
 	var d watch.Detail
-	if _, err := stix.ParseID(id); err != nil {
-		var f web.Found
-		if err := c.call("indicator.find", web.FindRef{Query: id, Limit: 2}, &f); err != nil {
-			return d, err
-		}
-		if f.How == web.FoundNumber && len(f.Data) == 1 {
-			id = string(f.Data[0].ID)
-		}
-	}
 	err := c.call("warning.show", web.ObjectRef{ID: stix.ID(id)}, &d)
 	return d, err
 }

@@ -76,6 +76,19 @@ func takeNumber(ctx context.Context, tx *store.Tx, n string, id stix.ID) error {
 // call sign.
 var spoken = regexp.MustCompile(`^(?:([A-Z]{3}-[0-9]{2})[/ ]+)?([0-9]{4})[/ ]+([0-9]{1,9})$`)
 
+// Meant is the warning that is meant: by its id or, where one alone has it, by its number
+// as it may be typed. Whatever is neither is returned as it stands.
+func (w *Watch) Meant(ctx context.Context, typed stix.ID) (stix.ID, error) {
+	rows, err := w.Numbered(ctx, string(typed))
+	switch {
+	case err != nil || len(rows) == 0:
+		return typed, err
+	case len(rows) > 1:
+		return "", noroshi.Errorf(noroshi.Conflict, "watch.numbers-several", "%d warnings have the number %s: put the call sign before it, or give the id", len(rows), string(typed))
+	}
+	return rows[0].ID, nil
+}
+
 // Numbered returns the warnings that say they have a number, as it may be typed,
 // the newest first: without a call sign those of every node. Nothing for what is no
 // number.

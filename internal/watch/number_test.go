@@ -49,12 +49,27 @@ func TestNumbers(t *testing.T) {
 			if got, err := d.watch.Numbered(t.Context(), typed); err != nil || len(got) != 1 || got[0].ID != id {
 				t.Errorf("%q finds %+v, %v", typed, got, err)
 			}
+			if meant, err := d.watch.Meant(t.Context(), stix.ID(typed)); err != nil || meant != id {
+				t.Errorf("%q means %q, %v", typed, meant, err)
+			}
+		}
+		tail := n[strings.IndexByte(n, '/'):]
+		_, theirs, _ := partnerWarning(9, "2026-11-24T05:00:00.000Z", `,"number":"USA-01`+tail+`"`)
+		d.admit(fromPartner, theirs)
+		if meant, err := d.watch.Meant(t.Context(), stix.ID(tail[1:])); noroshi.CodeOf(err) != "watch.numbers-several" {
+			t.Errorf("the number of two warnings means %q, %v", meant, err)
+		}
+		if meant, err := d.watch.Meant(t.Context(), stix.ID(n)); err != nil || meant != id {
+			t.Errorf("%q means %q, %v", n, meant, err)
 		}
 		break
 	}
 	for _, typed := range []string{"JPN-01/2026/1", "", "x", "JPN-01", "2026", "10.0.0.0/8", "192.0.2.7/2026/10000"} {
 		if got, err := d.watch.Numbered(t.Context(), typed); err != nil || len(got) != 0 {
 			t.Errorf("%q finds %+v, %v", typed, got, err)
+		}
+		if meant, err := d.watch.Meant(t.Context(), stix.ID(typed)); err != nil || string(meant) != typed {
+			t.Errorf("%q means %q, %v", typed, meant, err)
 		}
 	}
 	d.restart()

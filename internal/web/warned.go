@@ -55,12 +55,16 @@ func warningShow(ctx context.Context, c *Call) (any, error) {
 	if err := c.Bind(&in); err != nil {
 		return nil, err
 	}
-	shown, err := c.Watch.Show(ctx, in.ID)
+	id, err := c.Watch.Meant(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := c.Watch.Show(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	d := WarningDetail{Detail: shown, Translations: []Translation{}, About: []ObjectRow{}}
-	r, err := c.Store.Current(ctx, in.ID)
+	r, err := c.Store.Current(ctx, id)
 	if err != nil {
 		return nil, err
 	}

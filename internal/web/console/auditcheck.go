@@ -61,10 +61,7 @@ func (v *visit) check() (c check, err error) {
 func (v *visit) faultLines(found *web.Checked) (list []faultLine) {
 	said := map[string]bool{}
 	for _, f := range found.Faults {
-		l := faultLine{Fault: f, What: locale.Or(v.lang, "fault."+f.Code, f.Code), Exactly: locale.Or(v.lang, "fault."+f.Code+"."+f.Why, "", locale.Strings(f.Args)...), Entry: f.Index < found.Acts}
-		if v.lang == locale.EN {
-			l.Exactly = f.Msg
-		}
+		l := faultLine{Fault: f, What: locale.Or(v.lang, "fault."+f.Code, f.Code), Exactly: locale.Or(v.lang, "fault."+f.Code+"."+f.Why, f.Msg, locale.Strings(f.Args)...), Entry: f.Index < found.Acts}
 		if !said[f.Code] {
 			l.Do = locale.Or(v.lang, "console.audit.do."+f.Code, "")
 		}

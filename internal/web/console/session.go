@@ -36,6 +36,12 @@ func (c *Console) cookie(kind string) string {
 	return "__Host-noroshi-" + hex.EncodeToString(of[:4]) + kind
 }
 
+// keep leaves something in the browser that goes with no request from elsewhere; a
+// negative age, in seconds, takes it away.
+func (v *visit) keep(kind, value string, age int) {
+	http.SetCookie(v.w, &http.Cookie{Name: v.cookie(kind), Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: age})
+}
+
 // instant is when something was last seen.
 type instant = time.Time
 
@@ -101,7 +107,7 @@ func (v *visit) begin(person, way string, in web.SignIn) error {
 		return err
 	}
 	v.idle.begin(s.ID, v.now)
-	http.SetCookie(v.w, &http.Cookie{Name: v.cookie(sessionCookie), Value: token, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: int(web.SessionLasts.Seconds())})
+	v.keep(sessionCookie, token, int(web.SessionLasts.Seconds()))
 	return nil
 }
 
@@ -155,7 +161,7 @@ func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)]
 
 // end ends the visit's own session.
 func (v *visit) end() error {
-	http.SetCookie(v.w, &http.Cookie{Name: v.cookie(sessionCookie), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1})
+	v.keep(sessionCookie, "", -1)
 	_, err := ask[any](v, "session.end", web.SessionRef{Person: v.person.ID, Session: v.session.ID})
 	return err
 }

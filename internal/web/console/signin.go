@@ -52,7 +52,7 @@ func signinForm(v *visit) error {
 	}
 	q := v.r.URL.Query()
 	if l, ok := locale.Parse(q.Get("lang")); ok { // a link to sign in may say in which language, and as whom
-		v.keep(v.cookie(langCookie), string(l))
+		v.prefer(v.cookie(langCookie), string(l))
 		q.Del("lang")
 		http.Redirect(v.w, v.r, "/signin?"+q.Encode(), http.StatusSeeOther)
 		return nil
@@ -257,7 +257,7 @@ func (v *visit) remember(e *entrance) error {
 	}
 	token := rand.Text()
 	e.in.Browser = sessionID(token)
-	http.SetCookie(v.w, &http.Cookie{Name: v.cookie(browserCookie), Value: token, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: int((90 * 24 * time.Hour).Seconds())})
+	v.keep(browserCookie, token, int((90 * 24 * time.Hour).Seconds()))
 	return nil
 }
 
@@ -282,13 +282,13 @@ func signout(v *visit) error {
 func prefer(v *visit) error {
 	for name, cookie := range map[string]string{"lang": v.cookie(langCookie), "theme": "theme"} {
 		if value := v.r.PostFormValue(name); value != "" && len(value) < 8 {
-			v.keep(cookie, value)
+			v.prefer(cookie, value)
 		}
 	}
 	return v.goTo(within(v.r.PostFormValue("to")), "")
 }
 
-// keep leaves a preference in the browser.
-func (v *visit) keep(cookie, value string) {
+// prefer leaves a preference in the browser.
+func (v *visit) prefer(cookie, value string) {
 	http.SetCookie(v.w, &http.Cookie{Name: cookie, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: 365 * 24 * 3600})
 }

@@ -136,9 +136,7 @@ func (v *visit) goTo(path, said string) error {
 
 // say has the browser keep a word, the rest of a key "console.said.…", for the page
 // that it asks for next: no link can bring one.
-func (v *visit) say(said string) {
-	http.SetCookie(v.w, &http.Cookie{Name: v.cookie(saidCookie), Value: said, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: 60})
-}
+func (v *visit) say(said string) { v.keep(saidCookie, said, 60) }
 
 // show answers with a page: as refused, where something was wrong with the form
 // that was sent. Where only one part of it was asked for (?part=…), which the
@@ -289,7 +287,7 @@ func (p page) Said() string {
 	if err != nil {
 		return ""
 	}
-	http.SetCookie(p.w, &http.Cookie{Name: k.Name, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: -1})
+	p.visit.keep(saidCookie, "", -1)
 	if key := "console.said." + k.Value; locale.Has(key) {
 		return p.visit.t(key)
 	}
