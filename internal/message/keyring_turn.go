@@ -25,12 +25,15 @@ func (k *Keyring) Copy() *Keyring {
 	return n
 }
 
-// Adopt takes over the keys of a copy that is ahead; it is a Conflict when the
-// keyring has moved on meanwhile.
+// Adopt takes over the keys of a copy that is ahead, once; it is a Conflict when the
+// keyring has moved on meanwhile to others.
 func (k *Keyring) Adopt(of *Keyring) error {
 	k.turning.Lock()
 	defer k.turning.Unlock()
 	now, next := k.head.Load(), of.head.Load()
+	if now.keyset.Hash() == next.keyset.Hash() {
+		return nil
+	}
 	if _, err := next.keyset.Succeeds(now.keyset); err != nil {
 		return noroshi.Errorf(noroshi.Conflict, "keyring.moved", "the keys were changed meanwhile: order it again")
 	}

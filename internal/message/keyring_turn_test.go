@@ -2,6 +2,7 @@ package message_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -21,8 +22,8 @@ func TestRotate(t *testing.T) {
 			t.Fatal(err)
 		}
 		first, later := k.Keyset(), now.Add(time.Hour)
-		turned := k.Copy()
-		if err := turned.Rotate(seed("b"), use, later); err != nil {
+		turned, other := k.Copy(), k.Copy()
+		if err := errors.Join(turned.Rotate(seed("b"), use, later), other.Rotate(seed("c"), use, later)); err != nil {
 			t.Fatal(err)
 		}
 		if k.Keyset() != first {
@@ -35,10 +36,10 @@ func TestRotate(t *testing.T) {
 		if turned, err = message.UnmarshalKeyring(saved); err != nil {
 			t.Fatalf("use %d: %v", use, err)
 		}
-		if err := k.Adopt(turned); err != nil {
+		if err := errors.Join(k.Adopt(turned), k.Adopt(turned)); err != nil {
 			t.Fatal(err)
 		}
-		code(t, k.Adopt(turned), "keyring.moved")
+		code(t, k.Adopt(other), "keyring.moved")
 		if confirm, err := k.Keyset().Succeeds(first); confirm || err != nil {
 			t.Errorf("use %d: confirm %t, %v", use, confirm, err)
 		}

@@ -191,12 +191,14 @@ func (n *Node) settleInTurn(ctx context.Context, tx *store.Tx) error {
 	return errors.Join(c.forgetTurned(), n.readAgain()) // its act did not commit: nobody has heard of these keys
 }
 
-// adopt takes over a keyring that is ahead of the one in use.
+// adopt takes over a keyring that is ahead of the one in use. Whoever ordered it, or
+// a later one, may do so at the same time.
 func (n *Node) adopt(k *message.Keyring) error {
+	err := n.Keys.Adopt(k)
 	if k.Keyset().Version <= n.Keys.Keyset().Version {
 		return nil
 	}
-	return n.Keys.Adopt(k)
+	return err
 }
 
 // readAgain takes over keys that were put in their place since they were read.

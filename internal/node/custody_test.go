@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/node"
 	"github.com/noroshi-cti/noroshi/internal/store"
 	"github.com/noroshi-cti/noroshi/internal/store/storetest"
+	"github.com/noroshi-cti/noroshi/internal/tier"
 )
 
 // rotated is a copy of a node's keys with a new release key.
@@ -129,6 +131,41 @@ func TestOtherKeys(t *testing.T) {
 	put(two)
 	if err := n.Renew(t.Context()); noroshi.CodeOf(err) != "key.not-kept" {
 		t.Errorf("newer ones that are nowhere: %v", err)
+	}
+}
+
+// TestKeysAreTakenOverAtOnce: who ordered new keys and who looks after the node's
+// processes take them over at the same time, and neither fails for it.
+func TestKeysAreTakenOverAtOnce(t *testing.T) {
+	t.Parallel()
+	n := made(t)
+	for range tier.N(100, 1000) {
+		next := n.Keys.Copy()
+		if err := next.Renew(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Store.Do(t.Context(), noroshi.Act{Action: noroshi.ActKeys}, func(tx *store.Tx) error {
+			return errors.Join(n.Custody().Keep(next), tx.PutDoc(noroshi.DocKeyset, next.NodeID().String(), next.Keyset().Bytes()))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Custody().Settle(next); err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		both.Go(func() {
+			if err := n.Keys.Adopt(next); err != nil {
+				t.Errorf("who ordered them: %v", err)
+			}
+		})
+		both.Go(func() {
+			if err := n.SettleKeys(t.Context()); err != nil {
+				t.Errorf("who looks after the processes: %v", err)
+			}
+		})
+		if both.Wait(); n.Keys.Keyset().Hash() != next.Keyset().Hash() {
+			t.Fatal("the keys were not taken over")
+		}
 	}
 }
 

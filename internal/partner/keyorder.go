@@ -192,11 +192,7 @@ const KeysTurning = "node.keys-turning"
 // of it, whatever comes of one part, for the KEYSET is out. Where the disk fails
 // the keys are in use all the same.
 func (o *Office) turned(ctx context.Context, action noroshi.Action, turned *message.Keyring) error {
-	errs := []error{o.settle(ctx, turned)}
-	// Whoever looks after the node's processes may have been quicker.
-	if err := o.o.Keys.Adopt(turned); err != nil && o.o.Keys.Keyset().Hash() != turned.Keyset().Hash() {
-		errs = append(errs, err)
-	}
+	errs := []error{o.settle(ctx, turned), o.o.Keys.Adopt(turned)} // in this order
 	key, sign := o.o.Keys.Control()
 	errs = append(errs, o.store.SignWith(ctx, key, sign))
 	if action == noroshi.ActRevokeKey && o.o.Logs != nil {
