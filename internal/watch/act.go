@@ -107,16 +107,8 @@ func (d Draft) Check() error {
 // Draft.ID bound to Draft.Bound(). The same id again is a Conflict. What it
 // refers to must be here.
 func (w *Watch) New(ctx context.Context, d Draft, by noroshi.Signed) error {
-	err := w.make(ctx, d, by)
-	for tries := 1; errors.Is(err, errNumberTaken) && tries < maxTries; tries++ {
-		err = w.make(ctx, d, by)
-	}
-	return err
+	return numbering(func() error { return w.make(ctx, d, by) })
 }
-
-// maxTries bounds how often a warning is made anew because another one got its
-// number meanwhile.
-const maxTries = 3
 
 func (w *Watch) make(ctx context.Context, d Draft, by noroshi.Signed) error {
 	if _, err := w.ordered(ctx, by, noroshi.ActWarn, string(d.ID), d.Bound()); err != nil {

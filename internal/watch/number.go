@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -61,6 +62,17 @@ func (w *Watch) number(ctx context.Context, salt [16]byte, id stix.ID, now time.
 // errNumberTaken says that another warning got a number between its being chosen
 // and the act.
 var errNumberTaken = noroshi.Errorf(noroshi.Conflict, "watch.number-taken", "another warning has got the number")
+
+// numbering makes warnings, anew where another one got a number of theirs meanwhile:
+// three times at most.
+func numbering(do func() error) (err error) {
+	for range 3 {
+		if err = do(); !errors.Is(err, errNumberTaken) {
+			break
+		}
+	}
+	return err
+}
 
 // takeNumber gives a warning its number.
 func takeNumber(ctx context.Context, tx *store.Tx, n string, id stix.ID) error {

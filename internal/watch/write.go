@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"slices"
 	"time"
 
@@ -28,11 +27,7 @@ func (w *Watch) write(ctx context.Context, hours []*hour, out *Observed) error {
 }
 
 func (w *Watch) writePart(ctx context.Context, hours []*hour, out *Observed) error {
-	err := w.writeOnce(ctx, hours, out)
-	for tries := 1; errors.Is(err, errNumberTaken) && tries < maxTries; tries++ {
-		err = w.writeOnce(ctx, hours, out)
-	}
-	return err
+	return numbering(func() error { return w.writeOnce(ctx, hours, out) })
 }
 
 func (w *Watch) writeOnce(ctx context.Context, hours []*hour, out *Observed) error {
