@@ -128,7 +128,7 @@ func (n *simNode) watch(x message.Effect) {
 // at once. More than a window of them take turns.
 func (n *simNode) checkFlash() {
 	st := n.side.Status()
-	if !st.Confirmed || st.Opening || st.Waiting[noroshi.Flash] > simRules(n).Window {
+	if !st.Confirmed || st.Opening || !st.Counts || st.Waiting[noroshi.Flash] > simRules(n).Window {
 		return
 	}
 	for k, f := range n.flash {

@@ -127,6 +127,7 @@ type own struct {
 	vouched runs // known to be there by a proof that is no STATE; closed too
 	loading bool
 	anew    bool    // opened because something of those before it was lost
+	cited   bool    // the partner has cited a STATE of it
 	issued  *issued // of a former one that this run has spoken in
 }
 
@@ -198,6 +199,7 @@ func Rebuild(r Rules, f Facts, now time.Time) Side {
 	if f.Told != nil && f.Told.Epoch == f.Live {
 		s.cited, s.sum = Citation{f.Told.Epoch, f.Told.Counter}, f.Told.Sum
 		s.known = f.Told.State.Keys
+		s.isCited(f.Told.State.Cited.Epoch)
 		s.believe(f.Told.State, now)
 		if l := s.life(f.Live); l != nil {
 			l.head, l.headChain = f.Told.State.Out.Head, f.Told.State.Out.Chain
@@ -423,3 +425,12 @@ func (s *Side) opened(e Opened, now time.Time) {
 // mayrun reports whether messages may go: the link is confirmed, or nothing but
 // one-way paths are left and the log is of this run.
 func (s *Side) mayrun() bool { return (s.confirmed || s.blind()) && !s.opening && s.usable() }
+
+// mayGo reports whether messages may go by a path. Of an epoch that follows others
+// none does before it counts there: its secrets begin anew with its first STATE, and
+// of the little that is opened until that has come, messages would take its place.
+func (s *Side) mayGo(p *path) bool { return p.usable() && (p.OneWay || s.confirmed && s.counts()) }
+
+// counts reports whether our present epoch is known to count there: the partner has
+// cited a STATE of it. The first does from the beginning.
+func (s *Side) counts() bool { return len(s.mine) < 2 || s.present().cited }

@@ -87,7 +87,7 @@ func (s *Side) pump(now time.Time) []Effect {
 	if s.mayrun() {
 		fx = append(fx, s.expired(now)...)
 		for i, p := range s.paths {
-			if p.usable() && (s.confirmed || p.OneWay) {
+			if s.mayGo(p) {
 				fx = append(fx, s.fill(i, now)...)
 			}
 		}
@@ -410,7 +410,7 @@ func (s *Side) count(o *outgoing, n int) {
 func (s *Side) dueAt(o *outgoing) time.Time {
 	at := never
 	for i, p := range s.paths {
-		if !p.usable() || !s.fits(o, i) || !s.lane(p, o.Prec) {
+		if !s.mayGo(p) || !s.fits(o, i) || !s.lane(p, o.Prec) {
 			continue
 		}
 		t := o.flights[i].due

@@ -197,6 +197,7 @@ func (s *Side) told(e Told, now time.Time) []Effect {
 	}
 	s.cited, s.sum, s.heard = Citation{e.Epoch, e.Counter}, e.Sum, now
 	s.known = e.State.Keys
+	s.isCited(e.State.Cited.Epoch)
 	l.head, l.headChain = e.State.Out.Head, e.State.Out.Chain
 	if l.Cum == l.head && l.head > 0 && [16]byte(l.Chain[:16]) != l.headChain {
 		fx = append(fx, Alarm{Code: AlarmChain, Epoch: l.Epoch, Seq: l.head})
@@ -215,6 +216,12 @@ func (s *Side) told(e Told, now time.Time) []Effect {
 		s.soonOn(p, now, 0)
 	}
 	return fx
+}
+
+func (s *Side) isCited(e Epoch) {
+	if m := s.own(e); m != nil {
+		m.cited = true
+	}
 }
 
 // challenged takes a challenge that is to be echoed: by the path it came by, and
@@ -438,6 +445,7 @@ type Status struct {
 	Waiting           [noroshi.Flash + 1]int
 	Live              Epoch
 	Opening           bool // a new epoch is being made
+	Counts            bool // the partner is known to take our present epoch for ours: messages may go
 	InHead, InApplied uint64
 	Missing           []Range
 	Open, Held        int
@@ -462,7 +470,7 @@ type PathStatus struct {
 func (s Side) Status() Status {
 	m := s.present()
 	st := Status{Epoch: m.Epoch, Confirmed: s.confirmed, Up: s.usable(), Heard: s.heard, Head: m.Head,
-		Stored: runs(upTo(m.stored.clone().union(m.vouched), m.Head)).count(), Applied: runs(upTo(m.applied, m.Head)).count(), Live: s.live, Known: s.known, Opening: s.opening}
+		Stored: runs(upTo(m.stored.clone().union(m.vouched), m.Head)).count(), Applied: runs(upTo(m.applied, m.Head)).count(), Live: s.live, Known: s.known, Opening: s.opening, Counts: s.counts()}
 	for _, o := range s.out {
 		st.Waiting[o.Prec]++
 	}

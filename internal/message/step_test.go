@@ -321,6 +321,39 @@ func (o *one) opened(anew bool) {
 		First: message.Out{Epoch: message.Epoch{3}, Seq: 1, ID: noroshi.Hash{3}, Prec: noroshi.Immediate, Created: o.now}})
 }
 
+// TestNothingGoesBeforeTheNewLifeCounts: until the partner has cited a STATE of an epoch
+// that follows another, nothing but STATE goes, of the former epoch neither: it is opened
+// there under the card's secret, and of that only a little is.
+func TestNothingGoesBeforeTheNewLifeCounts(t *testing.T) {
+	t.Parallel()
+	o := newOne(t)
+	o.write(noroshi.Routine, 10)
+	former := o.epoch
+	o.step(message.Reopen{})
+	o.epoch, o.fx = message.Epoch{3}, nil
+	o.step(message.Opened{Epoch: o.epoch, Parents: []message.Epoch{former}, First: message.Out{Epoch: o.epoch, Seq: 1, ID: noroshi.Hash{8}, Prec: noroshi.Immediate, Created: o.now}})
+	if _, said := o.lastBy["https"]; !said || o.side.Status().Counts {
+		t.Errorf("a new epoch that counts, or says nothing: %v", o.fx)
+	}
+	o.head = message.EpochHead{Epoch: o.epoch, Head: 1}
+	o.write(noroshi.Flash, 10)
+	o.hear(message.State{}) // which was made before the partner heard of it
+	for range 10 {
+		o.now = o.now.Add(time.Second)
+		o.step(message.Tick{})
+	}
+	if got := sends(o.fx); len(got) > 0 {
+		t.Fatalf("before the new epoch counts there go %v", got)
+	}
+	if wait := o.side.Next().Sub(o.now); wait <= 0 {
+		t.Errorf("a Tick is wanted %v ago for what may not go", -wait)
+	}
+	got := sends(o.hear(message.State{Cited: message.Citation{Epoch: o.epoch, Counter: 1}}))
+	if len(got) != 2 || got[0].Prec != noroshi.Flash || !o.side.Status().Counts {
+		t.Errorf("once it counts there go %v", got)
+	}
+}
+
 // TestReopenedWhileOpening: a key of ours is revoked while a new epoch is being made,
 // which may be signed with it yet: another follows, once.
 func TestReopenedWhileOpening(t *testing.T) {

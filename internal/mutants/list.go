@@ -100,6 +100,12 @@ func wire() []mutant {
 func streams() []mutant {
 	return []mutant{
 		{
+			name: "messages-before-the-life-counts", promise: "what a new life says first takes no place of the STATE that makes it count",
+			file: "internal/message/step.go",
+			old:  `s.confirmed && s.counts())`, new: `s.confirmed)`,
+			in: "internal/message", test: "TestNothingGoesBeforeTheNewLifeCounts",
+		},
+		{
 			name: "receipt-before-commit", promise: "what is receipted is durable",
 			file: "internal/message/step_in.go",
 			old: `	if !l.have.has(m.Seq) {
