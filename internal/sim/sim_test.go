@@ -129,7 +129,7 @@ func TestPlantedBugs(t *testing.T) {
 		as   string // what it shows in
 		from uint64 // the first of a hundred seeds: the rare ones begin near one that finds them
 	}{
-		{"a disk that forgets", forgetful, "I4:", 45},
+		{"a disk that forgets", forgetful, "I4:", 140},
 		{"a list of recalls that nobody reads", unread, "I9:", 1},
 		{"a channel under another's name", mistaken, "weak-path", 1},
 		{"a mark that is wrong", leaky, "I8:", 1},
