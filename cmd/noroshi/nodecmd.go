@@ -180,7 +180,11 @@ func (x *statusCmd) Run(c *cli) error {
 	pairs := [][2]string{{"call-sign", string(s.CallSign)}, {"realm", s.Realm.String()}, {"node", s.Node.String()}, {"fingerprint", s.Fingerprint},
 		{"running", running}}
 	if s.Running { // at rest nothing is armed, whatever is kept
-		pairs = append(pairs, [2]string{"indicators-armed", strconv.Itoa(s.Armed)}, [2]string{"not-armed", strconv.Itoa(s.NotArmed)})
+		armed, not := strconv.Itoa(s.Armed), strconv.Itoa(s.NotArmed)
+		if s.Arming {
+			armed, not = c.word("word.arming"), c.word("word.arming")
+		}
+		pairs = append(pairs, [2]string{"indicators-armed", armed}, [2]string{"not-armed", not})
 	}
 	pairs = append(pairs, [][2]string{{"warnings-open", strconv.Itoa(s.Warnings)}, {"holds-open", strconv.Itoa(s.Holds)}, {"recalls-open", strconv.Itoa(s.Recalls)}, {"quarantined", strconv.Itoa(s.Quarantined)}, {"retention-ended", strconv.Itoa(s.Ended)}}...)
 	for _, a := range s.Alarms {

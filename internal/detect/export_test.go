@@ -8,6 +8,8 @@ func Merge(x *Index) {
 
 // StartMerge begins a merge, which goes on in the background.
 func StartMerge(x *Index) {
+	x.writing.Lock()
+	defer x.writing.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.settle()

@@ -46,7 +46,8 @@ type Index struct {
 	state   atomic.Pointer[state]
 	rearmed atomic.Uint64 // Puts whose new records can be seen and whose old ones may be dead
 
-	mu      sync.Mutex // of all below, and the one writer of state
+	writing sync.Mutex // held by whoever arms or disarms, all the while; taken before mu
+	mu      sync.Mutex // of all below, and of changing state; never held for long
 	merging chan struct{}
 	killed  []stix.ID // removed from table or frozen while they are merged
 	blocks  map[stix.ID][]netip.Prefix
@@ -81,9 +82,11 @@ func NewIndex(o Options) *Index {
 // Put arms or re-arms an indicator under its ID. Matching sees it when Put
 // returns, and at no moment neither the old entry nor the new.
 func (x *Index) Put(e Entry) {
+	x.writing.Lock()
+	defer x.writing.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for !x.state.Load().active.fits(&e) {
+	if !x.state.Load().active.fits(&e) {
 		x.freeze(&e)
 	}
 	was := x.isArmed(e.ID)
@@ -110,6 +113,8 @@ func (x *Index) Put(e Entry) {
 
 // Remove disarms an indicator (revoked, withdrawn, superseded).
 func (x *Index) Remove(id stix.ID) {
+	x.writing.Lock()
+	defer x.writing.Unlock()
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !x.isArmed(id) {
@@ -183,11 +188,11 @@ func (x *Index) setBlocks(e *Entry) {
 // Load arms many at once into the table; next returns io.EOF at the end. The
 // index is as before when next fails. An ID that was armed already is armed
 // anew; of an ID that comes twice the last counts. Matching goes on meanwhile
-// and sees all of it at once at the end; Put and Remove wait.
+// and sees all of it at once at the end, as do Armed and Stats; Put and Remove wait.
 func (x *Index) Load(next func() (Entry, error)) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.settle()
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	x.Settle()
 	b := newBuilder(x.seed)
 	netted := map[stix.ID]Entry{} // entries that have blocks, or had before
 	for {
@@ -224,11 +229,14 @@ func (x *Index) adopt(b *builder, netted map[stix.ID]Entry) error {
 		}
 	}
 	s.base, s.active = t, newDelta(x.seed, deltaRoom(t))
+	live := t.live()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.state.Store(&s)
 	for _, e := range netted {
 		x.setBlocks(&e)
 	}
-	x.armed = t.live()
+	x.armed = live
 	for id := range x.blocks {
 		if len(x.find(id)) == 0 {
 			x.armed++
@@ -262,9 +270,6 @@ func deltaRoom(t *table) int { return max(minDelta, t.records/deltaShare) }
 func (x *Index) freeze(e *Entry) {
 	x.settle()
 	s := x.state.Load()
-	if s.active.fits(e) {
-		return // somebody else did so while the lock was free
-	}
 	x.startMerge(max(deltaRoom(s.base), 3*len(e.Values), 3*sizeOf(e)/recordBytes))
 }
 

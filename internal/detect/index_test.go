@@ -377,3 +377,45 @@ func TestConcurrent(t *testing.T) {
 		t.Errorf("got %d armed, want %d", got, want)
 	}
 }
+
+// TestAskedWhileLoading: while much is being armed it is told what is armed already,
+// and not only when all is; who arms something else meanwhile waits.
+func TestAskedWhileLoading(t *testing.T) {
+	t.Parallel()
+	x := detect.NewIndex(detect.Options{})
+	first := put(x, 1, "first.example")
+	second, err := detect.ParseValue("second.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, rest, loaded := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	n := 0
+	go func() {
+		loaded <- x.Load(func() (detect.Entry, error) {
+			if n++; n == 1 {
+				return detect.Entry{Seq: 2, ID: id(2), Values: []noroshi.Value{second}}, nil
+			}
+			close(half)
+			<-rest
+			return detect.Entry{}, io.EOF
+		})
+	}()
+	<-half
+	if s := x.Stats(); s.Indicators != 1 || !x.Armed(first) || x.Armed(id(2)) {
+		t.Errorf("before all is read: %+v", s)
+	}
+	again := make(chan struct{})
+	go func() {
+		put(x, 3, "third.example")
+		x.Remove(id(2))
+		close(again)
+	}()
+	close(rest)
+	if err := <-loaded; err != nil {
+		t.Fatal(err)
+	}
+	<-again
+	if s := x.Stats(); s.Indicators != 2 || !x.Armed(first) || x.Armed(id(2)) || !x.Armed(id(3)) {
+		t.Errorf("afterwards: %+v", s)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type Armed struct {
 	Bytes      int   `json:"bytes"`
 	NotArmed   int   `json:"not_armed"`          // current indicators whose pattern is not of an armed form
 	KnownGood  int   `json:"known_good"`         // armed, but named by a warning-list: a hit pages nobody
+	Loading    bool  `json:"loading,omitempty"`  // the index is still being filled after a start: nothing is counted yet
 	Counting   bool  `json:"counting,omitempty"` // NotArmed is still being counted after a start
 	Seq        int64 `json:"seq"`                // change-feed sequence the index stands at
 }
@@ -121,9 +123,13 @@ func Load(ctx context.Context, s *store.Store, x *detect.Index) error {
 // sequence the index then stands at.
 func load(ctx context.Context, s *store.Store, x *detect.Index, flagged func(stix.ID)) (newest int64, err error) {
 	entries := func(yield func(detect.Entry, error) bool) {
+		read := 0
 		newest, err = s.EachArmed(ctx, 0, func(a *store.Armed) error {
 			if a.Flagged {
 				flagged(a.ID)
+			}
+			if read++; read%256 == 0 {
+				runtime.Gosched() // who asks for something meanwhile need not wait until this one's time is over
 			}
 			e := entryOf(a)
 			e.Values = slices.Clone(a.Values)
@@ -268,7 +274,7 @@ func (w *Watch) arm(x store.Indicator) {
 }
 
 // Loaded reports whether the index was armed since the start: until then it is
-// being filled, and whoever asks it what is in it waits for that.
+// being filled, and nothing is in it.
 func (w *Watch) Loaded() bool { return w.armoury.isLoaded() }
 
 // Armed counts.
@@ -277,7 +283,7 @@ func (w *Watch) Armed(context.Context) (Armed, error) {
 	w.armoury.mu.Lock()
 	defer w.armoury.mu.Unlock()
 	return Armed{Indicators: s.Indicators, Values: s.Values, Bytes: s.Bytes, NotArmed: len(w.armoury.notArmed),
-		KnownGood: len(w.armoury.flagged), Counting: !w.armoury.counted, Seq: w.armoury.seq}, nil
+		KnownGood: len(w.armoury.flagged), Loading: !w.armoury.loaded, Counting: !w.armoury.counted, Seq: w.armoury.seq}, nil
 }
 
 // ArmedUpTo returns when the index has taken in the change feed up to seq, or

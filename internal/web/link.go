@@ -23,6 +23,7 @@ type Status struct {
 	Console     string               `json:"console,omitempty"` // URL of the screens
 	Armed       int                  `json:"indicators_armed"`
 	NotArmed    int                  `json:"not_armed"`
+	Arming      bool                 `json:"arming,omitempty"` // after a start what is armed is still being read: neither is counted yet
 	Warnings    int                  `json:"warnings_open"`
 	Holds       int                  `json:"holds_open"`
 	Quarantined int                  `json:"quarantined"`      // at most 1000 are counted
@@ -91,6 +92,7 @@ func status(ctx context.Context, c *Call) (any, error) {
 	}
 	holds = slices.DeleteFunc(holds, emptied)
 	s.Holds, s.Warnings, s.Quarantined, s.Armed, s.NotArmed = len(holds), len(open), len(q), armed.Indicators, armed.NotArmed
+	s.Arming = s.Running && armed.Loading
 	if s.Ended, err = c.Store.Ended(ctx); err != nil {
 		return nil, err
 	}
