@@ -48,20 +48,25 @@ func (r Reads) familyOn(c *conn, id string, h int64) (family, error) {
 		}
 		f.h++
 	}
-	return f, noroshi.Errorf(noroshi.Broken, "store.head", "id %s has no place in head: run audit verify", id)
+	return f, errNoHead(id)
 }
 
-// holds reports whether there is a version of an id, without reading them.
-func holds(c *conn, id string, h int64) (bool, error) {
+// headOf returns the current version of an id, 0 when there is none, and whether there
+// is any version, without reading them.
+func headOf(c *conn, id string, h int64) (current int64, found bool, err error) {
 	for range probes {
 		var sid string
-		found, err := c.one(to(&sid), "SELECT o.sid FROM head h JOIN object o ON o.seq = h.first WHERE h.h = $1", h)
+		found, err = c.one(to(&current, &sid), "SELECT h.current, o.sid FROM head h JOIN object o ON o.seq = h.first WHERE h.h = $1", h)
 		if err != nil || !found || sid == id {
-			return found, err
+			return current, found, err
 		}
 		h++
 	}
-	return false, nil
+	return 0, false, errNoHead(id)
+}
+
+func errNoHead(id string) error {
+	return noroshi.Errorf(noroshi.Broken, "store.head", "id %s has no place in head: run audit verify", id)
 }
 
 func (t *Tx) family(id string, h int64) (family, error) { return t.familyOn(t.c, id, h) }

@@ -124,20 +124,43 @@ func (r Reads) IDOf(ctx context.Context, seq int64) (id stix.ID, err error) {
 // versions are in conflict has none.
 func (r Reads) Current(ctx context.Context, id stix.ID) (rec Record, err error) {
 	err = r.on(ctx, func(c *conn) error {
-		f, err := r.familyOn(c, string(id), r.s.key64(string(id)))
-		if err != nil {
-			return err
-		}
 		found := false
-		if f.current != 0 {
-			rec, found, err = r.bySeq(ctx, c, f.current)
-		}
-		if err == nil && !found {
+		if rec, found, err = r.current(ctx, c, id); err == nil && !found {
 			err = noroshi.Errorf(noroshi.NotFound, "store.no-object", "no current version of %s", string(id))
 		}
 		return err
 	})
 	return rec, err
+}
+
+// Currents returns the current versions of objects, as Current does of one, in one go;
+// what has none is left out.
+func (r Reads) Currents(ctx context.Context, ids []stix.ID) (map[stix.ID]Record, error) {
+	list := make(map[stix.ID]Record, len(ids))
+	err := r.on(ctx, func(c *conn) error {
+		for _, id := range ids {
+			if _, read := list[id]; read {
+				continue
+			}
+			rec, found, err := r.current(ctx, c, id)
+			if err != nil {
+				return err
+			}
+			if found {
+				list[id] = rec
+			}
+		}
+		return ctx.Err()
+	})
+	return list, err
+}
+
+func (r Reads) current(ctx context.Context, c *conn, id stix.ID) (Record, bool, error) {
+	seq, found, err := headOf(c, string(id), r.s.key64(string(id)))
+	if err != nil || !found || seq == 0 {
+		return Record{}, false, err
+	}
+	return r.bySeq(ctx, c, seq)
 }
 
 // Versions returns every version and edition kept under an id, oldest first
@@ -186,7 +209,7 @@ func (r Reads) Held(ctx context.Context, ids []stix.ID) (map[stix.ID]bool, error
 	held := map[stix.ID]bool{}
 	err := r.on(ctx, func(c *conn) error {
 		for _, id := range ids {
-			found, err := holds(c, string(id), r.s.key64(string(id)))
+			_, found, err := headOf(c, string(id), r.s.key64(string(id)))
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/store"
@@ -35,22 +36,24 @@ func (c *Call) named(ctx context.Context, g store.HoldGroup, p *HoldPage) error 
 			p.Named[o.ID] = n
 		}
 	}
-	var others []int64
+	var others []stix.ID
 	for _, id := range referred(p) {
-		if _, known := p.Named[id]; known || len(others) == maxNamed {
-			continue
+		if _, known := p.Named[id]; !known && len(others) < maxNamed && !slices.Contains(others, id) {
+			others = append(others, id)
 		}
-		r, err := c.Store.Current(ctx, id)
-		switch {
-		case noroshi.KindOf(err) == noroshi.NotFound:
-		case err != nil:
-			return err
-		default:
-			others = append(others, r.Seq)
+	}
+	here, err := c.Store.Currents(ctx, others)
+	if err != nil {
+		return err
+	}
+	var seqs []int64
+	for _, id := range others {
+		if r, ok := here[id]; ok {
+			seqs = append(seqs, r.Seq)
 			p.Named[id] = Named{Type: r.Object.Type, Name: knownAs(r.Object)}
 		}
 	}
-	return c.namedThere(ctx, g, p, others)
+	return c.namedThere(ctx, g, p, seqs)
 }
 
 // namedThere fills in what the partner knows objects by that are on no page of the

@@ -155,13 +155,14 @@ func (n *near) referring(ctx context.Context, id stix.ID, hop int) error {
 	}
 	n.looked += len(refs)
 	n.out.Cut = n.out.Cut || n.looked == maxReferring
+	list, err := n.c.Store.Currents(ctx, refs)
+	if err != nil {
+		return err
+	}
 	for _, ref := range refs {
-		r, err := n.c.Store.Current(ctx, ref)
-		if noroshi.KindOf(err) == noroshi.NotFound {
+		r, here := list[ref]
+		if !here {
 			continue
-		}
-		if err != nil {
-			return err
 		}
 		if ref.Type() == "relationship" && !r.Withdrawn && !r.Object.Revoked {
 			n.join(stix.ID(r.Object.Text("source_ref")), stix.ID(r.Object.Text("target_ref")), r.Object.Text("relationship_type"), hop)
@@ -195,15 +196,19 @@ func property(path string) string {
 // describe says what the nodes are.
 func (n *near) describe(ctx context.Context) error {
 	labels := n.c.Store.Labels(nil)
+	ids := make([]stix.ID, len(n.out.Nodes))
+	for i, x := range n.out.Nodes {
+		ids[i] = x.ID
+	}
+	list, err := n.c.Store.Currents(ctx, ids)
+	if err != nil {
+		return err
+	}
 	for i := range n.out.Nodes {
 		x := &n.out.Nodes[i]
-		r, err := n.c.Store.Current(ctx, x.ID)
-		if noroshi.KindOf(err) == noroshi.NotFound {
-			x.Absent = true
+		r, here := list[x.ID]
+		if x.Absent = !here; x.Absent {
 			continue
-		}
-		if err != nil {
-			return err
 		}
 		label, err := labels.Of(ctx, r)
 		if err != nil {

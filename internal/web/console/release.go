@@ -62,7 +62,7 @@ type holdTab struct {
 
 const (
 	queueRows = 30 // holds the queue shows
-	holdRows  = 25 // members of one that a page shows, field by field
+	holdRows  = 15 // members of one that a page shows, field by field
 )
 
 // releaseQueue shows the queue; whoever comes without naming a hold is sent to the
@@ -72,7 +72,11 @@ func releaseQueue(v *visit) error {
 	if part != "" && part != "queue" {
 		return nowhere(v)
 	}
-	d, err := v.queue("")
+	rows := queueRows
+	if part == "" {
+		rows = 1 // the hold that is shown reads the queue
+	}
+	d, err := v.queue("", rows)
 	if err != nil {
 		return err
 	}
@@ -92,19 +96,19 @@ func (v *visit) part() string {
 	return v.r.FormValue("part")
 }
 
-// queue reads the queue, in which one hold is open on the screen.
-func (v *visit) queue(here string) (d releaseData, err error) {
+// queue reads so many of the queue, in which one hold is open on the screen.
+func (v *visit) queue(here string, most int) (d releaseData, err error) {
 	d.Here = here
 	if d.State = v.r.FormValue("state"); d.State != "returned" && d.State != "approved" {
 		d.State = ""
 	}
-	rows, err := ask[[]web.HoldRow](v, "release.list", web.HoldRef{State: d.State, Urgent: d.State == "", Limit: queueRows + 1, After: v.r.FormValue("from")})
+	rows, err := ask[[]web.HoldRow](v, "release.list", web.HoldRef{State: d.State, Urgent: d.State == "", Limit: most + 1, After: v.r.FormValue("from")})
 	if err != nil {
 		return d, err
 	}
-	if len(rows) > queueRows {
-		rows = rows[:queueRows]
-		d.More = "/release/" + rows[queueRows-1].ID + "?" + url.Values{"state": {d.State}, "from": {rows[queueRows-1].ID}}.Encode()
+	if len(rows) > most {
+		rows = rows[:most]
+		d.More = "/release/" + rows[most-1].ID + "?" + url.Values{"state": {d.State}, "from": {rows[most-1].ID}}.Encode()
 	}
 	for _, r := range rows {
 		d.Queue = append(d.Queue, v.queueLine(r, here))
@@ -145,7 +149,7 @@ func releaseShow(v *visit) error {
 	id := v.r.PathValue("id")
 	switch v.part() {
 	case "queue":
-		d, err := v.queue(id)
+		d, err := v.queue(id, queueRows)
 		if err != nil {
 			return err
 		}
@@ -153,7 +157,7 @@ func releaseShow(v *visit) error {
 	case "standing":
 		return v.releaseStanding(id)
 	}
-	d, err := v.queue(id)
+	d, err := v.queue(id, queueRows)
 	if err != nil {
 		return err
 	}
