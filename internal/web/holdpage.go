@@ -92,7 +92,15 @@ func releasePage(ctx context.Context, c *Call) (any, error) {
 		return nil, err
 	}
 	if n := len(shown); n > 0 && membersIn(shown) == in.Limit {
-		p.Next = shown[n-1].Record.Seq
+		beyond := in
+		beyond.After, beyond.Limit = shown[n-1].Record.Seq, 1
+		more, err := c.shownOf(ctx, g, beyond)
+		if err != nil {
+			return nil, err
+		}
+		if membersIn(more) > 0 {
+			p.Next = beyond.After
+		}
 	}
 	if err := c.stays(ctx, g, in, &p); err != nil {
 		return nil, err

@@ -154,7 +154,7 @@ func holdPages(t *testing.T, jpn signedIn) {
 	for at := "/release/" + hold.ID; at != ""; pages++ {
 		_, body := r.get(at)
 		found := id.FindAllStringSubmatch(body, -1)
-		if len(found) == 0 || len(found) > 25 {
+		if len(found) == 0 || len(found) > 15 {
 			t.Fatalf("%s: %d objects", at, len(found))
 		}
 		for _, m := range found {
@@ -169,7 +169,7 @@ func holdPages(t *testing.T, jpn signedIn) {
 			t.Errorf("%s is on %d pages", id, n)
 		}
 	}
-	if len(seen) != 120 || pages != 5 {
+	if len(seen) != 120 || pages != 8 {
 		t.Errorf("%d members on %d pages", len(seen), pages)
 	}
 	if _, body := r.get("/release/" + hold.ID); !strings.Contains(body, "valid_from") && !strings.Contains(body, "<mark>00:00Z</mark>") && !strings.Contains(body, "<mark>") {
