@@ -110,6 +110,7 @@ func TestAuditAndSettings(t *testing.T) {
 		guardWaits(t, p, admin)
 	})
 	t.Run("taxii", func(t *testing.T) { clientIsLetIn(t, admin) })
+	t.Run("export", func(t *testing.T) { fileIsMade(t, p, admin) })
 	t.Run("keys", func(t *testing.T) { keysTurn(t, p, admin) })
 	t.Run("backup", func(t *testing.T) { backupIsMade(t, admin) })
 	t.Run("auditor", func(t *testing.T) { auditorReads(t, p) })
@@ -200,6 +201,39 @@ func clientIsLetIn(t *testing.T, admin *reader) {
 	must(t, status, body, "The client is revoked.", "revoked")
 	status, body = admin.post("/settings/taxii/collections/out/remove")
 	must(t, status, body, "The collection is removed.")
+}
+
+// fileIsMade has a file made for a sensor: of what may be in it alone, and on record. What
+// cannot be made shows the form again as it was filled in.
+func fileIsMade(t *testing.T, p *nodetest.Party, admin *reader) {
+	p.Import("low.txt", "tlp:green", strings.NewReader("low.example\n"))
+	p.Import("high.txt", "tlp:red", strings.NewReader("high.example\n"))
+	form := url.Values{"format": {"domains"}, "max": {"TLP:AMBER"}}
+	res, err := admin.http.PostForm(admin.base+"/settings/sensors/export", form)
+	status, body := admin.read(res, err)
+	must(t, status, body, "low.example")
+	if name := res.Header.Get("Content-Disposition"); strings.Contains(body, "high.example") || !strings.Contains(name, "-domains.txt") || !strings.HasPrefix(name, "attachment") {
+		t.Errorf("%s:\n%s", name, body)
+	}
+	status, body = admin.post("/settings/sensors/export", "format", "suricata", "max", "TLP:AMBER")
+	must(t, status, body, "low.example", "alert ")
+	status, body = admin.post("/settings/sensors/export", "format", "emails", "max", "TLP:CLEAR")
+	if must(t, status, body); strings.Contains(body, "<html") || strings.Contains(body, ".example") {
+		t.Errorf("a file of nothing is\n%s", body)
+	}
+	status, body = admin.post("/settings/sensors/export", "format", "rpz", "max", "TLP:AMBER")
+	told(t, "a zone without a name", status, body, "error.export.zone")
+	if !strings.Contains(body, `<option value="rpz" selected>`) {
+		t.Errorf("the form is not kept:\n%s", body)
+	}
+	status, body = admin.post("/settings/sensors/export", "format", "domains", "max", "TLP:PURPLE")
+	told(t, "up to what is no label", status, body, "error.ceiling.form", "TLP:PURPLE")
+	status, body = admin.post("/settings/sensors/export", "format", "domains", "max", " ")
+	told(t, "up to nothing said", status, body, "error.ceiling.empty")
+	status, body = admin.get("/audit?action=export")
+	if n := strings.Count(body, `href="/audit/entries/`); n != 3 {
+		t.Errorf("%d of 3 files are on record: %d\n%s", n, status, body)
+	}
 }
 
 // keysTurn has two persons at two browsers order new keys: the second signs what

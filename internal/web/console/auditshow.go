@@ -2,7 +2,6 @@ package console
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 
 	"github.com/noroshi-cti/noroshi"
@@ -99,7 +98,7 @@ func auditProof(v *visit) error {
 	default:
 		return nowhere(v)
 	}
-	if err := v.stream("audit.show", in, fmt.Sprintf("proof-%d-%s.txt", index, of)); err != nil {
+	if err := stream[web.FileMade](v, "audit.show", in, fmt.Sprintf("proof-%d-%s.txt", index, of)); err != nil {
 		v.problem = problemOf(err)
 		return auditShow(v)
 	}
@@ -110,7 +109,7 @@ func auditProof(v *visit) error {
 // inquiry.
 func auditExport(v *visit) error {
 	partner := v.r.PathValue("partner")
-	return v.stream("audit.export", web.LedgerRef{Partner: partner}, "export-"+partner+".txt")
+	return stream[web.FileMade](v, "audit.export", web.LedgerRef{Partner: partner}, "export-"+partner+".txt")
 }
 
 // auditCheckpoint hands out a head for a third witness: of a link's ledger, or of
@@ -122,7 +121,7 @@ func auditCheckpoint(v *visit) error {
 	if partner != "" {
 		name = "checkpoint-" + partner + ".txt"
 	}
-	if err := v.stream("audit.checkpoint", web.LedgerRef{Partner: partner, From: from}, name); err != nil {
+	if err := stream[web.FileMade](v, "audit.checkpoint", web.LedgerRef{Partner: partner, From: from}, name); err != nil {
 		return v.again(err, audit)
 	}
 	return nil
@@ -132,29 +131,10 @@ func auditCheckpoint(v *visit) error {
 func auditWitness(v *visit) error {
 	file, err := v.sent("checkpoint")
 	if err == nil {
-		err = v.stream("audit.witness", web.WitnessRef{File: file}, "witness.txt")
+		err = stream[web.FileMade](v, "audit.witness", web.WitnessRef{File: file}, "witness.txt")
 	}
 	if err != nil {
 		return v.again(err, audit)
 	}
 	return nil
-}
-
-// stream answers with the file that an operation tells piece by piece. What goes
-// wrong before the first piece is returned; later the file breaks off.
-func (v *visit) stream(op string, in any, name string) error {
-	begun := false
-	_, err := askTold[web.FileMade](v, op, in, func(told any) {
-		if part, ok := told.(web.ExportPart); ok {
-			if !begun {
-				v.fileHead(v.ownName(name), plainText)
-			}
-			begun = true
-			_, _ = v.w.Write(part.Data) // who goes away ends the request
-		}
-	})
-	if err != nil && begun {
-		panic(http.ErrAbortHandler)
-	}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/web"
 )
 
 // sent returns a file that came with a form, nil when none was chosen. It makes
@@ -47,3 +48,26 @@ const plainText = "text/plain; charset=utf-8"
 
 // ownName is the name of a file of this node.
 func (v *visit) ownName(name string) string { return string(v.Self.CallSign) + "-" + name }
+
+// stream answers with the file that an operation tells piece by piece; T is what it
+// answers at the end. What goes wrong before the first piece is returned; later the file
+// breaks off.
+func stream[T any](v *visit, op string, in any, name string) error {
+	begun := false
+	_, err := askTold[T](v, op, in, func(told any) {
+		if part, ok := told.(web.ExportPart); ok {
+			if !begun {
+				v.fileHead(v.ownName(name), plainText)
+			}
+			begun = true
+			_, _ = v.w.Write(part.Data) // who goes away ends the request
+		}
+	})
+	switch {
+	case err != nil && begun:
+		panic(http.ErrAbortHandler)
+	case err == nil && !begun: // a file of which nothing is to be told
+		v.fileHead(v.ownName(name), plainText)
+	}
+	return err
+}

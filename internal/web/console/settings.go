@@ -15,6 +15,7 @@ var settingRoutes = slices.Concat([]Route{
 	{"GET /settings/backup", noroshi.ActBackup, false, settingBackup},
 	{"POST /settings/backup", noroshi.ActBackup, false, settingBackupMake},
 	{"GET /settings/sensors", noroshi.ActRead, false, settingSensors},
+	{"POST /settings/sensors/export", noroshi.ActRead, false, settingExport},
 	{"GET /settings/tokens", noroshi.ActRead, false, settingTokens},
 }, peopleRoutes, feedRoutes, taxiiRoutes, keyRoutes)
 

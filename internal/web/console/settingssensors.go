@@ -1,8 +1,11 @@
 package console
 
 import (
+	"strings"
 	"time"
 
+	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/door"
 	"github.com/noroshi-cti/noroshi/internal/watch"
 	"github.com/noroshi-cti/noroshi/internal/web"
 )
@@ -13,6 +16,9 @@ type sensorsData struct {
 	Sensors []watch.Source
 	SIEM    []siemLine
 	Files   []fileLine
+
+	Formats     []string
+	Collections []string // of this organisation
 }
 
 // siemLine is how a SIEM stands.
@@ -53,5 +59,30 @@ func settingSensors(v *visit) error {
 		}
 		d.Files = append(d.Files, l)
 	}
+	d.Formats = door.Formats()
+	collections, err := ask[[]web.CollectionRow](v, "collection.list", struct{}{})
+	if err != nil {
+		return err
+	}
+	for _, c := range collections {
+		if c.CallSign == "" {
+			d.Collections = append(d.Collections, c.Name)
+		}
+	}
 	return v.show("settings-sensors", d)
+}
+
+// settingExport hands out what is held as a file for a sensor or a tool, which stays
+// inside the organisation. It is one file: Suricata gets a rule for each value.
+func settingExport(v *visit) error {
+	in := web.ExportRef{Export: door.Export{Format: v.r.PostFormValue("format"), Collection: v.r.PostFormValue("collection"),
+		Max: strings.Fields(v.r.PostFormValue("max")), Zone: strings.TrimSpace(v.r.PostFormValue("zone"))}}
+	in.Individual = in.Format == "suricata"
+	if _, err := noroshi.ParseCeiling(in.Max); err != nil {
+		return v.again(err, settingSensors) // without one, all would be in it
+	}
+	if err := stream[door.Exported](v, "export", in, in.Format+door.Ending(in.Format)); err != nil {
+		return v.again(err, settingSensors)
+	}
+	return nil
 }

@@ -203,6 +203,7 @@ func (v *tour) answers(t *testing.T) map[noroshi.Role][]answered {
 			filledIn("/settings/people/invite", "person", "s", "name", endless(60)),
 			filledIn("/settings/people/new", "person", "tanaka", "name", "田中", "role", "release", "new-passphrase", nodetest.Passphrase, "new-passphrase-again", nodetest.Passphrase),
 			filledIn("/settings/keys/rotate", "use", "kem"),
+			filledIn("/settings/sensors/export", "format", "rpz"),
 			filledIn("/settings/taxii/clients", "client", "list", "read", "list", "max", "TLP:AMBER"),
 			filledIn("/settings/feeds", "name", "other", "kind", "https", "url", "https://elsewhere.example/list", "every", "1h"),
 			filledIn("/settings/backup", "file", backup, "new-passphrase", nodetest.Passphrase, "new-passphrase-again", nodetest.Passphrase),
