@@ -182,7 +182,10 @@ func (x *statusCmd) Run(c *cli) error {
 	if s.Running { // at rest nothing is armed, whatever is kept
 		armed, not := strconv.Itoa(s.Armed), strconv.Itoa(s.NotArmed)
 		if s.Arming {
-			armed, not = c.word("word.arming"), c.word("word.arming")
+			armed = c.word("word.arming")
+		}
+		if s.Arming || s.Counting {
+			not = c.word("word.arming")
 		}
 		pairs = append(pairs, [2]string{"indicators-armed", armed}, [2]string{"not-armed", not})
 	}

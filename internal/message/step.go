@@ -166,6 +166,7 @@ type flight struct {
 	tries  int
 	flying bool      // handed over, not yet answered
 	open   bool      // counts in the path's window
+	alone  bool      // went although our epoch was not known to count
 	at     time.Time // last handed over
 	due    time.Time // again
 }
@@ -199,7 +200,7 @@ func Rebuild(r Rules, f Facts, now time.Time) Side {
 	if f.Told != nil && f.Told.Epoch == f.Live {
 		s.cited, s.sum = Citation{f.Told.Epoch, f.Told.Counter}, f.Told.Sum
 		s.known = f.Told.State.Keys
-		s.isCited(f.Told.State.Cited.Epoch)
+		s.isCited(f.Told.State.Cited)
 		s.believe(f.Told.State, now)
 		if l := s.life(f.Live); l != nil {
 			l.head, l.headChain = f.Told.State.Out.Head, f.Told.State.Out.Chain
@@ -420,6 +421,9 @@ func (s *Side) opened(e Opened, now time.Time) {
 	s.parents, s.counter, s.start, s.base, s.ownRun = e.Parents, 0, 0, 0, true
 	s.committed(e.First)
 	s.soonAll(now)
+	for _, p := range s.paths { // what it has answered says nothing of this epoch
+		p.redraw = true
+	}
 }
 
 // mayrun reports whether messages may go: the link is confirmed, or nothing but
@@ -429,7 +433,22 @@ func (s *Side) mayrun() bool { return (s.confirmed || s.blind()) && !s.opening &
 // mayGo reports whether messages may go by a path. Of an epoch that follows others
 // none does before it counts there: its secrets begin anew with its first STATE, and
 // of the little that is opened until that has come, messages would take its place.
-func (s *Side) mayGo(p *path) bool { return p.usable() && (p.OneWay || s.confirmed && s.counts()) }
+// Where nothing but one-way paths is left, nothing can say that it counts.
+func (s *Side) mayGo(p *path) bool {
+	answers := s.confirmed && slices.ContainsFunc(s.paths, func(p *path) bool { return p.usable() && !p.OneWay })
+	return p.usable() && (s.confirmed && s.counts() || p.OneWay && !answers)
+}
+
+// tryEvery is how long nothing is heard of our present epoch before one message goes
+// by a path nevertheless, and then another: what the partner says may take another
+// way, for days. It is half of what the partner opens.
+const tryEvery = time.Minute
+
+// mayTry reports whether one message may go by a path that mayGo keeps shut.
+func (s *Side) mayTry(p *path, now time.Time) bool {
+	from := later(later(s.openedAt, s.began), p.tried)
+	return p.usable() && s.confirmed && now.Sub(from) >= max(tryEvery, 2*p.Turn)
+}
 
 // counts reports whether our present epoch is known to count there: the partner has
 // cited a STATE of it. The first does from the beginning.

@@ -87,8 +87,11 @@ func (s *Side) pump(now time.Time) []Effect {
 	if s.mayrun() {
 		fx = append(fx, s.expired(now)...)
 		for i, p := range s.paths {
-			if s.mayGo(p) {
+			switch {
+			case s.mayGo(p):
 				fx = append(fx, s.fill(i, now)...)
+			case s.mayTry(p, now):
+				fx = append(fx, s.try(i, now)...)
 			}
 		}
 	}
@@ -120,6 +123,21 @@ func (s *Side) fill(i int, now time.Time) (fx []Effect) {
 		fx = append(fx, s.launch(k, i, now))
 	}
 	return fx
+}
+
+// try launches the most urgent message by a path, alone.
+func (s *Side) try(i int, now time.Time) []Effect {
+	k, ok := s.take(noroshi.Flash, i, now)
+	if !ok {
+		k, ok = s.pick(i, now)
+	}
+	if !ok {
+		return nil
+	}
+	s.paths[i].tried = now
+	x := s.launch(k, i, now)
+	s.out[k].flights[i].alone = true
+	return []Effect{x}
 }
 
 // waits reports whether a message of the precedence may go by a path and was
@@ -294,7 +312,7 @@ func (s *Side) launch(k outKey, i int, now time.Time) Effect {
 		f.open = true
 		p.open[o.Prec]++
 	}
-	f.flying = true
+	f.flying, f.alone = true, false
 	f.tries++
 	o.due = now.Add(s.patience(p))
 	p.flying[o.Prec]++

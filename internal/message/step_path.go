@@ -32,6 +32,7 @@ type path struct {
 	said      time.Time // last STATE
 	due       time.Time // zero = no STATE is due but by its pace
 	hellos    int       // STATEs since it was last proven
+	tried     time.Time // when a message last went by it alone
 }
 
 // ask is a challenge on its way.

@@ -184,6 +184,7 @@ func (s *Side) told(e Told, now time.Time) []Effect {
 			return nil
 		}
 		fx = append(fx, s.lives())
+		s.soon(e.Channel, now, 0) // it waits to be cited
 	}
 	if hit > 0 && !s.confirmed { // it answered a challenge of this run, by whatever way and however late
 		s.confirmed = true
@@ -197,7 +198,7 @@ func (s *Side) told(e Told, now time.Time) []Effect {
 	}
 	s.cited, s.sum, s.heard = Citation{e.Epoch, e.Counter}, e.Sum, now
 	s.known = e.State.Keys
-	s.isCited(e.State.Cited.Epoch)
+	s.isCited(e.State.Cited)
 	l.head, l.headChain = e.State.Out.Head, e.State.Out.Chain
 	if l.Cum == l.head && l.head > 0 && [16]byte(l.Chain[:16]) != l.headChain {
 		fx = append(fx, Alarm{Code: AlarmChain, Epoch: l.Epoch, Seq: l.head})
@@ -218,11 +219,9 @@ func (s *Side) told(e Told, now time.Time) []Effect {
 	return fx
 }
 
-func (s *Side) isCited(e Epoch) {
-	if m := s.own(e); m != nil {
-		m.cited = true
-	}
-}
+// isCited takes note of what the partner's newest STATE cites. A partner that was put back
+// may cite a former epoch again.
+func (s *Side) isCited(c Citation) { s.present().cited = c.Epoch == s.present().Epoch }
 
 // challenged takes a challenge that is to be echoed: by the path it came by, and
 // unless that is known to reach the partner by the preferred one too.
@@ -518,7 +517,7 @@ func (s Side) Flying(e Epoch, seq uint64, channel string) bool {
 		return false
 	}
 	i := slices.IndexFunc(s.paths, func(p *path) bool { return p.Name == channel })
-	return i >= 0 && o.flights[i].flying && o.mask.has(i)
+	return i >= 0 && o.flights[i].flying && o.mask.has(i) && (o.flights[i].alone || s.mayrun() && s.mayGo(s.paths[i]))
 }
 
 // Confirmed reports whether the partner has answered a challenge of this run

@@ -102,8 +102,17 @@ func streams() []mutant {
 		{
 			name: "messages-before-the-life-counts", promise: "what a new life says first takes no place of the STATE that makes it count",
 			file: "internal/message/step.go",
-			old:  `s.confirmed && s.counts())`, new: `s.confirmed)`,
+			old:  `s.confirmed && s.counts() ||`, new: `s.confirmed ||`,
 			in: "internal/message", test: "TestNothingGoesBeforeTheNewLifeCounts",
+		},
+		{
+			name: "new-life-not-asked-after", promise: "what waits for a new life to be cited waits for one turn of the path",
+			file: "internal/message/step.go",
+			old:  `	for _, p := range s.paths { // what it has answered says nothing of this epoch
+		p.redraw = true
+	}
+`, new: ``,
+			in: "internal/message", test: "TestANewLifeIsHeardAtOnce",
 		},
 		{
 			name: "receipt-before-commit", promise: "what is receipted is durable",

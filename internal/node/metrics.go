@@ -74,7 +74,9 @@ func (c nodeCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(metricArmed, float64(c.n.Index.Stats().Indicators))
+	if a, err := c.n.Watch.Armed(ctx); err == nil && !a.Loading { // after a start nothing is in it yet, and nothing was disarmed
+		gauge(metricArmed, float64(a.Indicators))
+	}
 	if head, err := c.n.Store.Head(ctx); err == nil {
 		gauge(metricFeed, float64(head))
 	}

@@ -57,8 +57,11 @@ func headOf(c *conn, id string, h int64) (current int64, found bool, err error) 
 	for range probes {
 		var sid string
 		found, err = c.one(to(&current, &sid), "SELECT h.current, o.sid FROM head h JOIN object o ON o.seq = h.first WHERE h.h = $1", h)
-		if err != nil || !found || sid == id {
-			return current, found, err
+		if err != nil || !found {
+			return 0, false, err
+		}
+		if sid == id {
+			return current, true, nil
 		}
 		h++
 	}

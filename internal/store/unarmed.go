@@ -22,7 +22,13 @@ func (r Reads) EachUnarmed(ctx context.Context, fn func(stix.ID) error) error {
 		begun, read := time.Now(), 0
 		return c.each(ctx, func(rows *sql.Rows) error {
 			if read++; read%2048 == 0 {
-				time.Sleep(min(time.Since(begun), 50*time.Millisecond))
+				rest := time.NewTimer(min(time.Since(begun), 50*time.Millisecond))
+				select {
+				case <-ctx.Done():
+					rest.Stop()
+					return ctx.Err()
+				case <-rest.C:
+				}
 				begun = time.Now()
 			}
 			var seq int64

@@ -33,7 +33,8 @@ type Armed struct {
 // armoury is where the index stands.
 type armoury struct {
 	mu       sync.Mutex // guards everything below
-	loaded   bool
+	loading  bool       // the index is being filled
+	loaded   bool       // it was
 	seq      int64
 	moved    chan struct{} // closed when seq moves on
 	notArmed map[stix.ID]struct{}
@@ -58,6 +59,12 @@ func (a *armoury) isLoaded() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.loaded
+}
+
+func (a *armoury) setLoading(on bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.loading = on
 }
 
 // moveTo says that everything up to seq is in the index.
@@ -91,6 +98,8 @@ func (a *armoury) note(id stix.ID, notArmed, flagged bool) {
 // Arm fills the index from the store: everything that may be armed now. Call
 // it once, before Run and before matching; what changes meanwhile Run takes in.
 func (w *Watch) Arm(ctx context.Context) error {
+	w.armoury.setLoading(true)
+	defer w.armoury.setLoading(false)
 	newest, err := load(ctx, w.store, w.index, w.armoury.flag)
 	if err != nil {
 		return err
@@ -273,8 +282,8 @@ func (w *Watch) arm(x store.Indicator) {
 	}
 }
 
-// Loaded reports whether the index was armed since the start: until then it is
-// being filled, and nothing is in it.
+// Loaded reports whether the index was armed since the start: until then nothing is in
+// it.
 func (w *Watch) Loaded() bool { return w.armoury.isLoaded() }
 
 // Armed counts.
@@ -283,7 +292,7 @@ func (w *Watch) Armed(context.Context) (Armed, error) {
 	w.armoury.mu.Lock()
 	defer w.armoury.mu.Unlock()
 	return Armed{Indicators: s.Indicators, Values: s.Values, Bytes: s.Bytes, NotArmed: len(w.armoury.notArmed),
-		KnownGood: len(w.armoury.flagged), Loading: !w.armoury.loaded, Counting: !w.armoury.counted, Seq: w.armoury.seq}, nil
+		KnownGood: len(w.armoury.flagged), Loading: w.armoury.loading, Counting: !w.armoury.counted, Seq: w.armoury.seq}, nil
 }
 
 // ArmedUpTo returns when the index has taken in the change feed up to seq, or

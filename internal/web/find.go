@@ -70,7 +70,9 @@ func indicatorFind(ctx context.Context, c *Call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.About = armed.Indicators + armed.NotArmed
+		if !armed.Counting {
+			f.About = armed.Indicators + armed.NotArmed
+		}
 	}
 	return f, nil
 }

@@ -17,10 +17,12 @@ type Named struct {
 	Sees string `json:"sees,omitempty"` // as the partner gets it, with this page or otherwise; "" where it does not
 }
 
-// Bounds of what is named: lookups for one page, and letters of a name.
+// Bounds of what is named: ids that are looked up for one page, objects that are named
+// among them, and letters of a name.
 const (
-	maxNamed = 50
-	maxName  = 60
+	maxSought = 300
+	maxNamed  = 50
+	maxName   = 60
 )
 
 // named fills in what the objects are called that a page and its reasons refer to;
@@ -38,7 +40,7 @@ func (c *Call) named(ctx context.Context, g store.HoldGroup, p *HoldPage) error 
 	}
 	var others []stix.ID
 	for _, id := range referred(p) {
-		if _, known := p.Named[id]; !known && len(others) < maxNamed && !slices.Contains(others, id) {
+		if _, known := p.Named[id]; !known && len(others) < maxSought && !slices.Contains(others, id) {
 			others = append(others, id)
 		}
 	}
@@ -48,7 +50,7 @@ func (c *Call) named(ctx context.Context, g store.HoldGroup, p *HoldPage) error 
 	}
 	var seqs []int64
 	for _, id := range others {
-		if r, ok := here[id]; ok {
+		if r, ok := here[id]; ok && len(seqs) < maxNamed {
 			seqs = append(seqs, r.Seq)
 			p.Named[id] = Named{Type: r.Object.Type, Name: knownAs(r.Object)}
 		}

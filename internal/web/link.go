@@ -23,7 +23,8 @@ type Status struct {
 	Console     string               `json:"console,omitempty"` // URL of the screens
 	Armed       int                  `json:"indicators_armed"`
 	NotArmed    int                  `json:"not_armed"`
-	Arming      bool                 `json:"arming,omitempty"` // after a start what is armed is still being read: neither is counted yet
+	Arming      bool                 `json:"arming,omitempty"`   // after a start what is armed is still being read: neither is counted yet
+	Counting    bool                 `json:"counting,omitempty"` // NotArmed is not counted yet
 	Warnings    int                  `json:"warnings_open"`
 	Holds       int                  `json:"holds_open"`
 	Quarantined int                  `json:"quarantined"`      // at most 1000 are counted
@@ -92,7 +93,7 @@ func status(ctx context.Context, c *Call) (any, error) {
 	}
 	holds = slices.DeleteFunc(holds, emptied)
 	s.Holds, s.Warnings, s.Quarantined, s.Armed, s.NotArmed = len(holds), len(open), len(q), armed.Indicators, armed.NotArmed
-	s.Arming = s.Running && armed.Loading
+	s.Arming, s.Counting = armed.Loading, armed.Counting && c.Watch.Loaded()
 	if s.Ended, err = c.Store.Ended(ctx); err != nil {
 		return nil, err
 	}
@@ -182,6 +183,13 @@ type Exchanged struct {
 // from any counter kept beside them.
 func linkExchanged(ctx context.Context, c *Call) (any, error) {
 	p, err := c.partner(ctx)
+	if err != nil {
+		return nil, err
+	}
+	armed, err := c.Watch.Armed(ctx)
+	if err == nil && armed.Loading {
+		err = c.Watch.ArmedUpTo(ctx, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
