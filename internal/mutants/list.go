@@ -108,7 +108,7 @@ func streams() []mutant {
 		{
 			name: "new-life-not-asked-after", promise: "what waits for a new life to be cited waits for one turn of the path",
 			file: "internal/message/step.go",
-			old:  `	for _, p := range s.paths { // what it has answered says nothing of this epoch
+			old: `	for _, p := range s.paths { // what it has answered says nothing of this epoch
 		p.redraw = true
 	}
 `, new: ``,
