@@ -106,6 +106,7 @@ var frameRoutes = []Route{
 	{"GET /stay", noroshi.ActRead, false, stay},
 	{"GET /live", noroshi.ActRead, false, live},
 	{"GET /rail", noroshi.ActRead, false, railAlone},
+	{"GET /help", noroshi.ActRead, false, help},
 }
 
 // serve is what happens around every page: who is it, may they, and what they
