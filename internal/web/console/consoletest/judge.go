@@ -33,6 +33,7 @@ func (p *Page) Axe() []string {
 
 // layout are facts of a page that a reader would stumble over.
 const layout = `(() => {
+	for (const d of document.querySelectorAll("details")) d.open = true;
 	const wrong = [], wide = document.documentElement.clientWidth;
 	const name = e => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + (e.className && e.className.baseVal === undefined ? "." + e.className : "") + " " + (e.textContent || "").trim().slice(0, 60);
 	if (document.documentElement.scrollWidth > wide) wrong.push("the page scrolls sideways: " + document.documentElement.scrollWidth + " of " + wide);
@@ -41,7 +42,7 @@ const layout = `(() => {
 		const r = e.getBoundingClientRect(), s = getComputedStyle(e);
 		if (r.width === 0 || s.visibility === "hidden" || e.closest(".skip, svg, [hidden]")) continue;
 		if ((r.right > wide + 1 || r.left < -1) && !scrolls(e)) wrong.push("outside the window: " + name(e));
-		if (/button|a|label|h1|h2|h3|td|th|dt|dd/i.test(e.tagName) && e.tagName.length < 7 && e.scrollWidth > e.clientWidth + 1 && s.display !== "inline" && s.overflowX === "visible") wrong.push("text larger than its box: " + name(e));
+		if (e.scrollWidth > e.clientWidth + 1 && s.display !== "inline" && s.overflowX === "visible") wrong.push("larger than its box, " + e.scrollWidth + " of " + e.clientWidth + ": " + name(e));
 	}
 	if (/⟦|⟧|<no value>|%!|undefined|\bnull\b/.test(document.body.innerText)) wrong.push("text missing: " + document.body.innerText.match(/.{0,30}(⟦|<no value>|%!|undefined|\bnull\b).{0,30}/)[0]);
 	const h1 = document.querySelectorAll("h1").length;
@@ -51,8 +52,8 @@ const layout = `(() => {
 	return wrong;
 })()`
 
-// Layout returns what is wrong with the page at the window's size: what lies
-// outside, texts that are missing or larger than their boxes, no or two headings
+// Layout opens all that is folded away, and returns what is wrong with the page at the
+// window's size: what lies outside, texts that are missing or larger than their boxes, no or two headings
 // of the first level, marking bands that are missing or differ.
 func (p *Page) Layout() []string {
 	p.t.Helper()
