@@ -27,6 +27,13 @@ const (
 	stateResumed   = 2
 )
 
+func (s Suspension) state() uint64 {
+	if s.Resumed {
+		return stateResumed
+	}
+	return stateSuspended
+}
+
 type wireSuspension struct {
 	_         struct{} `cbor:",toarray"`
 	Name      string
@@ -42,10 +49,7 @@ type wireSuspension struct {
 // server key can neither stop data nor let it go on.
 func SignSuspension(k *Keyring, s Suspension) ([]byte, error) {
 	w := wireSuspension{Name: string(SuspensionDocument), Realm: k.Realm().Bytes(), Node: k.NodeID(), Agreement: s.Agreement,
-		Counter: s.Counter, State: stateSuspended, Created: uint64(s.Created.Unix())}
-	if s.Resumed {
-		w.State = stateResumed
-	}
+		Counter: s.Counter, State: s.state(), Created: uint64(s.Created.Unix())}
 	key, err := k.signer(UseRelease, s.Created, k.Keyset().Version)
 	if err != nil {
 		return nil, err
@@ -79,12 +83,8 @@ func ReadSuspension(realm noroshi.Realm, doc []byte) (Suspension, error) {
 // VerifySuspension reads a document that the node of the keyset must have
 // signed, with a release key that is not revoked.
 func VerifySuspension(doc []byte, ks *Keyset) (Suspension, error) {
-	s, at := placeOf(doc, ks)
-	if at >= 0 && ks.revoked(ks.Keys[at].ID) == nil {
-		return s, nil
-	}
-	s, err := ReadSuspension(ks.Realm, doc)
-	if err != nil {
+	s, by, err := SignerOf(doc, ks)
+	if err != nil || by == SignerStands {
 		return s, err
 	}
 	return s, noroshi.Errorf(noroshi.Broken, "agreement.suspension", "the suspension of agreement %s is not signed by node %s", s.Agreement, ks.Node)
@@ -106,15 +106,55 @@ func placeOf(doc []byte, ks *Keyset) (Suspension, int) {
 	})
 }
 
+// Signer is what a KEYSET tells of who signed a SUSPENSION in its node's name.
+type Signer int
+
+// The signers. An unknown one may be of a KEYSET that is forgotten here, as after a
+// restore, or have left the KEYSET by its time.
+const (
+	SignerUnknown  Signer = iota // no release key in it, and none it revokes is named
+	SignerStands                 // a release key in it that stands
+	SignerRevoked                // a release key in it that is revoked
+	SignerDisowned               // no release key in it, and one that it revokes is named
+)
+
+// SignerOf reads a SUSPENSION and returns who signed it.
+func SignerOf(doc []byte, ks *Keyset) (Suspension, Signer, error) {
+	s, err := ReadSuspension(ks.Realm, doc)
+	if err != nil {
+		return s, SignerUnknown, err
+	}
+	switch _, at := placeOf(doc, ks); {
+	case at >= 0 && ks.revoked(ks.Keys[at].ID) == nil:
+		return s, SignerStands, nil
+	case at >= 0:
+		return s, SignerRevoked, nil
+	case NamesRevoked(doc, ks):
+		return s, SignerDisowned, nil
+	}
+	return s, SignerUnknown, nil
+}
+
 // CompareSuspensions orders two of one node about one agreement; the greater counts,
 // and no document least. Under one key it is the one with the higher counter, under
 // two that of the key that stands later in the keyset, whatever the counters: who has
-// stolen a key uses up no counter of the one in its place.
+// stolen a key uses up no counter of the one in its place. Where the keyset knows of a
+// key neither that it is good nor that it is revoked, counters tell, then that one
+// suspends, then the place of the keys: a node that was put back to before the key
+// lets nothing go on that it stopped with it.
 func CompareSuspensions(a, b []byte, ks *Keyset) int {
 	x, placeX := placeOf(a, ks)
 	y, placeY := placeOf(b, ks)
-	return cmp.Or(cmp.Compare(placeX, placeY), cmp.Compare(x.Counter, y.Counter))
+	places, counters := cmp.Compare(placeX, placeY), cmp.Compare(x.Counter, y.Counter)
+	if unknown(a, placeX, ks) || unknown(b, placeY, ks) {
+		return cmp.Or(counters, cmp.Compare(y.state(), x.state()), places)
+	}
+	return cmp.Or(places, counters)
 }
+
+// unknown reports whether a keyset says nothing of the key of a document that has this
+// place in it.
+func unknown(doc []byte, place int, ks *Keyset) bool { return place < 0 && !NamesRevoked(doc, ks) }
 
 // NamesRevoked reports whether a document names a key as its signer that the keyset
 // revokes. Nothing is verified: of a stranger's key the keyset has the id alone.

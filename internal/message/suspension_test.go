@@ -79,6 +79,70 @@ func TestWhichSuspensionCounts(t *testing.T) {
 	}
 }
 
+// TestWordUnderAForgottenKey: a node was put back to before a key, and a partner has
+// what it said under that. It counts by its counter, and of the same that which
+// suspends; once the key is revoked it counts no more.
+func TestWordUnderAForgottenKey(t *testing.T) {
+	p := newPair(t, noroshi.Real)
+	say := func(k *message.Keyring, counter uint64, resumed bool, at time.Time) []byte {
+		doc, err := message.SignSuspension(k, message.Suspension{Agreement: noroshi.Sum(nil), Counter: counter, Resumed: resumed, Created: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	const suspended, resumed = false, true
+	back, later := p.a.Copy(), now.Add(time.Hour)
+	if err := p.a.Rotate(rand.Reader, message.UseRelease, later); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name         string
+		lost         bool // what the key that is forgotten says
+		lostCounter  uint64
+		known        bool
+		knownCounter uint64
+		want         int // of the first to the second
+	}{
+		{"a later suspension", suspended, 3, resumed, 2, 1},
+		{"a later resumption", resumed, 3, suspended, 2, 1},
+		{"an earlier suspension", suspended, 2, resumed, 3, -1},
+		{"a suspension of the same counter", suspended, 3, resumed, 3, 1},
+		{"a resumption of the same counter", resumed, 3, suspended, 3, -1},
+		{"the same said under both", suspended, 3, suspended, 3, -1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			lost, known := say(p.a, c.lostCounter, c.lost, later), say(back, c.knownCounter, c.known, now)
+			if got := message.CompareSuspensions(lost, known, back.Keyset()); got != c.want {
+				t.Errorf("it compares as %d, want %d", got, c.want)
+			}
+			if got := message.CompareSuspensions(known, lost, back.Keyset()); got != -c.want {
+				t.Errorf("the other way about it compares as %d, want %d", got, -c.want)
+			}
+			if got := message.CompareSuspensions(lost, nil, back.Keyset()); got != 1 {
+				t.Errorf("with none it compares as %d, want 1", got)
+			}
+			if _, by, err := message.SignerOf(lost, back.Keyset()); by != message.SignerUnknown || err != nil {
+				t.Errorf("its signer is %d, %v", by, err)
+			}
+		})
+	}
+	id, err := p.a.Signing(message.UseRelease, p.a.Keyset().Version, later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := back.Disown(id, later); err != nil {
+		t.Fatal(err)
+	}
+	lost := say(p.a, 9, suspended, later)
+	if got := message.CompareSuspensions(lost, say(back, 1, resumed, now), back.Keyset()); got != -1 {
+		t.Errorf("under a key that was disowned it compares as %d, want -1", got)
+	}
+	if _, by, err := message.SignerOf(lost, back.Keyset()); by != message.SignerDisowned || err != nil {
+		t.Errorf("its signer is %d, %v", by, err)
+	}
+}
+
 func FuzzSuspension(f *testing.F) {
 	p := newPair(f, noroshi.Real)
 	doc, err := message.SignSuspension(p.a, message.Suspension{Agreement: noroshi.Sum(nil), Counter: 1, Created: now})

@@ -39,5 +39,11 @@ func restores() []mutant {
 			old:  `l.nobodyHas(st, m, head.Head+1)`, new: `l.nobodyHas(st, m, m.Header.Seq)`,
 			in: "internal/courier", test: "TestMoreIsReturnedThanAsked",
 		},
+		{
+			name: "lost-key-counts-for-nothing", promise: "a node that was put back to before a key lifts nothing that it stopped under it",
+			file: "internal/message/suspension.go",
+			old:  `place < 0 && !NamesRevoked(doc, ks)`, new: `false`,
+			in: "internal/partner", test: "TestRestoredToBeforeAKey",
+		},
 	}
 }

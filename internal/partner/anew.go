@@ -62,8 +62,8 @@ func (o *Office) signAnewOf(ctx context.Context, p noroshi.Partner, h noroshi.Ha
 // this one has not taken them over yet.
 func (o *Office) lapsed(ctx context.Context, r store.Reads, with noroshi.NodeID, h noroshi.Hash) (list []paper, err error) {
 	self := o.o.Keys.NodeID()
-	if ks, err := o.keyset(ctx, r, self); err == nil && ks.Version > o.o.Keys.Keyset().Version {
-		return nil, nil
+	if behind, err := o.behind(ctx, r); err != nil || behind {
+		return nil, err
 	}
 	for _, x := range []struct {
 		kind, key string
@@ -93,6 +93,16 @@ func (o *Office) lapsed(ctx context.Context, r store.Reads, with noroshi.NodeID,
 		}
 	}
 	return list, nil
+}
+
+// behind reports whether another process of this node has changed the keys and this
+// one has not taken them over yet.
+func (o *Office) behind(ctx context.Context, r store.Reads) (bool, error) {
+	ks, err := o.keyset(ctx, r, o.o.Keys.NodeID())
+	if noroshi.KindOf(err) == noroshi.NotFound {
+		return false, nil
+	}
+	return err == nil && ks.Version > o.o.Keys.Keyset().Version, err
 }
 
 // consented reports whether the signatures of officers enough to consent to an

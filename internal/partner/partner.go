@@ -48,6 +48,9 @@ type Office struct {
 
 	retaining sync.Mutex // one Retain at a time; guards retained
 	retained  time.Time  // when it last came to an end
+
+	warning    sync.Mutex // guards lastWarned
+	lastWarned map[warned]time.Time
 }
 
 // New returns the office of a store. Its Document method is what the courier
@@ -56,5 +59,5 @@ func New(s *store.Store, mail Documents, o Options) *Office {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Office{store: s, mail: mail, o: o}
+	return &Office{store: s, mail: mail, o: o, lastWarned: map[warned]time.Time{}}
 }

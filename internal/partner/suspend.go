@@ -14,10 +14,6 @@ import (
 // + "/" + NodeID; body: the document.
 const docSuspension = "suspension"
 
-// maxJump is how far a word given back may be above our latest one to be taken for
-// ours: what lies higher nobody here said, and counters would come to an end.
-const maxJump = 1 << 32
-
 // word returns the document of a node's latest word on an agreement, nil when it
 // never said one.
 func word(ctx context.Context, r store.Reads, h noroshi.Hash, node noroshi.NodeID) ([]byte, error) {
@@ -184,57 +180,4 @@ func (o *Office) remind(ctx context.Context, p noroshi.Partner, agreement norosh
 		return err
 	}
 	return o.giveBack(ctx, p, agreement, nil)
-}
-
-// givenBack takes this node's own word from a partner: it was put back to before
-// it said so. That it stopped data holds again; that it let data go on is no
-// order of anybody here, so its present word stands and is said anew, above it. What
-// is not to be taken for its own changes nothing: its latest word under a key that
-// stands counts over that at the partner too, and is said where there is none.
-func (o *Office) givenBack(ctx context.Context, p noroshi.Partner, doc []byte) error {
-	ks := o.o.Keys.Keyset()
-	s, err := message.VerifySuspension(doc, ks)
-	stolen := err != nil && message.NamesRevoked(doc, ks)
-	if err != nil && !stolen {
-		return err
-	}
-	if _, with, err := o.inForce(ctx, o.store.Reads, s.Agreement); err != nil || with.Node != p.Node {
-		return err // not the agreement in force any more: its words say nothing
-	}
-	var said []byte
-	_, err = o.store.Do(ctx, actOf(p, s), func(tx *store.Tx) error {
-		held, err := word(ctx, tx.Reads, s.Agreement, s.Node)
-		if err != nil {
-			return err
-		}
-		ours, err := o.latest(ctx, tx.Reads, s.Agreement, s.Node)
-		if err != nil {
-			return err
-		}
-		now, err := partner(ctx, tx.Reads, p.Node)
-		if err != nil {
-			return err
-		}
-		newer := message.CompareSuspensions(doc, held, ks)
-		switch {
-		case stolen || s.Counter > ours.Counter+maxJump:
-			if held != nil {
-				return errKnown
-			}
-			s.Counter = 0
-		case newer < 0 || bytes.Equal(doc, held):
-			return errKnown // the partner has not heard the newest yet
-		case newer > 0 && (ours.Resumed || !s.Resumed):
-			said = doc // the courier has an earlier one of ours
-			return o.take(ctx, tx, p, s, doc)
-		}
-		ours.Counter, ours.Agreement = max(ours.Counter, s.Counter)+1, s.Agreement
-		tx.Act().Action = actOf(p, ours).Action
-		said, err = o.say(ctx, tx, now, ours)
-		return err
-	})
-	if err != nil {
-		return unlessKnown(err)
-	}
-	return o.post(ctx, p.Node, said)
 }
