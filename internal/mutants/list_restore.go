@@ -45,5 +45,11 @@ func restores() []mutant {
 			old:  `place < 0 && !NamesRevoked(doc, ks)`, new: `false`,
 			in: "internal/partner", test: "TestRestoredToBeforeAKey",
 		},
+		{
+			name: "stop-lost-with-its-key", promise: "a node that forgot its stop, and has revoked the key of it, lets nothing go on without an order",
+			file: "internal/partner/givenback.go",
+			old:  `by == message.SignerRevoked && stops && (later || !said)`, new: `by == message.SignerRevoked && stops && later && !said`,
+			in: "internal/partner", test: "TestForgottenStopUnderARevokedKey",
+		},
 	}
 }

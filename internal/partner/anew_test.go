@@ -35,7 +35,8 @@ func (s *side) revokes() {
 
 // TestStolenWord: what a thief said on the agreement counts no more once the key is
 // revoked, whatever its counter, and what the node says does: what it said before
-// holds again, and it can say otherwise.
+// holds again, and it can say otherwise. Where it has said nothing a stop may be its
+// own, which a restore has lost: it stands until the officers resume.
 func TestStolenWord(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -76,8 +77,14 @@ func TestStolenWord(t *testing.T) {
 			if err := usa.office.Resend(t.Context()); err != nil { // as a courier does with the consent
 				t.Fatal(err)
 			}
-			state(before)
-			if !c.suspended {
+			then, alarms := before, 0
+			if !c.resumed {
+				then, alarms = "suspended", 1
+			}
+			if state(then); usa.alarmed("suspension.taken-back") != alarms {
+				t.Errorf("%d alarms, want %d", usa.alarmed("suspension.taken-back"), alarms)
+			}
+			if then == "in-force" {
 				usa.both(suspend)
 				state("suspended")
 			}

@@ -33,12 +33,16 @@ const (
 
 // remedyFor says what is done about a word given back, by whom it is signed, beside
 // the latest one here; newer is how they compare, and said whether there is one. That
-// it stopped data holds again, also where its key is not known here: a partner that
-// makes it up stops nothing that it could not stop in its own name. That it let data
-// go on is no order of anybody here, so the present word stands.
+// it stopped data holds again, also where its key is revoked since, or not known here: a
+// thief's stop costs an order to resume, and a partner that makes one up stops nothing
+// that it could not stop in its own name. That it let data go on is no order of anybody
+// here, so the present word stands. What is of a key that was never this node's says
+// nothing.
 func remedyFor(given message.Suspension, by message.Signer, ours message.Suspension, said bool, newer int) remedy {
-	stops := ours.Resumed && !given.Resumed
+	stops, later := ours.Resumed && !given.Resumed, given.Counter > ours.Counter && !far(given, ours)
 	switch {
+	case by == message.SignerRevoked && stops && (later || !said):
+		return stop // by the place of its key it is before any word said since
 	case by == message.SignerRevoked || by == message.SignerDisowned || far(given, ours):
 		if !said {
 			return repeat

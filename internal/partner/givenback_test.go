@@ -103,3 +103,36 @@ func TestRestoredToBeforeAKey(t *testing.T) {
 		})
 	}
 }
+
+// TestForgottenStopUnderARevokedKey: the database of a node is put back to before a
+// suspension, and the key that signed that was revoked since, which the partner has not
+// heard. The stop holds again, with an alarm, until the officers resume.
+func TestForgottenStopUnderARevokedKey(t *testing.T) {
+	for name, before := range map[string]int{"the first word": 0, "a later one": 2} {
+		t.Run(name, func(t *testing.T) {
+			usa, jpn, h := agreed(t, "")
+			suspend, resume := noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h}, noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h}
+			for i := range before {
+				usa.both([]noroshi.Order{suspend, resume}[i%2])
+			}
+			talk(usa, jpn)
+			at := usa.copyOf()
+			usa.both(suspend)
+			talk(usa, jpn)
+			usa.revokes()
+			usa.putBack(at)
+			talk(usa, jpn)
+			usa.state(h, "suspended")
+			jpn.state(h, "suspended")
+			if n := usa.alarmed("suspension.taken-back"); n != 1 {
+				t.Errorf("%d alarms, want 1", n)
+			}
+			usa.both(resume)
+			talk(usa, jpn)
+			usa.state(h, "in-force")
+			jpn.state(h, "in-force")
+			usa.intact()
+			jpn.intact()
+		})
+	}
+}
