@@ -49,7 +49,7 @@ func (o *Office) signAnewOf(ctx context.Context, p noroshi.Partner, h noroshi.Ha
 			}
 		}
 		tx.Act().Count = len(list)
-		return nil
+		return tx.Notice(store.AgreementChanged, p.Node.String()) // the process that leads sends them
 	})
 	if err != nil {
 		return nil, unlessKnown(err)

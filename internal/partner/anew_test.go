@@ -165,6 +165,43 @@ func (s *side) signedAnew() (acts []noroshi.Act) {
 	return acts
 }
 
+// agreementChanges returns how often the feed says that something of an agreement with a
+// partner changed.
+func (s *side) agreementChanges(with *side) (n int) {
+	s.t.Helper()
+	changes, err := s.store.Feed(s.t.Context(), 0, 1000)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, c := range changes {
+		if c.Kind == store.AgreementChanged && c.ID == with.keys.NodeID().String() {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSignedAnewIsTold: the process of a node that leads hears of what another signed
+// anew, once, and what it does then changes nothing more.
+func TestSignedAnewIsTold(t *testing.T) {
+	usa, jpn, h := agreed(t, "")
+	usa.both(noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	talk(usa, jpn)
+	before := usa.agreementChanges(jpn)
+	usa.revokes()
+	if n := usa.agreementChanges(jpn) - before; n != 1 || len(usa.signedAnew()) != 1 {
+		t.Fatalf("the feed says it %d times, %d acts sign anew; want one of each", n, len(usa.signedAnew()))
+	}
+	for range 2 { // as the leader does, when it hears of it
+		if err := usa.office.Resend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := usa.agreementChanges(jpn) - before; n != 1 {
+		t.Errorf("the feed says it %d times after what the leader does, want once", n)
+	}
+}
+
 // TestOnlyWhatTwoSignedIsSignedAnew: a consent is signed anew where two officers'
 // signatures are on record, though one has left since, and not without.
 func TestOnlyWhatTwoSignedIsSignedAnew(t *testing.T) {
