@@ -92,6 +92,12 @@ func wire() []mutant {
 			old:  `switch code, why = o.judge(ctx, tx.Reads, from, ks); {`, new: `switch {`,
 			in: "internal/partner", test: "TestKeysetsAtOnce",
 		},
+		{
+			name: "signed-back-with-old-keys", promise: "a process with keys that another has changed signs nothing back with them",
+			file: "internal/partner/anew.go",
+			old:  `o.behind(ctx, r); err != nil || behind {`, new: `o.behind(ctx, r); err != nil || !behind && err != nil {`,
+			in: "internal/partner", test: "TestOldKeysSignNothingAnew",
+		},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/noroshi-cti/noroshi"
 	"github.com/noroshi-cti/noroshi/internal/message"
+	"github.com/noroshi-cti/noroshi/internal/partner"
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
@@ -199,6 +200,35 @@ func TestSignedAnewIsTold(t *testing.T) {
 	}
 	if n := usa.agreementChanges(jpn) - before; n != 1 {
 		t.Errorf("the feed says it %d times after what the leader does, want once", n)
+	}
+}
+
+// TestOldKeysSignNothingAnew: a process that has not taken over the keys another has
+// made does not sign back, with the old ones, what that has signed anew.
+func TestOldKeysSignNothingAnew(t *testing.T) {
+	usa, jpn, h := agreed(t, "")
+	usa.both(noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	talk(usa, jpn)
+	old := partner.New(usa.store, usa, partner.Options{Realm: usa.realm, Self: usa.self, Identity: usa.ident, Keys: usa.keys.Copy(), Now: func() time.Time { return usa.now }})
+	usa.revokes()
+	if n := len(usa.signedAnew()); n != 1 {
+		t.Fatalf("%d acts sign anew, want 1", n)
+	}
+	usa.sent = nil
+	if err := old.Resend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(usa.signedAnew()); n != 1 {
+		t.Errorf("%d acts sign anew after the process with old keys, want 1", n)
+	}
+	for _, l := range usa.sent {
+		s, err := message.ReadSuspension(usa.realm, l.doc)
+		if err != nil {
+			continue // another document
+		}
+		if _, err := message.VerifySuspension(l.doc, usa.keys.Keyset()); err != nil {
+			t.Errorf("it sends word %d: %v", s.Counter, err)
+		}
 	}
 }
 
