@@ -34,6 +34,17 @@ func (o *Office) signAnew(ctx context.Context) (list []paper, err error) {
 	return list, errors.Join(errs...)
 }
 
+// sayAnew signs anew what is to be, and sends it. Where nothing is, it writes and sends
+// nothing.
+func (o *Office) sayAnew(ctx context.Context) error {
+	list, err := o.signAnew(ctx)
+	errs := []error{err}
+	for _, x := range list {
+		errs = append(errs, o.post(ctx, x.to, x.doc))
+	}
+	return errors.Join(errs...)
+}
+
 func (o *Office) signAnewOf(ctx context.Context, p noroshi.Partner, h noroshi.Hash) (list []paper, err error) {
 	if list, err = o.lapsed(ctx, o.store.Reads, p.Node, h); err != nil || len(list) == 0 {
 		return nil, err

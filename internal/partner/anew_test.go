@@ -1,6 +1,7 @@
 package partner_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -200,6 +201,80 @@ func TestSignedAnewIsTold(t *testing.T) {
 	}
 	if n := usa.agreementChanges(jpn) - before; n != 1 {
 		t.Errorf("the feed says it %d times after what the leader does, want once", n)
+	}
+}
+
+// leaves is a custody whose caller goes away while the keys are put in their place.
+type leaves struct {
+	inMemory
+	gone context.CancelFunc
+}
+
+func (l leaves) Settle(*message.Keyring) error {
+	l.gone()
+	return nil
+}
+
+// TestWhoRevokedIsGone: once a key is revoked, what it signed is signed anew and sent
+// though whoever ordered it did not wait.
+func TestWhoRevokedIsGone(t *testing.T) {
+	usa, jpn, h := agreed(t, "")
+	usa.both(noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	talk(usa, jpn)
+	ctx, gone := context.WithCancel(t.Context())
+	usa.office = partner.New(usa.store, usa, partner.Options{Realm: usa.realm, Self: usa.self, Identity: usa.ident, Keys: usa.keys, Now: func() time.Time { return usa.now }, Custody: leaves{gone: gone}})
+	id, err := usa.keys.Signing(message.UseRelease, usa.keys.Keyset().Version, usa.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usa.now = usa.now.Add(time.Second)
+	drawn, err := usa.office.Draw(t.Context(), noroshi.Order{Action: noroshi.ActRevokeKey, Key: &noroshi.KeyOrder{ID: hex.EncodeToString(id[:])}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []string{"carol", "dave"} {
+		if _, err := usa.office.Give(ctx, drawn.Order, usa.as(by, noroshi.ActRevokeKey, drawn.Order.Subject(), drawn.Order.Bound())); err != nil {
+			t.Errorf("%s: %v", by, err)
+		}
+	}
+	if n := len(usa.signedAnew()); n != 1 || len(usa.sent) != 3 { // KEYSET, consent and word
+		t.Errorf("%d acts sign anew, %d documents are sent; want 1 and 3", n, len(usa.sent))
+	}
+	talk(usa, jpn)
+	jpn.state(h, "suspended")
+}
+
+// TestRenewSignsAnew: what was not signed anew with the keys is when they are looked
+// after, and once.
+func TestRenewSignsAnew(t *testing.T) {
+	usa, jpn, h := agreed(t, "")
+	usa.both(noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	talk(usa, jpn)
+	id, err := usa.keys.Signing(message.UseRelease, usa.keys.Keyset().Version, usa.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renew := func() {
+		t.Helper()
+		if err := usa.office.Renew(t.Context(), usa.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renew()
+	usa.now, usa.sent = usa.now.Add(time.Second), nil
+	if err := usa.keys.Revoke(rand.Reader, message.Revocation{ID: id}, usa.now); err != nil {
+		t.Fatal(err)
+	}
+	_, err = usa.store.Do(t.Context(), noroshi.Act{Action: noroshi.ActKeys, Subject: usa.keys.NodeID().String()}, func(tx *store.Tx) error {
+		return tx.PutDoc(noroshi.DocKeyset, usa.keys.NodeID().String(), usa.keys.Keyset().Bytes())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	renew()
+	renew()
+	if n := len(usa.signedAnew()); n != 1 || len(usa.sent) != 2 { // consent and word
+		t.Errorf("%d acts sign anew, %d documents are sent; want 1 and 2", n, len(usa.sent))
 	}
 }
 

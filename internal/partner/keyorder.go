@@ -189,28 +189,23 @@ func (o *Office) newest(ctx context.Context, tx *store.Tx, ks *message.Keyset) e
 const KeysTurning = "node.keys-turning"
 
 // turned does what is to be done once the act with a new KEYSET has committed: all
-// of it, whatever comes of one part, for the KEYSET is out. Where the disk fails
-// the keys are in use all the same.
+// of it, whatever comes of one part, for the KEYSET is out, and though whoever ordered
+// it is gone meanwhile. Where the disk fails the keys are in use all the same.
 func (o *Office) turned(ctx context.Context, action noroshi.Action, turned *message.Keyring) error {
+	ctx = context.WithoutCancel(ctx)
 	errs := []error{o.settle(ctx, turned), o.o.Keys.Adopt(turned)} // in this order
 	key, sign := o.o.Keys.Control()
 	errs = append(errs, o.store.SignWith(ctx, key, sign))
 	if action == noroshi.ActRevokeKey && o.o.Logs != nil {
 		o.o.Logs.Reopen()
 	}
-	anew, err := o.signAnew(ctx)
-	errs = append(errs, err, o.postAll(ctx, turned.Keyset().Bytes()))
-	for _, x := range anew {
-		errs = append(errs, o.post(ctx, x.to, x.doc))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.postAll(ctx, turned.Keyset().Bytes()), o.sayAnew(ctx))...)
 }
 
 // settle has the custody put turned keys in their place, in a turn of its own:
-// another process of this node may else be writing its own beside that place. Who
-// ordered them and is gone meanwhile does not keep them from it.
+// another process of this node may else be writing its own beside that place.
 func (o *Office) settle(ctx context.Context, turned *message.Keyring) error {
-	_, err := o.store.Do(context.WithoutCancel(ctx), noroshi.Act{Action: noroshi.ActKeys}, func(*store.Tx) error {
+	_, err := o.store.Do(ctx, noroshi.Act{Action: noroshi.ActKeys}, func(*store.Tx) error {
 		return o.o.Custody.Settle(turned)
 	})
 	return err

@@ -14,7 +14,8 @@ import (
 // Renew makes the next KEYSET of this node where the present one is not fresh
 // until then, or lacks a key of suite S1H that an agreement in force asks for, and
 // sends it to every partner. One that is not on record, as after a restore, is put
-// there and sent as it is. It is Busy when another process of this node has changed
+// there and sent as it is. What a crash or a full disk kept from being signed anew is
+// signed and sent then. It is Busy when another process of this node has changed
 // the keys and this one has not taken them over yet.
 func (o *Office) Renew(ctx context.Context, until time.Time) error {
 	var turned *message.Keyring
@@ -31,8 +32,11 @@ func (o *Office) Renew(ctx context.Context, until time.Time) error {
 		tx.Act().Subject, turned = id, k
 		return o.publish(ctx, tx, k)
 	})
-	if err != nil || turned == nil {
+	switch {
+	case err != nil:
 		return err
+	case turned == nil:
+		return o.sayAnew(ctx)
 	}
 	return o.turned(ctx, noroshi.ActKeys, turned)
 }
