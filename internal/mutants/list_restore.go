@@ -51,5 +51,11 @@ func restores() []mutant {
 			old:  `by == message.SignerRevoked && stops && (later || !said)`, new: `by == message.SignerRevoked && stops && later && !said`,
 			in: "internal/partner", test: "TestForgottenStopUnderARevokedKey",
 		},
+		{
+			name: "strange-word-in-silence", promise: "officers are told of a word in this node's name that counts at a partner and that it never said",
+			file: "internal/partner/givenback.go",
+			old:  `		return doubt`, new: `		return leave`,
+			in: "internal/partner", test: "TestStrangeWordIsTold",
+		},
 	}
 }

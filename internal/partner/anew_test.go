@@ -338,7 +338,8 @@ func TestOnlyWhatTwoSignedIsSignedAnew(t *testing.T) {
 }
 
 // TestNoJumpIsTakenBack: a word given back that is far above the latest one here is
-// none of this node's, though its key is not revoked yet.
+// none of this node's, though its key is not revoked yet. It changes nothing, and
+// officers are told, once in a while.
 func TestNoJumpIsTakenBack(t *testing.T) {
 	usa, jpn, h := agreed(t, "")
 	for _, resumed := range []bool{false, true} {
@@ -350,6 +351,9 @@ func TestNoJumpIsTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		usa.state(h, "in-force")
+	}
+	if n := usa.alarmed("suspension.strange"); n != 1 || len(usa.sent) > 0 {
+		t.Errorf("%d alarms, %d documents are sent; want 1 and none", n, len(usa.sent))
 	}
 	usa.both(noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
 	usa.both(noroshi.Order{Action: noroshi.ActResumeAgreement, Agreement: h})

@@ -19,6 +19,7 @@ const maxJump = 1 << 32
 // Codes of alarms about this node's own words.
 const (
 	alarmStopped = "suspension.taken-back" // what a partner gave back has stopped data again
+	alarmStrange = "suspension.strange"    // a partner holds one that this node never said
 )
 
 // remedy is what is done about a word of this node's that a partner gives back.
@@ -29,6 +30,7 @@ const (
 	keep                 // it is kept as it came
 	repeat               // the present word is said anew, above it
 	stop                 // data is stopped by a word above it, and officers are told
+	doubt                // nothing, and officers are told: nobody here said it, and it counts at the partner
 )
 
 // remedyFor says what is done about a word given back, by whom it is signed, beside
@@ -43,11 +45,12 @@ func remedyFor(given message.Suspension, by message.Signer, ours message.Suspens
 	switch {
 	case by == message.SignerRevoked && stops && (later || !said):
 		return stop // by the place of its key it is before any word said since
-	case by == message.SignerRevoked || by == message.SignerDisowned || far(given, ours):
-		if !said {
-			return repeat
-		}
+	case (by == message.SignerRevoked || by == message.SignerDisowned) && !said:
+		return repeat
+	case by == message.SignerRevoked || by == message.SignerDisowned:
 		return leave // ours counts over it at the partner too
+	case newer > 0 && far(given, ours):
+		return doubt
 	case newer < 0:
 		return leave // the partner has not heard the newest yet
 	case by == message.SignerUnknown && stops:
@@ -85,10 +88,12 @@ func (o *Office) givenBack(ctx context.Context, p noroshi.Partner, doc []byte) e
 		do, said, err = o.remedy(ctx, tx, p, doc, s, by)
 		return err
 	})
-	if err != nil {
+	switch {
+	case do == doubt:
+		return o.warn(ctx, p, s.Agreement, alarmStrange)
+	case err != nil:
 		return unlessKnown(err)
-	}
-	if do == stop {
+	case do == stop:
 		err = o.warn(ctx, p, s.Agreement, alarmStopped)
 	}
 	return errors.Join(err, o.post(ctx, p.Node, said))
@@ -111,7 +116,7 @@ func (o *Office) remedy(ctx context.Context, tx *store.Tx, p noroshi.Partner, do
 		return leave, nil, err
 	}
 	switch do = remedyFor(s, by, ours, held != nil, message.CompareSuspensions(doc, held, o.o.Keys.Keyset())); do {
-	case leave:
+	case leave, doubt:
 		return do, nil, errKnown
 	case keep: // the courier has an earlier one of ours
 		return do, doc, o.take(ctx, tx, p, s, doc)

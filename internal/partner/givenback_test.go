@@ -6,14 +6,20 @@ import (
 	"time"
 
 	"github.com/noroshi-cti/noroshi"
+	"github.com/noroshi-cti/noroshi/internal/locale"
 	"github.com/noroshi-cti/noroshi/internal/message"
 	"github.com/noroshi-cti/noroshi/internal/store"
 )
 
 // alarmed returns how often an alarm was raised, and fails where it is not in the feed
-// as often.
+// as often, or has no words.
 func (s *side) alarmed(code string) (n int) {
 	s.t.Helper()
+	for _, l := range []locale.Lang{locale.EN, locale.JA} {
+		if locale.Or(l, "alarm."+code, "") == "" {
+			s.t.Errorf("alarm %s has no words in %s", code, l)
+		}
+	}
 	alarms, err := s.store.Alarms(s.t.Context(), 1000)
 	if err != nil {
 		s.t.Fatal(err)
@@ -135,4 +141,35 @@ func TestForgottenStopUnderARevokedKey(t *testing.T) {
 			jpn.intact()
 		})
 	}
+}
+
+// TestStrangeWordIsTold: where a thief's word stands at the partner, far above ours, what
+// is ordered here does not count there, and officers are told so, at most once a minute.
+// When they have revoked the key it does.
+func TestStrangeWordIsTold(t *testing.T) {
+	usa, jpn, h := agreed(t, "")
+	doc, err := message.SignSuspension(usa.keys, message.Suspension{Agreement: h, Counter: 1<<64 - 1, Resumed: true, Created: usa.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := jpn.office.Document(t.Context(), usa.keys.NodeID(), doc); err != nil {
+		t.Fatal(err)
+	}
+	usa.both(noroshi.Order{Action: noroshi.ActSuspendAgreement, Agreement: h})
+	for _, want := range []int{1, 1, 2} {
+		talk(usa, jpn)
+		if n := usa.alarmed("suspension.strange"); n != want {
+			t.Errorf("%d alarms, want %d", n, want)
+		}
+		if err := usa.office.Resend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		usa.now = usa.now.Add(31 * time.Second)
+	}
+	usa.state(h, "suspended")
+	jpn.state(h, "in-force")
+	usa.revokes()
+	talk(usa, jpn)
+	jpn.state(h, "suspended")
+	usa.intact()
 }
