@@ -156,9 +156,14 @@ type disowned struct {
 	objects  []taken
 }
 
-// known reports whether the report under another root tells of the same messages.
+// known reports whether the report under another root tells of the same messages, as
+// far as they were applied then, and nothing of what they brought is in use: what
+// another key bore out under that root, or what came since, is taken out of use now.
 func (x *disowned) known() bool {
-	return x.was.Count == x.report.Count && slices.EqualFunc(x.was.Messages, x.report.Messages, func(a, b DoubtedMessage) bool { return a.ID == b.ID })
+	same := func(a, b DoubtedMessage) bool { return a.ID == b.ID && a.Done == b.Done }
+	inUse := func(v store.Record) bool { return !v.Withdrawn }
+	return x.was.Count == x.report.Count && slices.EqualFunc(x.was.Messages, x.report.Messages, same) &&
+		!slices.ContainsFunc(x.objects, func(t taken) bool { return slices.ContainsFunc(t.versions, inUse) })
 }
 
 // theirs are the epochs of the partner's log, the newest last.
@@ -174,14 +179,18 @@ func (l *link) foresee(ctx context.Context, keys map[[4]byte]*disowned) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	bad := map[noroshi.Hash]*disowned{}
+	now, bad, before := l.view.Load().keys, map[noroshi.Hash]*disowned{}, map[noroshi.Hash]bool{}
 	for id, x := range keys {
 		x.report = Doubted{Partner: l.node(), Key: kid(id)}
 	}
 	for _, e := range l.theirs() {
 		err := l.eachIn(ctx, message.Epoch(e), func(row store.InMessage, m *message.Message) error {
 			x := keys[m.KeyID]
-			if x == nil || x.believed(m.Context.Epoch, row.Seq) {
+			switch {
+			case x == nil && behind(m, now) != nil:
+				before[row.ID] = true
+				return nil
+			case x == nil || x.believed(m.Context.Epoch, row.Seq):
 				return nil
 			}
 			bad[row.ID] = x
@@ -199,10 +208,9 @@ func (l *link) foresee(ctx context.Context, keys map[[4]byte]*disowned) error {
 	if len(bad) == 0 {
 		return nil
 	}
-	if err := l.brought(ctx, bad); err != nil {
+	if err := l.brought(ctx, bad, before); err != nil {
 		return err
 	}
-	now := l.view.Load().keys
 	said := func(m *message.Message) bool {
 		if x := keys[m.KeyID]; x != nil {
 			return x.believed(m.Context.Epoch, m.Header.Seq)
@@ -230,13 +238,21 @@ func (l *link) foresee(ctx context.Context, keys map[[4]byte]*disowned) error {
 	return nil
 }
 
-// brought adds to each what the messages of the partner brought that are its.
-func (l *link) brought(ctx context.Context, messages map[noroshi.Hash]*disowned) error {
+// brought adds to each what the messages of the partner brought that are its, and what
+// they bore out until now of messages that were disowned before.
+func (l *link) brought(ctx context.Context, messages map[noroshi.Hash]*disowned, before map[noroshi.Hash]bool) error {
 	type of struct {
 		by *disowned
 		id stix.ID
 	}
 	at := map[of]int{}
+	borne := map[broughtObject]*disowned{}
+	if len(before) > 0 {
+		var err error
+		if borne, err = l.borneOut(ctx, messages); err != nil {
+			return err
+		}
+	}
 	run := "link:" + string(l.view.Load().partner.Organisation.CallSign)
 	for after := int64(0); ; {
 		recs, err := l.c.s.List(ctx, store.Filter{Run: run, After: after, Limit: store.MaxPage, All: true})
@@ -246,6 +262,9 @@ func (l *link) brought(ctx context.Context, messages map[noroshi.Hash]*disowned)
 		for _, r := range recs {
 			after = r.Seq
 			x := messages[r.Source.Message]
+			if before[r.Source.Message] {
+				x = borne[broughtObject{ID: r.Object.ID, View: r.View, Hash: r.Hash}]
+			}
 			if x == nil || r.Source.Partner != l.node() {
 				continue
 			}
@@ -260,6 +279,20 @@ func (l *link) brought(ctx context.Context, messages map[noroshi.Hash]*disowned)
 				Reason: message.RecallMistaken, Scope: message.RecallReMark}
 		}
 	}
+}
+
+// borneOut returns of what messages of the partner list by which it is borne out.
+func (l *link) borneOut(ctx context.Context, messages map[noroshi.Hash]*disowned) (map[broughtObject]*disowned, error) {
+	borne := map[broughtObject]*disowned{}
+	all := func(o broughtObject) bool { return o.ID != "" }
+	err := l.eachListing(ctx, l.c.s.Reads, all, func(m *message.Message, objects []broughtObject) {
+		for _, o := range objects {
+			if x := messages[m.ID()]; x != nil {
+				borne[o] = x
+			}
+		}
+	})
+	return borne, err
 }
 
 // effectOf says what was done here with an object.

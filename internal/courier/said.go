@@ -39,31 +39,43 @@ func (l *link) saidAgain(ctx context.Context, r store.Reads, list []taken, belie
 	for _, t := range list {
 		about[t.entry.Object] = true
 	}
+	said := map[broughtObject]bool{}
+	among := func(o broughtObject) bool { return about[o.ID] }
+	err := l.eachListing(ctx, r, among, func(m *message.Message, objects []broughtObject) {
+		if believed(m) {
+			for _, o := range objects {
+				said[o] = true
+			}
+		}
+	})
+	return said, err
+}
+
+// eachListing calls fn for every message of the partner that lists what it brought, with
+// what of that is asked for.
+func (l *link) eachListing(ctx context.Context, r store.Reads, asked func(broughtObject) bool, fn func(*message.Message, []broughtObject)) error {
 	docs, err := r.DocsUnder(ctx, docBrought, l.node().String())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	said := map[broughtObject]bool{}
 	for key, body := range docs {
 		var objects []broughtObject
 		if json.Unmarshal(body, &objects) != nil {
-			return nil, noroshi.Errorf(noroshi.Broken, "courier.stream", "what message %s brought cannot be read: run audit verify", key)
+			return noroshi.Errorf(noroshi.Broken, "courier.stream", "what message %s brought cannot be read: run audit verify", key)
 		}
-		objects = slices.DeleteFunc(objects, func(o broughtObject) bool { return !about[o.ID] })
+		objects = slices.DeleteFunc(objects, func(o broughtObject) bool { return !asked(o) })
 		if len(objects) == 0 {
 			continue
 		}
 		m, err := l.listing(ctx, r, key)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if m != nil && believed(m) {
-			for _, o := range objects {
-				said[o] = true
-			}
+		if m != nil {
+			fn(m, objects)
 		}
 	}
-	return said, nil
+	return nil
 }
 
 // listing returns the message that a document of docBrought is of, nil for one that

@@ -69,6 +69,18 @@ func records() []mutant {
 			in: "internal/courier", test: "TestSaidAgainMeanwhile",
 		},
 		{
+			name: "known-though-in-use", promise: "what nobody believed says is in use under no root",
+			file: "internal/courier/doubt.go",
+			old:  `return slices.ContainsFunc(t.versions, inUse) })`, new: `return inUse == nil })`,
+			in: "internal/courier", test: "TestBothDisowned/under_the_next",
+		},
+		{
+			name: "borne-out-by-who-is-disowned", promise: "what a disowned key bore out goes out of use with it",
+			file: "internal/courier/doubt.go",
+			old:  `before[row.ID] = true`, new: `before[row.ID] = false`,
+			in: "internal/courier", test: "TestBothDisowned/under_one_root",
+		},
+		{
 			name: "ended-version-in-the-way", promise: "a recall takes back what was made of a version that counts again",
 			file: "internal/courier/recall_in.go",
 			old:  `return !w.Withdrawn && cmp.Or(`, new: `return cmp.Or(`,
