@@ -29,7 +29,7 @@ const (
 // A SUSPENSION of ours is kept for as long as it is our latest word on an agreement, or
 // until its room is needed while it is heeded, and goes again whenever the partner does
 // not heed it: that it once seemed to is no proof, for an earlier word may have been
-// still on its way.
+// still on its way. Of one matter one document waits (rank).
 type paper struct {
 	doc       []byte
 	keys      message.KeyVersion // of a KEYSET
@@ -87,13 +87,13 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 		return nil // it goes already, or is there
 	}
 	for key, other := range l.papers {
-		if p.word.Counter == 0 || other.word.Counter == 0 || other.word.Agreement != p.word.Agreement {
-			continue
+		switch {
+		case !p.sameMatter(other):
+		case l.rank(other) > l.rank(p):
+			return nil // what says more was handed in before it
+		default:
+			delete(l.papers, key)
 		}
-		if other.word.Counter > p.word.Counter {
-			return nil // a later word of ours was handed in before it
-		}
-		delete(l.papers, key)
 	}
 	if len(l.papers) >= maxPapers {
 		maps.DeleteFunc(l.papers, func(_ string, other *paper) bool { return l.heeded(other) })
@@ -104,6 +104,31 @@ func (c *Courier) Document(ctx context.Context, partner noroshi.NodeID, doc []by
 	l.papers[key] = p
 	signal(l.kick)
 	return nil
+}
+
+// sameMatter reports whether of two documents of ours the partner needs one alone: words
+// on one agreement, or AGREEMENTs of one file.
+func (p *paper) sameMatter(other *paper) bool {
+	words := p.word.Counter > 0 && other.word.Counter > 0 && p.word.Agreement == other.word.Agreement
+	return words || !p.agreement.IsZero() && p.agreement == other.agreement
+}
+
+// rank orders documents of ours of one matter: a later word, and of AGREEMENTs a consent,
+// which brings the file as a proposal does, stand above. Below stands what no key of ours
+// that is good has signed: whoever holds our KEYSET refuses it, and keeps it for a person
+// each time.
+func (l *link) rank(p *paper) uint64 {
+	if p.word.Counter > 0 {
+		return p.word.Counter
+	}
+	ks := l.c.o.Keys.Keyset()
+	if _, err := message.VerifyConsent(p.doc, ks); err == nil {
+		return 2
+	}
+	if _, err := message.VerifyAgreement(p.doc, ks); err == nil {
+		return 1
+	}
+	return 0
 }
 
 // agreementOf returns the hash of the agreement a document proposes or
@@ -187,13 +212,13 @@ func (l *link) hurry(p *paper) {
 }
 
 // flew takes note of whether a document left. One that goes once waits again when it
-// did not.
+// did not, unless another has taken its place.
 func (l *link) flew(p *paper, left bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.flying--
 	p.left = p.left || left
-	if key := noroshi.Sum(p.doc).String(); p.once && !left && l.papers[key] == nil {
+	if key := noroshi.Sum(p.doc).String(); p.once && !left && l.papers[key] == nil && (p.agreement.IsZero() || !l.consents(p.agreement)) {
 		l.papers[key] = p
 	}
 	signal(l.kick)

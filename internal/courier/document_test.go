@@ -200,6 +200,76 @@ func TestOldKeysetIsLeft(t *testing.T) {
 	}
 }
 
+// TestOneAgreementDocumentGoes: of what we say by AGREEMENT of one file one document goes,
+// in whatever order all are handed in: a consent and no proposal, and of two consents the
+// one under a key that is not revoked, for the partner puts the other into quarantine each
+// time it comes.
+func TestOneAgreementDocumentGoes(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]string{
+		"signed anew":       {"revoked", "consent"},
+		"handed in late":    {"consent", "revoked"},
+		"a proposal before": {"proposal", "consent"},
+		"a proposal after":  {"consent", "proposal"},
+		"all":               {"proposal", "revoked", "consent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newKeyed(t, 91)
+			k.a.vault, k.b.vault = nil, nil
+			var mu sync.Mutex
+			came := map[noroshi.Hash]int{}
+			k.b.document = func(_ context.Context, _ noroshi.NodeID, doc []byte) error {
+				mu.Lock()
+				defer mu.Unlock()
+				came[noroshi.Sum(doc)]++
+				return nil
+			}
+			docs := k.agreementDocuments(append([]byte("# another\n"), k.file...))
+			times := func(name string) int { mu.Lock(); defer mu.Unlock(); return came[noroshi.Sum(docs[name])] }
+			k.start()
+			k.until("the link is there", 10*time.Second, func() bool { return k.a.link().Confirmed && k.b.link().Confirmed })
+			k.net.setCut(true)
+			for _, name := range order {
+				if err := k.a.running().Document(t.Context(), k.b.id(), docs[name]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			k.net.setCut(false)
+			for n := range 3 {
+				k.until("the consent", 10*time.Second, func() bool { return times("consent") > n })
+				k.ahead.Add(int64(5 * time.Minute))
+			}
+			for _, name := range order {
+				if n := times(name); n > 0 && name != "consent" {
+					t.Errorf("%s came %d times", name, n)
+				}
+			}
+		})
+	}
+}
+
+// agreementDocuments has A propose a file, and consent to it under a key that it then
+// revokes and under the one behind that.
+func (p *pair) agreementDocuments(file []byte) map[string][]byte {
+	p.t.Helper()
+	now, keys := time.Now(), p.a.keys
+	proposal, err := message.SignAgreement(keys, file, now)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	revoked, err := message.ConsentAgreement(keys, file, now)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.revoke(nil)
+	consent, err := message.SignAnew(keys, revoked, message.UseRelease, now)
+	if err != nil || consent == nil {
+		p.t.Fatalf("signed anew: %x, %v", consent, err)
+	}
+	return map[string][]byte{"proposal": proposal, "revoked": revoked, "consent": consent}
+}
+
 // TestKeysetReachesWhoHoldsAThiefs: a partner that names a KEYSET a thief of our root
 // made, in whatever version, is sent ours: by that alone can its officers hear the next
 // root, or know of the fork.

@@ -22,6 +22,12 @@ func restores() []mutant {
 			in: "internal/courier", test: "TestLettersInTheWrongOrder",
 		},
 		{
+			name: "revoked-consent-goes-on", promise: "what the partner must refuse goes no more once it is signed anew",
+			file: "internal/courier/document.go",
+			old:  `return words || !p.agreement.IsZero() && p.agreement == other.agreement`, new: `return words`,
+			in: "internal/courier", test: "TestOneAgreementDocumentGoes",
+		},
+		{
 			name: "thiefs-keyset-believed", promise: "who holds a KEYSET that a thief of the root made, in whatever version, gets ours",
 			file: "internal/courier/document.go",
 			old:  `there == newest ||`, new: `there.Version >= p.keys.Version ||`,
