@@ -19,7 +19,7 @@ const (
 
 	consentBurst = 2  // consents that may go at once to who speaks under no agreement,
 	consentTurns = 60 // and then one in so many turns of a slow path, of which it takes some fifteen,
-	consentRest  = 30 // so many times less often while the agreement is suspended
+	consentRest  = 30 // so many times less often while the agreement is suspended, and to who has it
 	consentBeats = 2  // heartbeats in which who has it would speak under it
 )
 
@@ -248,12 +248,11 @@ func (l *link) has(p *paper) bool {
 }
 
 // consentLacked sends our consent to the agreement both signed on a STATE that is not
-// under it, of a run of the partner that has not spoken under it. That may be of before;
+// under it. That may be of before;
 // but it may as well be of a partner that was put back to before it had our consent,
 // which can read nothing that we say under the agreement, and never says that it lacks
 // it. To a life not heard before it goes at once, to another when it does not speak
-// under the agreement for a while, and not often: much less so while that is suspended,
-// when a partner that has all says the same.
+// under the agreement for a while, and not often (mayConsent).
 func (l *link) consentLacked(st *message.Statement, run [8]byte, anew bool) {
 	v, now := l.view.Load(), l.c.o.Now()
 	ours := v.partner.Agreement
@@ -268,14 +267,7 @@ func (l *link) consentLacked(st *message.Statement, run [8]byte, anew bool) {
 	if !anew {
 		due = now.Add(max(consentBeats*l.c.o.Heartbeat, consentTurns/3*turn))
 	}
-	l.mu.Lock()
-	rests := v.suspended() && !anew
-	may := l.spoke != underOf{ours, run} && !l.consents(ours) && len(l.papers) < maxPapers && !(rests && now.Before(l.unsignedAt)) && l.unsigned.take(1, now, consentBurst, pace)
-	if may && rests {
-		l.unsignedAt = now.Add(consentRest * pace)
-	}
-	l.mu.Unlock()
-	if !may {
+	if !l.mayConsent(st, underOf{ours, run}, anew, pace) {
 		return
 	}
 	l.spawn(func(ctx context.Context) {
@@ -291,6 +283,30 @@ func (l *link) consentLacked(st *message.Statement, run [8]byte, anew bool) {
 			signal(l.kick)
 		}
 	})
+}
+
+// mayConsent reports whether our consent may go now on a STATE of a run that is not under
+// the agreement. It goes much less often while that is suspended, when a partner that has
+// all says the same. A run that has spoken under it has our consent. While nobody has
+// suspended it, as far as is known here, and the newest STATE of that run is not under it
+// any more, the partner may hold a word of ours that a thief signed: it answers a consent
+// with that, and this node hears of it by nothing else.
+func (l *link) mayConsent(st *message.Statement, run underOf, anew bool, pace time.Duration) bool {
+	suspended, now := l.view.Load().suspended(), l.c.o.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	has := l.spoke == run
+	rests := has || suspended && !anew
+	switch {
+	case has && (suspended || st != l.told), l.consents(run.agreement), len(l.papers) >= maxPapers:
+		return false
+	case rests && now.Before(l.unsignedAt) || !l.unsigned.take(1, now, consentBurst, pace):
+		return false
+	}
+	if rests {
+		l.unsignedAt = now.Add(consentRest * pace)
+	}
+	return true
 }
 
 // consents reports whether an AGREEMENT document of ours waits; under mu.

@@ -311,9 +311,10 @@ func TestKeysetReachesWhoHoldsAThiefs(t *testing.T) {
 }
 
 // TestConsentOnlyToWhoMayLackIt: a run of a partner that has spoken under the agreement
-// has our consent, and is not sent it when it speaks under it no more, as when it has
-// not yet heard that we resumed it. One that was put back to before it gets it, while
-// the agreement is suspended too.
+// has our consent. While the agreement is suspended it is not sent that; while it is in
+// force here and the run speaks under it no more, it is, once for long: it may hold a word
+// of ours that we never said. One that was put back to before the consent gets it either
+// way.
 func TestConsentOnlyToWhoMayLackIt(t *testing.T) {
 	t.Parallel()
 	for name, suspended := range map[string]bool{"in force": false, "suspended": true} {
@@ -321,14 +322,19 @@ func TestConsentOnlyToWhoMayLackIt(t *testing.T) {
 			t.Parallel()
 			p := newWorded(t, 76)
 			p.a.consents(p.file)
-			came := p.hears[p.b].consents.Load
-			p.b.suspend(p.a)
+			came, want := p.hears[p.b].consents.Load, int64(0)
 			if suspended {
 				p.a.suspend(p.b)
+				p.more(p.a, 2)
+				p.b.suspend(p.a)
+			} else {
+				p.b.suspend(p.a)
+				p.until("the consent, to who speaks under it no more", 10*time.Second, func() bool { return came() > 0 })
+				want = 1
 			}
 			p.more(p.b, 12)
-			if n := came(); n > 0 {
-				t.Errorf("%d consents to who has it", n)
+			if n := came(); n != want {
+				t.Errorf("%d consents to who has it, want %d", n, want)
 			}
 			p.net.mu.Lock()
 			p.net.full = 2 // what the wire does not take goes all the same
@@ -337,7 +343,58 @@ func TestConsentOnlyToWhoMayLackIt(t *testing.T) {
 			p.b.open()
 			p.b.beginAnew()
 			p.b.start()
-			p.until("the consent, to who was put back", 3*time.Second, func() bool { return came() > 0 })
+			p.until("the consent, to who was put back", 3*time.Second, func() bool { return came() > want })
+		})
+	}
+}
+
+// TestConsentRests: our consent goes to who may lack it every two minutes, and once an hour
+// to who says the same when it has all: while the agreement is suspended, and to a run that
+// has spoken under it.
+func TestConsentRests(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		suspended, spoke bool
+		least, most      int64 // in the next forty minutes
+	}{
+		"in force, to who has not spoken":  {false, false, 5, 20},
+		"suspended, to who has not spoken": {true, false, 0, 2}, // one of them waited already
+		"in force, to who has spoken":      {false, true, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newKeyed(t, 92)
+			k.a.vault, k.b.vault = nil, nil
+			k.a.beat, k.b.beat = 50*time.Millisecond, 50*time.Millisecond
+			w := k.worded()
+			k.a.consents(k.file)
+			came := w.hears[k.b].consents.Load
+			if x.suspended {
+				k.a.suspend(k.b)
+				w.more(k.a, 2)
+			}
+			k.b.suspend(k.a)
+			if !x.spoke {
+				k.b.end()
+				k.b.open()
+				k.b.beginAnew()
+				k.b.start()
+			}
+			k.until("the first, and the life is known", 10*time.Second, func() bool { return came() > 0 && k.b.recovered() && k.settled() })
+			minutes := func(n int) {
+				for range n / 5 {
+					k.ahead.Add(int64(5 * time.Minute))
+					w.more(k.b, 2)
+				}
+			}
+			from := came()
+			minutes(40)
+			if n := came() - from; n < x.least || n > x.most {
+				t.Errorf("%d consents in forty minutes, want %d to %d", n, x.least, x.most)
+			}
+			from = came()
+			minutes(30)
+			k.until("another after an hour", 10*time.Second, func() bool { return came() > from })
 		})
 	}
 }

@@ -59,7 +59,7 @@ type link struct {
 	papersIn   map[message.DocumentKind]tokens // documents of the partner that may come now
 	lacked     tokens                          // KEYSETs that may go to it on a STATE that is not its newest
 	unsigned   tokens                          // consents that may go to it on a STATE that is not under the agreement
-	unsignedAt time.Time                       // from when, while the agreement is suspended
+	unsignedAt time.Time                       // from when, while the agreement is suspended, or to a run that has spoken under it
 	spoke      underOf                         // the last run whose newest STATE was under an agreement
 	looks      tokens                          // lookUnits of sequences that may be looked through for it now
 	lostNow    chan struct{}

@@ -22,6 +22,18 @@ func restores() []mutant {
 			in: "internal/courier", test: "TestLettersInTheWrongOrder",
 		},
 		{
+			name: "deaf-to-a-thiefs-suspension", promise: "who no longer speaks under an agreement in force is asked why",
+			file: "internal/courier/document.go",
+			old:  `case has && (suspended || st != l.told),`, new: `case has,`,
+			in: "internal/courier", test: "TestConsentOnlyToWhoMayLackIt",
+		},
+		{
+			name: "consent-without-rest", promise: "who has our consent is sent it once in an hour at most",
+			file: "internal/courier/document.go",
+			old:  `now.Add(consentRest * pace)`, new: `now.Add(pace)`,
+			in: "internal/courier", test: "TestConsentRests",
+		},
+		{
 			name: "revoked-consent-goes-on", promise: "what the partner must refuse goes no more once it is signed anew",
 			file: "internal/courier/document.go",
 			old:  `return words || !p.agreement.IsZero() && p.agreement == other.agreement`, new: `return words`,
