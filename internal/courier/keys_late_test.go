@@ -78,17 +78,59 @@ func TestRecordedIsNoLoss(t *testing.T) {
 	k.talks("first", func() {})
 	k.ahead.Add(int64(4 * 24 * time.Hour))
 	k.talks("the card serves no more", func() {})
-	was, hears, taken := k.va.body(t), &worded{pair: k.pair}, 0
-	for _, e := range old {
-		k.ahead.Add(int64(11 * time.Minute))
-		hears.more(k.b, 1)
-		if k.a.running().Receive(t.Context(), "https", k.b.id(), e) == nil {
-			taken++
+	was, taken := k.va.body(t), 0
+	for _, e := range old { // while nothing else is heard, and not for so long that anybody is missed
+		k.silence(k.b, true)
+		for range 2 {
+			if k.a.running().Receive(t.Context(), "https", k.b.id(), e) == nil {
+				taken++
+			}
+			k.ahead.Add(int64(35 * time.Second))
 		}
+		k.silence(k.b, false)
+		_, from := k.a.running().Told(k.b.id())
+		k.until("B is heard again", 5*time.Second, func() bool { _, now := k.a.running().Told(k.b.id()); return now >= from+3 })
 	}
-	hears.more(k.a, 6)
 	k.until("all is receipted", 5*time.Second, k.settled)
-	if k.va.body(t).Gate != was.Gate || taken == 0 {
-		t.Errorf("a new LINK for one of %d envelopes recorded days ago", taken)
+	if taken == 0 {
+		t.Errorf("none of %d envelopes that were recorded is opened", len(old))
 	}
+	if k.va.body(t).Gate != was.Gate {
+		t.Error("a new LINK for what was recorded days ago")
+	}
+}
+
+// silence loses what a node sends, until it does no more.
+func (p *pair) silence(n *node, on bool) {
+	p.net.mu.Lock()
+	defer p.net.mu.Unlock()
+	p.net.spoils = nil
+	if on {
+		p.net.spoils = func(from *node, _ []byte) bool { return from == n }
+	}
+}
+
+// TestConsentWaitsForNoKeyset: whoever has lost the secrets of the link, and our consent
+// and newest KEYSET, gets both at once under the card's secret, which does for nothing else
+// any more: each may be of no use alone.
+func TestConsentWaitsForNoKeyset(t *testing.T) {
+	t.Parallel()
+	k := newKeyed(t, 94)
+	hears := &words{came: map[uint64]int{}}
+	k.b.document = hears.take
+	k.late()
+	k.b.end()
+	k.vb.set(nil, 0, false)
+	file := append([]byte("# another\n"), k.file...)
+	k.a.meet(k.b, file, []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32)))
+	k.a.consents(file)
+	if err := k.a.keys.Rotate(rand.Reader, message.UseTLS, k.a.clock()); err != nil {
+		t.Fatal(err)
+	}
+	k.b.open()
+	k.b.beginAnew()
+	k.b.start()
+	k.until("A's consent and KEYSET", 3*time.Second, func() bool {
+		return hears.consents.Load() > 0 && hears.times(k.a.keys.Keyset().Version) > 0
+	})
 }

@@ -34,6 +34,18 @@ func restores() []mutant {
 			in: "internal/courier", test: "TestConsentRests",
 		},
 		{
+			name: "one-pace-for-two-documents", promise: "a consent does not wait for a KEYSET under the card's secret, nor that for it",
+			file: "internal/courier/keys.go",
+			old:  `sent, every = &d.sentFile, cardKeys`, new: `sent, every = &d.sentKeys, cardKeys`,
+			in: "internal/courier", test: "TestConsentWaitsForNoKeyset",
+		},
+		{
+			name: "recorded-state-is-a-loss", promise: "what was recorded and is said again makes nobody give new secrets",
+			file: "internal/courier/gate.go",
+			old:  `!anew && (!newer(l.side.Live(), l.told, st) || l.told != nil && l.told.Counter == st.Counter)`, new: `!anew && l.told == nil`,
+			in: "internal/courier", test: "TestRecordedIsNoLoss",
+		},
+		{
 			name: "revoked-consent-goes-on", promise: "what the partner must refuse goes no more once it is signed anew",
 			file: "internal/courier/document.go",
 			old:  `return words || !p.agreement.IsZero() && p.agreement == other.agreement`, new: `return words`,
