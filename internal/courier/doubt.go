@@ -179,31 +179,10 @@ func (l *link) foresee(ctx context.Context, keys map[[4]byte]*disowned) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	now, bad, before := l.view.Load().keys, map[noroshi.Hash]*disowned{}, map[noroshi.Hash]bool{}
-	for id, x := range keys {
-		x.report = Doubted{Partner: l.node(), Key: kid(id)}
-	}
-	for _, e := range l.theirs() {
-		err := l.eachIn(ctx, message.Epoch(e), func(row store.InMessage, m *message.Message) error {
-			x := keys[m.KeyID]
-			switch {
-			case x == nil && behind(m, now) != nil:
-				before[row.ID] = true
-				return nil
-			case x == nil || x.believed(m.Context.Epoch, row.Seq):
-				return nil
-			}
-			bad[row.ID] = x
-			if x.report.Count++; x.report.Count <= maxDoubted {
-				text, _ := e.MarshalText()
-				x.report.Messages = append(x.report.Messages, DoubtedMessage{Epoch: string(text), Seq: row.Seq, ID: row.ID, Kind: message.Kind(row.Kind),
-					Done: row.State == store.Applied && !row.Second, Time: row.Time})
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	now := l.view.Load().keys
+	bad, before, err := l.disbelieved(ctx, keys, now)
+	if err != nil {
+		return err
 	}
 	if len(bad) == 0 {
 		return nil
@@ -236,6 +215,38 @@ func (l *link) foresee(ctx context.Context, keys map[[4]byte]*disowned) error {
 		}
 	}
 	return nil
+}
+
+// disbelieved enters in the reports of keys what they signed that is not to be believed,
+// and returns it by message, and which messages were disowned before.
+func (l *link) disbelieved(ctx context.Context, keys map[[4]byte]*disowned, now *message.Keyset) (map[noroshi.Hash]*disowned, map[noroshi.Hash]bool, error) {
+	bad, before := map[noroshi.Hash]*disowned{}, map[noroshi.Hash]bool{}
+	for id, x := range keys {
+		x.report = Doubted{Partner: l.node(), Key: kid(id)}
+	}
+	for _, e := range l.theirs() {
+		err := l.eachIn(ctx, message.Epoch(e), func(row store.InMessage, m *message.Message) error {
+			x := keys[m.KeyID]
+			switch {
+			case x == nil && behind(m, now) != nil:
+				before[row.ID] = true
+				return nil
+			case x == nil || x.believed(m.Context.Epoch, row.Seq):
+				return nil
+			}
+			bad[row.ID] = x
+			if x.report.Count++; x.report.Count <= maxDoubted {
+				text, _ := e.MarshalText()
+				x.report.Messages = append(x.report.Messages, DoubtedMessage{Epoch: string(text), Seq: row.Seq, ID: row.ID, Kind: message.Kind(row.Kind),
+					Done: row.State == store.Applied && !row.Second, Time: row.Time})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return bad, before, nil
 }
 
 // brought adds to each what the messages of the partner brought that are its, and what
