@@ -204,6 +204,7 @@ func TestRecallOvertakes(t *testing.T) {
 	p.net.mu.Lock()
 	p.net.watch, p.net.loss = true, 100
 	p.net.mu.Unlock()
+	sent := p.a.running().Counters().Sent
 	p.a.importList("list.txt", 0, 20)
 	victim := stix.ID("")
 	p.until("it was handed over", 10*time.Second, func() bool {
@@ -213,7 +214,7 @@ func TestRecallOvertakes(t *testing.T) {
 		}
 		victim = list[9].Object.ID
 		carriers, err := p.a.store.Carriers(t.Context(), p.b.id(), list[9:10])
-		return err == nil && len(carriers) == 1 && carriers[0].Message.Attempts > 0
+		return err == nil && len(carriers) == 1 && carriers[0].Message.Attempts > 0 && p.a.running().Counters().Sent > sent
 	})
 	state := p.a.recall(p.a.running(), victim, message.RecallStopUse)
 	if len(state.To) != 1 || state.To[0].Withheld != 1 || len(state.To[0].Entries) != 1 {
