@@ -70,7 +70,7 @@ const (
 	pictureWarnings  = 7
 	pictureSwitches  = 3
 	pictureApprovals = 50 // holds of which is looked who has signed
-	tallyAtOnce      = 25 * time.Millisecond
+	tallyAtOnce      = 10 * time.Millisecond
 )
 
 func picture(ctx context.Context, c *Call) (any, error) {

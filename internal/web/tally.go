@@ -71,13 +71,17 @@ type sighted struct {
 }
 
 // Advance reads on in the record for about a time and reports whether the tally
-// has reached its end.
+// has reached its end. Who wants to know what it has waits for a step at most.
 func (t *Tally) Advance(ctx context.Context, about time.Duration) (whole bool, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.advance(ctx, about)
+	for until := time.Now().Add(about); !whole && err == nil && time.Now().Before(until); {
+		t.mu.Lock()
+		whole, err = t.advance(ctx, 0)
+		t.mu.Unlock()
+	}
+	return whole, err
 }
 
+// advance reads on, a step at least; under mu.
 func (t *Tally) advance(ctx context.Context, about time.Duration) (whole bool, err error) {
 	now := t.now()
 	if !t.begun {
@@ -86,17 +90,21 @@ func (t *Tally) advance(ctx context.Context, about time.Duration) (whole bool, e
 		}
 		t.begun = true
 	}
-	until := time.Now().Add(about)
-	for !whole && err == nil && time.Now().Before(until) {
-		whole, err = t.step(ctx)
+	for until := time.Now().Add(about); ; {
+		if whole, err = t.step(ctx); whole || err != nil || !time.Now().Before(until) {
+			break
+		}
 	}
 	t.forget(now.Add(-tallied))
 	return whole, err
 }
 
+// stepActs are the acts of one step.
+const stepActs = 25
+
 // step reads some acts and some receipts.
 func (t *Tally) step(ctx context.Context) (whole bool, err error) {
-	acts, err := t.store.Acts(ctx, t.at.Act, 100)
+	acts, err := t.store.Acts(ctx, t.at.Act, stepActs)
 	if err != nil {
 		return false, err
 	}
@@ -108,7 +116,7 @@ func (t *Tally) step(ctx context.Context) (whole bool, err error) {
 		t.at.Act, t.at.Seq = e.Index+1, upTo
 	}
 	list, end, err := t.store.ReachedAfter(ctx, t.at.Event)
-	whole = err == nil && len(acts) < 100 && end == t.at.Event
+	whole = err == nil && len(acts) < stepActs && end == t.at.Event
 	t.reached, t.at.Event = append(t.reached, list...), end
 	return whole, err
 }
