@@ -28,17 +28,7 @@ func TestConsentReachesOldSecrets(t *testing.T) {
 	k.talks("second", func() {})
 	k.ahead.Add(int64(4 * 24 * time.Hour))
 	k.talks("third", func() {})
-	k.b.end()
-	k.vb.set(old, 0, false)
-	file := append([]byte("# another\n"), k.file...)
-	k.a.meet(k.b, file, []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32)))
-	k.a.consents(file)
-	if err := k.a.keys.Rotate(rand.Reader, message.UseTLS, k.a.clock()); err != nil {
-		t.Fatal(err)
-	}
-	k.b.open()
-	k.b.beginAnew()
-	k.b.start()
+	k.comesBack(old)
 	clock := k.quick()
 	k.until("A's consent and KEYSET", 3*time.Second, func() bool {
 		clock()
@@ -110,6 +100,23 @@ func (p *pair) silence(n *node, on bool) {
 	}
 }
 
+// comesBack has A consent to another agreement and turn a key while B is down, and B begin
+// a new life with such secrets of the link.
+func (k *keyed) comesBack(secrets []byte) {
+	k.t.Helper()
+	k.b.end()
+	k.vb.set(secrets, 0, false)
+	file := append([]byte("# another\n"), k.file...)
+	k.a.meet(k.b, file, []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32)))
+	k.a.consents(file)
+	if err := k.a.keys.Rotate(rand.Reader, message.UseTLS, k.a.clock()); err != nil {
+		k.t.Fatal(err)
+	}
+	k.b.open()
+	k.b.beginAnew()
+	k.b.start()
+}
+
 // TestConsentWaitsForNoKeyset: whoever has lost the secrets of the link, and our consent
 // and newest KEYSET, gets both at once under the card's secret, which does for nothing else
 // any more: each may be of no use alone.
@@ -119,17 +126,7 @@ func TestConsentWaitsForNoKeyset(t *testing.T) {
 	hears := &words{came: map[uint64]int{}}
 	k.b.document = hears.take
 	k.late()
-	k.b.end()
-	k.vb.set(nil, 0, false)
-	file := append([]byte("# another\n"), k.file...)
-	k.a.meet(k.b, file, []byte(strings.Repeat("a", 32)), []byte(strings.Repeat("b", 32)))
-	k.a.consents(file)
-	if err := k.a.keys.Rotate(rand.Reader, message.UseTLS, k.a.clock()); err != nil {
-		t.Fatal(err)
-	}
-	k.b.open()
-	k.b.beginAnew()
-	k.b.start()
+	k.comesBack(nil)
 	k.until("A's consent and KEYSET", 3*time.Second, func() bool {
 		return hears.consents.Load() > 0 && hears.times(k.a.keys.Keyset().Version) > 0
 	})
