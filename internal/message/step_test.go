@@ -328,12 +328,12 @@ func TestNothingGoesBeforeTheNewLifeCounts(t *testing.T) {
 	t.Parallel()
 	o := newOne(t)
 	o.write(noroshi.Routine, 10)
-	former := o.epoch
+	former, asked := o.epoch, o.last.Challenge
 	o.step(message.Reopen{})
 	o.epoch, o.fx = message.Epoch{3}, nil
 	o.step(message.Opened{Epoch: o.epoch, Parents: []message.Epoch{former}, First: message.Out{Epoch: o.epoch, Seq: 1, ID: noroshi.Hash{8}, Prec: noroshi.Immediate, Created: o.now}})
-	if _, said := o.lastBy["https"]; !said || o.side.Status().Counts {
-		t.Errorf("a new epoch that counts, or says nothing: %v", o.fx)
+	if says := o.lastBy["https"]; o.side.Status().Counts || says.Challenge == asked || len(o.fx) == 0 {
+		t.Errorf("a new epoch that counts, says nothing, or asks what was answered: %v", o.fx)
 	}
 	o.head = message.EpochHead{Epoch: o.epoch, Head: 1}
 	o.write(noroshi.Flash, 10)

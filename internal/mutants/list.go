@@ -112,13 +112,13 @@ func streams() []mutant {
 			in: "internal/message", test: "TestNothingGoesBeforeTheNewLifeCounts",
 		},
 		{
-			name: "new-life-not-asked-after", promise: "what waits for a new life to be cited waits for one turn of the path",
+			name: "new-life-not-asked-after", promise: "a new life asks anew: what was answered before is not answered at once",
 			file: "internal/message/step.go",
 			old: `	for _, p := range s.paths { // what it has answered says nothing of this epoch
 		p.redraw = true
 	}
 `, new: ``,
-			in: "internal/message", test: "TestANewLifeIsHeardAtOnce",
+			in: "internal/message", test: "TestNothingGoesBeforeTheNewLifeCounts",
 		},
 		{
 			name: "receipt-before-commit", promise: "what is receipted is durable",
