@@ -12,10 +12,11 @@ import (
 	"github.com/noroshi-cti/noroshi/internal/store/storetest"
 )
 
-// compare has a node compare holdings with its partner.
+// compare has a node compare holdings with its partner, which a question or its answer
+// that is lost puts off ever longer.
 func (n *node) compare(partner *node) courier.Comparison {
 	n.t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
 	x, err := n.running().Compare(ctx, partner.id())
 	if err != nil {
