@@ -439,8 +439,8 @@ func (s *Side) mayGo(p *path) bool {
 	return p.usable() && (s.confirmed && s.counts() || p.OneWay && !answers)
 }
 
-// tryEvery is how long nothing is heard of our present epoch before one message goes
-// by a path nevertheless, and then another: what the partner says may take another
+// tryEvery is how long at least nothing is heard of our present epoch before one message
+// goes by a path nevertheless, and then another: what the partner says may take another
 // way, for days. It is half of what the partner opens.
 const tryEvery = time.Minute
 
