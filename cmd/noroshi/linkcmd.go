@@ -97,6 +97,9 @@ func linkLine(c *cli, l courier.LinkStatus) string {
 	if l.Late > 0 {
 		parts = append(parts, "▲ "+c.line("link.late", n(l.Late)))
 	}
+	if l.Unheard {
+		parts = append(parts, "▲ "+c.line("link.unheard"))
+	}
 	if l.Recovering != "" {
 		parts = append(parts, "▲ "+c.line("link.recovering."+l.Recovering))
 	}

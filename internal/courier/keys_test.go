@@ -507,9 +507,15 @@ func TestANewLifeIsNotShutOut(t *testing.T) {
 			}
 			first := k.va.body(t)
 			back(k)
+			if name == "opened" {
+				k.until("that it is unheard is told", 10*time.Second, func() bool { return k.a.link().Unheard })
+			}
 			k.net.setCut(false)
 			k.until("all of it is there", 2*time.Second, func() bool { return k.b.count("indicator") == before+12 && k.settled() })
 			k.until("and a new LINK", 2*time.Second, func() bool { return k.linked() && k.va.body(t).Gate != first.Gate })
+			if k.a.link().Unheard {
+				t.Error("it is told to be unheard though all of it is there")
+			}
 			k.ahead.Add(int64(4 * 24 * time.Hour))
 			k.talks("under it", func() {})
 		})

@@ -33,6 +33,7 @@ type LinkStatus struct {
 	Channel    string           `json:"channel,omitempty"` // path in use, of those that statements may go by
 	Paths      []PathStatus     `json:"paths,omitempty"`
 	LastSwitch string           `json:"last_switch,omitempty"` // last change of path since the start, and why: "https > mail, silent"
+	Unheard    bool             `json:"unheard,omitempty"`     // our log began anew and the partner has not said that it heard of it: what waits goes then
 	Recovering string           `json:"recovering,omitempty"`  // what is waited for after a restore: "epoch", "recalls", "person", "keys", "tail"; "others" = another link's
 	Lost       uint64           `json:"lost,omitempty"`        // messages that this node forgot and the partner lacks: they may still arrive
 	LostUntil  time.Time        `json:"lost_until,omitzero"`   // those that have not by then are closed
@@ -164,6 +165,7 @@ func (l *link) status(st *LinkStatus) {
 	defer l.mu.Unlock()
 	s := l.side.Status()
 	st.Up, st.Confirmed, st.LastHeard, st.RoundTrip = answering(s), s.Confirmed, s.Heard, s.Trip
+	st.Unheard = s.Confirmed && !s.Counts
 	st.OutHead, st.OutStored, st.OutApplied = s.Head, s.Stored, s.Applied
 	st.InHead, st.InApplied, st.Missing, st.Held = s.InHead, s.InApplied, s.Missing, s.Held
 	st.Channel, st.LastError, st.LastSwitch, st.Recovering = s.Path, l.lastErr, l.lastSwitch, l.memo.Recover.waits()
